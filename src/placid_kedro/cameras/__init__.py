@@ -1,0 +1,28 @@
+"""Pinhole cameras: one convention for the whole house (OpenCV axes, world +z up, azimuth 0 = +x = the front)."""
+
+from placid_kedro.cameras.camera import Cameras, focal_from_fov
+from placid_kedro.cameras.conversions import blender_to_opencv, opencv_to_blender, relative_pose
+from placid_kedro.cameras.orbits import (
+    MULTIVIEW_AZIMUTHS_DEG,
+    MULTIVIEW_DISTANCE,
+    MULTIVIEW_ELEVATION_DEG,
+    MULTIVIEW_FOCAL_AT_256,
+    multiview_cameras,
+    orbit,
+    random_orbit,
+)
+
+__all__ = [
+    "MULTIVIEW_AZIMUTHS_DEG",
+    "MULTIVIEW_DISTANCE",
+    "MULTIVIEW_ELEVATION_DEG",
+    "MULTIVIEW_FOCAL_AT_256",
+    "Cameras",
+    "blender_to_opencv",
+    "focal_from_fov",
+    "multiview_cameras",
+    "opencv_to_blender",
+    "orbit",
+    "random_orbit",
+    "relative_pose",
+]

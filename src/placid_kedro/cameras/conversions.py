@@ -1,0 +1,47 @@
+"""To and from the axes that Blender and Zero-1-to-3 use."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Blender's and OpenGL's cameras look along -z with y up; OpenCV's along +z with y down.
+_FLIP_YZ = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+
+
+def opencv_to_blender(world_to_camera: Tensor) -> Tensor:
+    """OpenCV `world_to_camera` [..., 4, 4] to Blender's camera `matrix_world` (camera to world) [..., 4, 4]."""
+    return torch.linalg.inv(_FLIP_YZ.to(world_to_camera) @ world_to_camera)
+
+
+def blender_to_opencv(matrix_world: Tensor) -> Tensor:
+    """Blender's camera `matrix_world` [..., 4, 4] to OpenCV `world_to_camera` [..., 4, 4]."""
+    return _FLIP_YZ.to(matrix_world) @ torch.linalg.inv(matrix_world)
+
+
+def _spherical(world_to_camera: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    rotation, translation = world_to_camera[:, :3, :3], world_to_camera[:, :3, 3]
+    position = -(rotation.transpose(1, 2) @ translation[:, :, None])[:, :, 0]
+    distance = position.norm(dim=-1)
+    elevation = torch.asin((position[:, 2] / distance).clamp(-1, 1))
+    azimuth = torch.atan2(position[:, 1], position[:, 0])
+    return azimuth, elevation, distance
+
+
+def relative_pose(reference: Tensor, target: Tensor) -> Tensor:
+    """The four numbers with which Zero-1-to-3 conditions a view (its `T`).
+
+    Zero-1-to-3 measures the polar angle from the pole, so its first number grows when the camera sinks; its
+    azimuth grows counter-clockwise like ours.
+
+    Args:
+        reference: [1 or C, 4, 4] `world_to_camera` of the input view.
+        target: [C, 4, 4] `world_to_camera` of the wanted views.
+
+    Returns:
+        [C, 4]: polar difference (radians), sine and cosine of the azimuth difference, distance difference.
+    """
+    azimuth_0, elevation_0, distance_0 = _spherical(reference)
+    azimuth, elevation, distance = _spherical(target)
+    turn = azimuth - azimuth_0
+    return torch.stack([elevation_0 - elevation, turn.sin(), turn.cos(), distance - distance_0], dim=-1)

@@ -1,0 +1,25 @@
+"""Exceptions of the domain: each carries one sentence that says what is wrong and what to do."""
+
+
+class PlacidError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class ParameterError(PlacidError):
+    """A parameter, prompt or argument is outside what is accepted."""
+
+
+class ShapeError(PlacidError):
+    """A tensor or image has another shape than the function needs."""
+
+
+class ModelError(PlacidError):
+    """A model directory or weight file is missing, incomplete or of another architecture."""
+
+
+class AssetError(PlacidError):
+    """A mesh, texture or object library cannot be used."""
+
+
+class DataError(PlacidError):
+    """A data set, manifest or artifact on disk is missing, half-written or inconsistent."""
