@@ -1,0 +1,1 @@
+"""Diffusion models: noise schedules, loading, sampling and fine-tuning."""
