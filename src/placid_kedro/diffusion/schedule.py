@@ -12,7 +12,7 @@ from placid_kedro.errors import ModelError, ParameterError, ShapeError
 
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
-# The smallest a_t or s_t that is ever divided by; its square is the floor diffusers gives a zero terminal SNR.
+# The smallest a_t or s_t ever divided by; its square is the floor diffusers gives a zero terminal SNR.
 _SMALLEST_DIVISOR = 2.0**-12
 
 
@@ -20,9 +20,9 @@ _SMALLEST_DIVISOR = 2.0**-12
 class NoiseSchedule:
     """Noise levels of a diffusion model with T steps, and what its network predicts.
 
-    alphas_cumprod: [T] floating point in [0, 1], non-increasing; an end at exactly 0 (zero terminal SNR) is fine.
-    prediction_type: "epsilon" (the noise e), "v_prediction" (v = a_t e - s_t x, Salimans and Ho 2022, App. D) or
-        "sample" (x itself).
+    alphas_cumprod: [T] floating point in [0, 1], non-increasing; it may end at exactly 0 (zero terminal SNR).
+    prediction_type: "epsilon" (the noise e), "v_prediction" (v = a_t e - s_t x, Salimans and Ho 2022,
+        App. D) or "sample" (x itself).
 
     Raises ParameterError when the levels or the prediction type are outside those ranges.
     """
@@ -34,15 +34,14 @@ class NoiseSchedule:
         levels = self.alphas_cumprod
         if levels.ndim != 1 or len(levels) == 0 or not levels.is_floating_point():
             raise ParameterError(
-                f"alphas_cumprod must be a floating point vector [T], got {levels.dtype} {list(levels.shape)}."
+                f"alphas_cumprod must be a floating vector [T], got {levels.dtype} {list(levels.shape)}."
             )
         # NaN fails the first comparison too.
         if not bool(((levels >= 0) & (levels <= 1)).all()) or bool((levels.diff() > 0).any()):
             raise ParameterError("alphas_cumprod must lie in [0, 1] and never increase with the timestep.")
         if self.prediction_type not in get_args(PredictionType):
-            raise ParameterError(
-                f"prediction_type is {self.prediction_type!r}, expected one of {', '.join(get_args(PredictionType))}."
-            )
+            known = ", ".join(get_args(PredictionType))
+            raise ParameterError(f"prediction_type is {self.prediction_type!r}, expected one of {known}.")
 
     @classmethod
     def from_scheduler(cls, scheduler: Any) -> NoiseSchedule:
@@ -52,7 +51,7 @@ class NoiseSchedule:
         """
         if not hasattr(scheduler, "alphas_cumprod"):
             raise ModelError(
-                f"{type(scheduler).__name__} has no alphas_cumprod; use a scheduler of a discrete diffusion model."
+                f"{type(scheduler).__name__} has no alphas_cumprod; use one of a discrete diffusion model."
             )
         prediction_type = cast(PredictionType, scheduler.config.prediction_type)
         return cls(scheduler.alphas_cumprod.detach().to(torch.float32), prediction_type)
@@ -67,14 +66,14 @@ class NoiseSchedule:
 
         Raises ParameterError for a t outside the schedule or of another dtype.
         """
-        t = torch.atleast_1d(torch.as_tensor(t))
-        if t.is_floating_point() or t.dtype == torch.bool:
-            raise ParameterError(f"timesteps must be integers, got {t.dtype}.")
-        if bool((t < 0).any()) or bool((t >= self.num_timesteps).any()):
-            raise ParameterError(
-                f"timestep {int(t.min())}..{int(t.max())} is outside the schedule's 0..{self.num_timesteps - 1}."
-            )
-        return self.alphas_cumprod.to(t.device)[t.long()].reshape(-1, 1, 1, 1)
+        steps = torch.as_tensor(t).reshape(-1)
+        if steps.is_floating_point() or steps.dtype == torch.bool:
+            raise ParameterError(f"timesteps must be integers, got {steps.dtype}.")
+        outside = steps[(steps < 0) | (steps >= self.num_timesteps)]
+        if len(outside) > 0:
+            last = self.num_timesteps - 1
+            raise ParameterError(f"timestep {int(outside[0])} is outside the schedule's 0..{last}.")
+        return self.alphas_cumprod.to(steps.device)[steps.long()].reshape(-1, 1, 1, 1)
 
     def a(self, t: Tensor | int) -> Tensor:
         """a_t = sqrt(alphas_cumprod[t]) as [B,1,1,1]: the share of the signal."""
@@ -99,7 +98,7 @@ class NoiseSchedule:
     def to_epsilon(self, model_output: Tensor, x_t: Tensor, t: Tensor | int) -> Tensor:
         """The noise that the network's output [B,C,h,w] at x_t [B,C,h,w] stands for.
 
-        Raises ShapeError when output and x_t differ in shape (such as a network that predicts a variance too).
+        Raises ShapeError when output and x_t differ in shape (a network that predicts a variance too).
         """
         _require_same_shape(model_output, x_t)
         if self.prediction_type == "epsilon":
@@ -122,7 +121,7 @@ class NoiseSchedule:
         return model_output
 
     def x0_from_epsilon(self, epsilon: Tensor, x_t: Tensor, t: Tensor | int) -> Tensor:
-        """(x_t - s_t e) / a_t; where a_t is 0 the noise says nothing about x, and a_t counts as 2^-12 (finite)."""
+        """(x_t - s_t e) / a_t; where a_t is 0 the noise says nothing about x: it then counts as 2^-12."""
         return (x_t - self.s(t) * epsilon) / self.a(t).clamp_min(_SMALLEST_DIVISOR)
 
 
