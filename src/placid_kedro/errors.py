@@ -6,7 +6,7 @@ class PlacidError(Exception):
 
 
 class ParameterError(PlacidError):
-    """A parameter, prompt or argument is outside what is accepted."""
+    """A parameter or argument is unknown, of the wrong type or outside what is accepted."""
 
 
 class ShapeError(PlacidError):
@@ -23,3 +23,7 @@ class AssetError(PlacidError):
 
 class DataError(PlacidError):
     """A data set, manifest or artifact on disk is missing, half-written or inconsistent."""
+
+
+class PromptError(PlacidError):
+    """A prompt is empty, too long or in a script that the text encoder cannot read."""

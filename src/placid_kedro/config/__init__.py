@@ -1,0 +1,43 @@
+"""Typed parameters: one frozen model a stage, and `Parameters`, the whole tree that `conf/*/parameters*.yml` fill.
+
+Kedro builds a stage's model from the type hint of the node that takes `params:NAME`; the whole tree is checked once
+before anything else happens (`placid_kedro.config.check`). A new stage adds its model and a line in `Parameters`.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from placid_kedro.config.base import ParameterModel
+from placid_kedro.config.run import (
+    ModelsParameters,
+    PromptProcessorParameters,
+    RunParameters,
+    TrackingParameters,
+)
+
+
+class Parameters(ParameterModel):
+    """Every parameter of the project.
+
+    Attributes:
+        prompt: the object to make, in English words.
+        seed: of every random number of the run.
+    """
+
+    prompt: str
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    run: RunParameters
+    models: ModelsParameters
+    tracking: TrackingParameters
+    prompt_processor: PromptProcessorParameters
+
+
+__all__ = [
+    "ModelsParameters",
+    "ParameterModel",
+    "Parameters",
+    "PromptProcessorParameters",
+    "RunParameters",
+    "TrackingParameters",
+]
