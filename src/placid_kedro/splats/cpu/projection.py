@@ -1,0 +1,239 @@
+"""EWA projection of 3D Gaussians to the image plane and its derivative (Zwicker et al. 2001; gsplat, App. B).
+
+With M = R(quat) diag(scale), world-to-camera rotation W and the perspective's Jacobian J, the 2D covariance is
+T T^T + eps2d I, T = J W M (2 x 3). A Gaussian is drawn where opacity * exp(-sigma) >= 1/255.
+"""
+
+from __future__ import annotations
+
+from math import ceil, isfinite, log, sqrt
+
+import numba
+import numpy as np
+
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+_ALPHA_MIN = np.float32(1.0 / 255.0)
+_LARGEST_EXTENT = np.float32(3.33)
+_GUARD_BAND = np.float32(0.3)
+
+
+@numba.njit(fastmath=_FAST)
+def _rotation(w, x, y, z):
+    """Rows of the rotation matrix of a unit quaternion."""
+    return (
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    )
+
+
+@numba.njit(fastmath=_FAST)
+def _fill_axes(quat, scale, rotation, axes):
+    """Write R(quat) and M = R diag(scale), both [3, 3]; return 1 / |quat|, 0 for a quaternion of length zero."""
+    norm2 = quat[0] * quat[0] + quat[1] * quat[1] + quat[2] * quat[2] + quat[3] * quat[3]
+    if not norm2 > 0.0:
+        return np.float32(0.0)
+    inverse_norm = np.float32(1.0) / np.float32(sqrt(norm2))
+    entries = _rotation(
+        quat[0] * inverse_norm, quat[1] * inverse_norm, quat[2] * inverse_norm, quat[3] * inverse_norm
+    )
+    for i in range(3):
+        for k in range(3):
+            rotation[i, k] = entries[3 * i + k]
+            axes[i, k] = rotation[i, k] * scale[k]
+    return inverse_norm
+
+
+@numba.njit(fastmath=_FAST)
+def _to_camera(view, mean, axes, center, axes_camera):
+    """Write the centre [3] and W M [3, 3] in camera coordinates."""
+    for i in range(3):
+        center[i] = view[i, 0] * mean[0] + view[i, 1] * mean[1] + view[i, 2] * mean[2] + view[i, 3]
+        for k in range(3):
+            axes_camera[i, k] = view[i, 0] * axes[0, k] + view[i, 1] * axes[1, k] + view[i, 2] * axes[2, k]
+
+
+@numba.njit(fastmath=_FAST)
+def _clip_slope(slope, focal, principal, size):
+    """The slope x/z at which the Jacobian is taken: clipped to a guard band round the image."""
+    guard = _GUARD_BAND * np.float32(0.5) * size / focal
+    return min(max(slope, -(principal / focal + guard)), (size - principal) / focal + guard)
+
+
+@numba.njit(fastmath=_FAST)
+def _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axes):
+    """Write T = J W M [2, 3]."""
+    for k in range(3):
+        image_axes[0, k] = fx * inverse_z * (axes_camera[0, k] - slope_x * axes_camera[2, k])
+        image_axes[1, k] = fy * inverse_z * (axes_camera[1, k] - slope_y * axes_camera[2, k])
+
+
+@numba.njit(parallel=True, cache=True, fastmath=_FAST)
+def project_forward(
+    means, quats, scales, opacities, viewmats, Ks, width, height, near, far, eps2d, radius_clip,
+    radii, means2d, depths, conics,
+):  # fmt: skip
+    """Fill radii [C, N, 2] int32, means2d [C, N, 2], depths [C, N] and conics [C, N, 3] (float32, all zero before).
+
+    A Gaussian that is not seen (behind the near plane, off the image, too faint, not finite) keeps its zeros.
+    """
+    for n in numba.prange(means.shape[0]):
+        rotation = np.empty((3, 3), np.float32)
+        axes = np.empty((3, 3), np.float32)
+        center = np.empty(3, np.float32)
+        axes_camera = np.empty((3, 3), np.float32)
+        image_axes = np.empty((2, 3), np.float32)
+        inverse_norm = _fill_axes(quats[n], scales[n], rotation, axes)
+        opacity = opacities[n]
+        if inverse_norm > 0.0 and isfinite(inverse_norm) and opacity >= _ALPHA_MIN and isfinite(opacity):
+            extent = min(_LARGEST_EXTENT, np.float32(sqrt(2.0 * log(opacity / _ALPHA_MIN))))
+            for c in range(viewmats.shape[0]):
+                _to_camera(viewmats[c], means[n], axes, center, axes_camera)
+                z = center[2]
+                if not (z >= near and z <= far):
+                    continue
+                fx, fy, cx, cy = Ks[c, 0, 0], Ks[c, 1, 1], Ks[c, 0, 2], Ks[c, 1, 2]
+                inverse_z = np.float32(1.0) / z
+                slope_x = _clip_slope(center[0] * inverse_z, fx, cx, width)
+                slope_y = _clip_slope(center[1] * inverse_z, fy, cy, height)
+                _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axes)
+                xx = eps2d
+                xy = np.float32(0.0)
+                yy = eps2d
+                for k in range(3):
+                    xx += image_axes[0, k] * image_axes[0, k]
+                    xy += image_axes[0, k] * image_axes[1, k]
+                    yy += image_axes[1, k] * image_axes[1, k]
+                determinant = xx * yy - xy * xy
+                u = fx * center[0] * inverse_z + cx
+                v = fy * center[1] * inverse_z + cy
+                if not (determinant > 0.0 and isfinite(determinant) and isfinite(u) and isfinite(v)):
+                    continue
+                radius_x = ceil(extent * sqrt(xx))
+                radius_y = ceil(extent * sqrt(yy))
+                if radius_x <= radius_clip and radius_y <= radius_clip:
+                    continue
+                if u + radius_x <= 0 or u - radius_x >= width or v + radius_y <= 0 or v - radius_y >= height:
+                    continue
+                radii[c, n, 0] = radius_x
+                radii[c, n, 1] = radius_y
+                means2d[c, n, 0] = u
+                means2d[c, n, 1] = v
+                depths[c, n] = z
+                conics[c, n, 0] = yy / determinant
+                conics[c, n, 1] = -xy / determinant
+                conics[c, n, 2] = xx / determinant
+
+
+@numba.njit(parallel=True, cache=True, fastmath=_FAST)
+def project_backward(
+    means, quats, scales, viewmats, Ks, width, height, radii, conics, v_means2d, v_depths, v_conics,
+    v_means, v_quats, v_scales,
+):  # fmt: skip
+    """Fill v_means [N, 3], v_quats [N, 4] and v_scales [N, 3] (zero before) from the derivatives of the outputs.
+
+    `v_x` is the derivative of the loss by x; the rest has the shapes of `project_forward`.
+    """
+    two = np.float32(2.0)
+    half = np.float32(0.5)
+    for n in numba.prange(means.shape[0]):
+        rotation = np.empty((3, 3), np.float32)
+        axes = np.empty((3, 3), np.float32)
+        center = np.empty(3, np.float32)
+        axes_camera = np.empty((3, 3), np.float32)
+        image_axes = np.empty((2, 3), np.float32)
+        v_image_axes = np.empty((2, 3), np.float32)
+        v_center = np.empty(3, np.float32)
+        v_axes_camera = np.empty((3, 3), np.float32)
+        v_axes = np.zeros((3, 3), np.float32)
+        inverse_norm = _fill_axes(quats[n], scales[n], rotation, axes)
+        seen = False
+        for c in range(viewmats.shape[0]):
+            if radii[c, n, 0] <= 0:
+                continue
+            seen = True
+            view = viewmats[c]
+            _to_camera(view, means[n], axes, center, axes_camera)
+            fx, fy, cx, cy = Ks[c, 0, 0], Ks[c, 1, 1], Ks[c, 0, 2], Ks[c, 1, 2]
+            inverse_z = np.float32(1.0) / center[2]
+            inverse_z2 = inverse_z * inverse_z
+            slope_x = _clip_slope(center[0] * inverse_z, fx, cx, width)
+            slope_y = _clip_slope(center[1] * inverse_z, fy, cy, height)
+            inside_x = np.float32(slope_x == center[0] * inverse_z)
+            inside_y = np.float32(slope_y == center[1] * inverse_z)
+            _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axes)
+
+            # conic = cov2d^-1 =: Y, so v_cov2d = -Y v_Y Y with v_Y = [[a, b/2], [b/2, c]]
+            p, q, r = conics[c, n, 0], conics[c, n, 1], conics[c, n, 2]
+            a, b, d = v_conics[c, n, 0], half * v_conics[c, n, 1], v_conics[c, n, 2]
+            ap, aq = a * p + b * q, a * q + b * r
+            bp, bq = b * p + d * q, b * q + d * r
+            v_xx = -(p * ap + q * bp)
+            v_xy = -(p * aq + q * bq)
+            v_yy = -(q * aq + r * bq)
+
+            # cov2d = T T^T, so v_T = 2 v_cov2d T
+            v_j00 = v_j02 = v_j11 = v_j12 = np.float32(0.0)
+            for k in range(3):
+                v_image_axes[0, k] = two * (v_xx * image_axes[0, k] + v_xy * image_axes[1, k])
+                v_image_axes[1, k] = two * (v_xy * image_axes[0, k] + v_yy * image_axes[1, k])
+                # T = J (W M) with J = [[fx/z, 0, -fx slope_x/z], [0, fy/z, -fy slope_y/z]]
+                v_axes_camera[0, k] = fx * inverse_z * v_image_axes[0, k]
+                v_axes_camera[1, k] = fy * inverse_z * v_image_axes[1, k]
+                v_axes_camera[2, k] = -slope_x * v_axes_camera[0, k] - slope_y * v_axes_camera[1, k]
+                v_j00 += v_image_axes[0, k] * axes_camera[0, k]
+                v_j02 += v_image_axes[0, k] * axes_camera[2, k]
+                v_j11 += v_image_axes[1, k] * axes_camera[1, k]
+                v_j12 += v_image_axes[1, k] * axes_camera[2, k]
+
+            v_u, v_v = v_means2d[c, n, 0], v_means2d[c, n, 1]
+            v_center[0] = fx * inverse_z * v_u - inside_x * fx * inverse_z2 * v_j02
+            v_center[1] = fy * inverse_z * v_v - inside_y * fy * inverse_z2 * v_j12
+            v_center[2] = (
+                v_depths[c, n]
+                - (fx * center[0] * v_u + fy * center[1] * v_v) * inverse_z2
+                - (fx * v_j00 + fy * v_j11) * inverse_z2
+                + fx * slope_x * inverse_z2 * v_j02 * (np.float32(1.0) + inside_x)
+                + fy * slope_y * inverse_z2 * v_j12 * (np.float32(1.0) + inside_y)
+            )
+            for i in range(3):
+                for j in range(3):
+                    v_means[n, i] += view[j, i] * v_center[j]
+                    for k in range(3):
+                        v_axes[i, k] += view[j, i] * v_axes_camera[j, k]
+        if not seen:
+            continue
+
+        # M = R diag(scale)
+        for k in range(3):
+            for i in range(3):
+                v_scales[n, k] += v_axes[i, k] * rotation[i, k]
+                v_axes[i, k] *= scales[n, k]  # from here on the derivative by R
+        w, x, y, z = (
+            quats[n, 0] * inverse_norm,
+            quats[n, 1] * inverse_norm,
+            quats[n, 2] * inverse_norm,
+            quats[n, 3] * inverse_norm,
+        )
+        g = v_axes
+        v_w = two * (x * (g[2, 1] - g[1, 2]) + y * (g[0, 2] - g[2, 0]) + z * (g[1, 0] - g[0, 1]))
+        v_x = two * (
+            y * (g[0, 1] + g[1, 0]) + z * (g[0, 2] + g[2, 0]) + w * (g[2, 1] - g[1, 2]) - two * x * (g[1, 1] + g[2, 2])
+        )
+        v_y = two * (
+            x * (g[0, 1] + g[1, 0]) + z * (g[1, 2] + g[2, 1]) + w * (g[0, 2] - g[2, 0]) - two * y * (g[0, 0] + g[2, 2])
+        )
+        v_z = two * (
+            x * (g[0, 2] + g[2, 0]) + y * (g[1, 2] + g[2, 1]) + w * (g[1, 0] - g[0, 1]) - two * z * (g[0, 0] + g[1, 1])
+        )
+        along = w * v_w + x * v_x + y * v_y + z * v_z
+        v_quats[n, 0] = (v_w - w * along) * inverse_norm
+        v_quats[n, 1] = (v_x - x * along) * inverse_norm
+        v_quats[n, 2] = (v_y - y * along) * inverse_norm
+        v_quats[n, 3] = (v_z - z * along) * inverse_norm

@@ -1,0 +1,93 @@
+"""`rasterization` on the CPU, out of the two differentiable kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from placid_kedro.errors import ParameterError
+from placid_kedro.splats.cpu.autograd import CHANNELS, Composite, Project
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    near_plane: float,
+    far_plane: float,
+    radius_clip: float,
+    eps2d: float,
+    sh_degree: int | None,
+    backgrounds: Tensor | None,
+    render_mode: str,
+    absgrad: bool,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """See `placid_kedro.splats.rasterization`, which has checked the arguments."""
+    if viewmats.requires_grad or Ks.requires_grad:
+        raise ParameterError("viewmats or Ks require a gradient, which the CPU rasterizer does not have; detach them.")
+    means2d, conics, depths, radii = Project.apply(
+        means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d, radius_clip
+    )
+    if render_mode in ("D", "ED"):
+        features = depths[..., None]
+        backgrounds = None  # depth has none
+    else:
+        features = colors if sh_degree is None else _sh_colors(sh_degree, means, viewmats, colors, radii)
+        features = features.expand(len(viewmats), len(means), -1)
+        if render_mode != "RGB":
+            features = torch.cat([features, depths[..., None]], dim=-1)
+            backgrounds = None if backgrounds is None else F.pad(backgrounds, (0, 1))
+    if absgrad and features.shape[-1] > CHANNELS:
+        raise ParameterError(f"absgrad needs at most {CHANNELS} channels, got {features.shape[-1]}.")
+
+    images = []
+    for block in features.split(CHANNELS, dim=-1):
+        padded = F.pad(block, (0, CHANNELS - block.shape[-1]))
+        image, alphas = Composite.apply(means2d, conics, opacities, padded, depths, radii, width, height, absgrad)
+        images.append(image[..., : block.shape[-1]])
+    image = images[0] if len(images) == 1 else torch.cat(images, dim=-1)
+    if backgrounds is not None:
+        image = image + (1.0 - alphas) * backgrounds[:, None, None, :]
+    if render_mode in ("ED", "RGB+ED"):
+        expected = image[..., -1:] / alphas.clamp(min=1e-10)
+        image = torch.cat([image[..., :-1], expected], dim=-1)
+    meta = {
+        "batch_ids": None,
+        "camera_ids": None,
+        "gaussian_ids": None,
+        "radii": radii,
+        "means2d": means2d,
+        "depths": depths,
+        "conics": conics,
+        "opacities": opacities.expand(len(viewmats), -1),
+        "width": width,
+        "height": height,
+        "n_batches": 1,
+        "n_cameras": len(viewmats),
+    }
+    return image, alphas, meta
+
+
+def _sh_colors(degree: int, means: Tensor, viewmats: Tensor, coefficients: Tensor, radii: Tensor) -> Tensor:
+    """[C, N, 3] colours seen from each camera, 0.5 + sum of the bands, not below 0; 0.5 where not visible."""
+    from gsplat.cuda._torch_impl import _spherical_harmonics
+
+    used = coefficients[..., : (degree + 1) ** 2, :]
+    if degree == 0:
+        directions = means.new_zeros(*used.shape[:-2], 3)
+    else:
+        positions = -torch.einsum("cji,cj->ci", viewmats[:, :3, :3], viewmats[:, :3, 3])
+        directions = means - positions[:, None]
+        used = used.expand(len(viewmats), -1, -1, -1)
+    values = _spherical_harmonics(degree, directions, used)
+    visible = (radii > 0).all(dim=-1)[..., None]
+    return torch.where(visible, values, 0.0).add(0.5).clamp_min(0.0)
