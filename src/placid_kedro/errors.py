@@ -27,3 +27,15 @@ class DataError(PlacidError):
 
 class PromptError(PlacidError):
     """A prompt is empty, too long or in a script that the text encoder cannot read."""
+
+
+class TrackingError(PlacidError):
+    """The MLflow tracking store cannot be reached or used."""
+
+
+class ResourceError(PlacidError):
+    """The machine lacks what the run needs: disk space, a device, write permission."""
+
+
+class GuidanceError(PlacidError):
+    """Score distillation keeps getting guidance that is zero or not finite."""

@@ -1,0 +1,20 @@
+"""Kedro datasets of the project's artifacts, each with a preview for Kedro-Viz."""
+
+from placid_kedro.datasets.base import FileDataset
+from placid_kedro.datasets.figure import FigureDataset
+from placid_kedro.datasets.folders import FolderDataset
+from placid_kedro.datasets.images import ImageDataset, ImageSheetDataset
+from placid_kedro.datasets.json_model import JsonModelDataset
+from placid_kedro.datasets.tensors import TensorsDataset
+from placid_kedro.datasets.video import VideoDataset
+
+__all__ = [
+    "FigureDataset",
+    "FileDataset",
+    "FolderDataset",
+    "ImageDataset",
+    "ImageSheetDataset",
+    "JsonModelDataset",
+    "TensorsDataset",
+    "VideoDataset",
+]

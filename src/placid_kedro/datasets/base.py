@@ -1,0 +1,68 @@
+"""Base of the datasets that are one local file."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from kedro.io import AbstractDataset
+
+from placid_kedro.errors import DataError
+from placid_kedro.files import new_file
+
+T = TypeVar("T")
+
+
+class FileDataset(AbstractDataset[T, T], Generic[T]):
+    """A dataset in one local file, replaced as a whole or not at all."""
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        """
+        Args:
+            filepath: path of the file; its folder is made when needed.
+            metadata: read by Kedro-Viz, not by this project.
+        """
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    @property
+    def path(self) -> Path:
+        """Where the data lies."""
+        return self._filepath
+
+    def load(self) -> T:
+        """Read the file.
+
+        Raises:
+            DataError: the file does not exist.
+        """
+        if not self._filepath.is_file():
+            raise DataError(f"{self._filepath} does not exist; run the stage that writes it first.")
+        return self._read(self._filepath)
+
+    def save(self, data: T) -> None:
+        """Write the file under another name and rename it."""
+        with new_file(self._filepath) as temporary:
+            self._write(temporary, data)
+
+    def check_target(self) -> None:
+        """Refuse, before any work, a path that cannot be written.
+
+        Raises:
+            DataError: the path is a folder.
+        """
+        if self._filepath.is_dir():
+            raise DataError(
+                f"{self._filepath} is a folder where a file is to be written; move or delete it and run again."
+            )
+
+    @abstractmethod
+    def _read(self, path: Path) -> T: ...
+
+    @abstractmethod
+    def _write(self, path: Path, data: T) -> None: ...
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}

@@ -1,0 +1,172 @@
+"""Hooks of every run: checks before the work, progress and records while it goes on."""
+
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from placid_kedro import __version__, preflight
+from placid_kedro.config import Parameters
+from placid_kedro.config.check import check_parameters
+from placid_kedro.progress import ConsoleProgress
+from placid_kedro.run_context import RunContext, TrackedProgress, set_current_run
+from placid_kedro.tracking import NoTracker, Tracker, start_run
+
+_VERSIONED = ("torch", "diffusers", "kedro", "numpy")
+
+
+def parameter_groups(pipeline: Pipeline) -> set[str]:
+    """First names of the parameters that a pipeline's nodes take: `params:lora.rank` is in the group `lora`."""
+    return {
+        name.removeprefix("params:").split(".")[0] for name in pipeline.inputs() if name.startswith("params:")
+    }
+
+
+def stage_of(node: Node) -> str:
+    """Name of the stage a node belongs to: the folder under `pipelines/` that its function is in."""
+    parts = node.func.__module__.split(".")
+    return parts[parts.index("pipelines") + 1] if "pipelines" in parts[:-1] else node.name
+
+
+class PreflightHooks:
+    """Everything that can be wrong with a run is found before its first stage."""
+
+    def __init__(self) -> None:
+        self._parameters: Parameters | None = None
+        self._project_path = Path()
+        self._data_root = Path()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check names and types of all parameters."""
+        self._parameters = check_parameters(context.config_loader["parameters"])
+        self._project_path = context.project_path
+        self._data_root = context.project_path / context.config_loader["globals"]["data_root"]
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Check what the pipeline needs and where it writes."""
+        parameters = self._parameters
+        if parameters is None:
+            raise RuntimeError("Kedro ran a pipeline before it created a context.")
+        groups = parameter_groups(pipeline)
+        if "prompt" in groups:
+            preflight.check_prompt(parameters)
+        if "models" in groups:
+            preflight.check_models(parameters.models, self._project_path)
+        preflight.check_device(parameters.run.device)
+        preflight.check_disk(self._data_root, parameters.run.free_disk_mb)
+        outputs = [catalog.get(name) for name in sorted(pipeline.all_outputs()) if name in catalog]
+        preflight.check_targets(output for output in outputs if hasattr(output, "check_target"))
+
+
+class TrackingHooks:
+    """Shows the progress of each stage and records the run in MLflow."""
+
+    def __init__(self) -> None:
+        self._context: KedroContext | None = None
+        self._catalog: CatalogProtocol | None = None
+        self._console = ConsoleProgress()
+        self._tracker: Tracker = NoTracker()
+        self._stage_seconds: dict[str, float] = {}
+        self._node = ExitStack()
+        self._node_started = 0.0
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember where the project is."""
+        self._context = context
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Open the run, with the parameters that its nodes take."""
+        if self._context is None:
+            raise RuntimeError("Kedro ran a pipeline before it created a context.")
+        loader = self._context.config_loader
+        parameters = check_parameters(loader["parameters"])
+        groups = parameter_groups(pipeline) | {"run"}
+        self._catalog = catalog
+        self._console = ConsoleProgress(parameters.run.report_seconds)
+        self._stage_seconds = {}
+        self._tracker = start_run(
+            parameters.tracking,
+            self._context.project_path,
+            name=getattr(loader, "slug", "run") if "prompt" in groups else "+".join(run_params["pipeline_names"] or ["run"]),
+            values={key: value for key, value in parameters.model_dump(mode="json").items() if key in groups},
+            tags=run_tags(self._context.project_path, run_params),
+        )
+        set_current_run(
+            RunContext(TrackedProgress(self._console, self._tracker), self._tracker, self._stage_seconds)
+        )
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Start the stage's clock and its sign of life."""
+        self._node.enter_context(self._console.stage(node.name))
+        self._node_started = time.monotonic()
+
+    @hook_impl
+    def after_node_run(self, node: Node) -> None:
+        """Stop the clock."""
+        seconds = time.monotonic() - self._node_started
+        self._node.close()
+        stage = stage_of(node)
+        self._stage_seconds[stage] = self._stage_seconds.get(stage, 0.0) + seconds
+        self._tracker.log_metrics(0, {f"seconds/{stage}": self._stage_seconds[stage]})
+
+    @hook_impl
+    def on_node_error(self) -> None:
+        """Stop the sign of life."""
+        self._node.close()
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Record an artifact whose catalog entry says `metadata: {mlflow: true}`."""
+        dataset = self._catalog.get(dataset_name) if self._catalog is not None else None
+        metadata: Mapping[str, Any] = getattr(dataset, "metadata", None) or {}
+        if metadata.get("mlflow") and dataset is not None:
+            self._tracker.log_artifact(dataset.path)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Close the run."""
+        self._close(succeeded=True)
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Close the run as failed."""
+        self._close(succeeded=False)
+
+    def _close(self, succeeded: bool) -> None:
+        self._tracker.end(succeeded)
+        self._tracker = NoTracker()
+        set_current_run(None)
+
+
+def run_tags(project_path: Path, run_params: Mapping[str, Any]) -> dict[str, str]:
+    """Tags of a run: pipeline, environment, commit and versions."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=project_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return {
+        "pipeline": ",".join(run_params.get("pipeline_names") or ["__default__"]),
+        "environment": str(run_params.get("env") or "local"),
+        "mlflow.source.git.commit": commit or "unknown",
+        "version.placid_kedro": __version__,
+        "version.python": platform.python_version(),
+        **{f"version.{name}": version(name) for name in _VERSIONED},
+    }

@@ -1,0 +1,107 @@
+"""What is checked before any long work begins: prompt, models, device, disk, and where outputs go."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from placid_kedro.config import ModelsParameters, Parameters
+from placid_kedro.errors import ModelError, ResourceError
+from placid_kedro.prompts import check_text
+
+_MIB = 2**20
+
+
+class Target(Protocol):
+    """A dataset that can say whether its path may be written."""
+
+    def check_target(self) -> None:
+        """Raise `DataError` when it may not."""
+
+
+def check_prompt(parameters: Parameters) -> None:
+    """Refuse a prompt that no text encoder reads.
+
+    Raises:
+        PromptError: see `placid_kedro.prompts.check_text`.
+    """
+    rules = parameters.prompt_processor
+    check_text(parameters.prompt, rules.max_characters, rules.scripts)
+
+
+def is_local(source: str) -> bool:
+    """Whether a model's name is a folder; names that begin otherwise are hub ids."""
+    return source.startswith((".", "/", "~"))
+
+
+def check_models(models: ModelsParameters, project_path: Path) -> None:
+    """Refuse a local model folder that is missing or has no weights.
+
+    Raises:
+        ModelError: naming the folder and what is missing in it.
+    """
+    for name, source in models.model_dump().items():
+        if not is_local(source):
+            continue
+        folder = project_path / Path(source).expanduser()
+        if not folder.is_dir():
+            raise ModelError(
+                f"The model '{name}' is not at {folder}; get the complete repository, make it with "
+                f"`kedro run --pipeline pretrain`, or give another with --params models.{name}=..."
+            )
+        weights = list(folder.rglob("*.safetensors"))
+        if not weights:
+            raise ModelError(f"The model folder {folder} ('{name}') holds no .safetensors file; restore its weights.")
+        empty = next((path for path in weights if path.stat().st_size == 0), None)
+        if empty:
+            raise ModelError(f"The weight file {empty} of the model '{name}' is empty; restore it.")
+
+
+def check_device(device: str) -> None:
+    """Refuse a CUDA device where there is none.
+
+    Raises:
+        ResourceError: naming the device that was asked for.
+    """
+    if not device.startswith("cuda"):
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ResourceError(f"The device '{device}' was asked for, but no GPU can be used; take --params run.device=cpu.")
+    index = torch.device(device).index or 0
+    if index >= torch.cuda.device_count():
+        raise ResourceError(
+            f"The device '{device}' was asked for, but there are only {torch.cuda.device_count()} GPUs, from cuda:0 on."
+        )
+
+
+def check_disk(folder: Path, free_mb: float) -> None:
+    """Refuse a data root that cannot be written or has too little free space.
+
+    Args:
+        folder: the data root; it need not exist yet.
+        free_mb: MiB that must be free.
+
+    Raises:
+        ResourceError: naming the folder and the space.
+    """
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ResourceError(f"{existing} cannot be written; choose another data_root in conf/base/globals.yml.")
+    free = shutil.disk_usage(existing).free / _MIB
+    if free < free_mb:
+        raise ResourceError(
+            f"Only {free:.0f} MiB are free under {existing}, a run needs {free_mb:.0f}; make room and run again."
+        )
+
+
+def check_targets(targets: Iterable[Target]) -> None:
+    """Refuse output paths that are half-written or somebody else's.
+
+    Raises:
+        DataError: naming the path.
+    """
+    for target in targets:
+        target.check_target()

@@ -1,0 +1,5 @@
+"""Kedro runners of the project."""
+
+from placid_kedro.runners.stamped import StampedRunner
+
+__all__ = ["StampedRunner"]

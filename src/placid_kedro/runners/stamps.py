@@ -1,0 +1,100 @@
+"""Stamps: small files beside the artifacts that say from what they were made.
+
+A node's digest is made of its code, the project's code, the parameters it takes and the digests of its other inputs.
+An artifact is up to date when its stamp holds the digest that its node would have now, and the artifact itself is the
+one that was stamped.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+import placid_kedro
+from placid_kedro.files import MANIFEST, new_file
+
+
+def stamp_path(artifact: Path) -> Path:
+    """Where the stamp of an artifact lies: a hidden file beside it."""
+    return artifact.with_name(f".{artifact.name}.stamp")
+
+
+def write_stamp(artifact: Path, digest: str) -> None:
+    """Say that an artifact, as it is now, was made with a digest."""
+    with new_file(stamp_path(artifact)) as temporary:
+        temporary.write_text(json.dumps({"digest": digest, "fingerprint": fingerprint(artifact)}))
+
+
+def read_stamp(artifact: Path) -> str | None:
+    """The digest an artifact was made with; None when it is missing, unstamped or was changed since."""
+    try:
+        stamp = json.loads(stamp_path(artifact).read_text())
+        return str(stamp["digest"]) if stamp["fingerprint"] == fingerprint(artifact) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def fingerprint(artifact: Path) -> str:
+    """Tell a file from another by size and time of change; a folder by those of its files (or of its manifest)."""
+    manifest = artifact / MANIFEST
+    if manifest.is_file():
+        files = [manifest]
+    elif artifact.is_dir():
+        files = sorted(path for path in artifact.rglob("*") if path.is_file())
+    else:
+        files = [artifact]
+    entries = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(entries).encode()).hexdigest()
+
+
+def node_digest(function: Any, inputs: Mapping[str, str]) -> str:
+    """Digest of one node.
+
+    Args:
+        function: the node's function; all of its module counts, helpers included.
+        inputs: digest of each input by name.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    source = inspect.getsourcefile(inspect.unwrap(function))
+    code = Path(source).read_bytes() if source else b""
+    content = [function.__qualname__, hashlib.sha256(code).hexdigest(), library_digest(), sorted(inputs.items())]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def value_digest(value: Any) -> str:
+    """Digest of a parameter. A text that names an existing file or folder counts with what lies there."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    text = json.dumps(plain, sort_keys=True, default=str)
+    places = sorted({leaf for leaf in _texts(plain) if _is_place(leaf)})
+    content = [text, *(fingerprint(Path(place).expanduser()) for place in places)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+@cache
+def library_digest() -> str:
+    """Digest of the project's version and code, the folders of the stages apart."""
+    root = Path(placid_kedro.__file__).parent
+    digest = hashlib.sha256(placid_kedro.__version__.encode())
+    for path in sorted(root.rglob("*.py")):
+        if path.relative_to(root).parts[0] != "pipelines":
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
+    return [text for child in children for text in _texts(child)]
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text is a path of something that exists; a bare word is none, even if a file has that name."""
+    return text.startswith((".", "/", "~")) and Path(text).expanduser().exists()

@@ -1,0 +1,16 @@
+"""Project settings that Kedro reads. Nothing heavy may be imported here: every `kedro` command loads this file."""
+
+from placid_kedro.config_loader import RunConfigLoader
+from placid_kedro.hooks import PreflightHooks, TrackingHooks
+
+# Pluggy calls hooks last-registered first: parameters are checked before tracking opens a run.
+HOOKS = (TrackingHooks(), PreflightHooks())
+
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
+
+CONFIG_LOADER_CLASS = RunConfigLoader
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft", "globals": "soft"},
+}

@@ -1,0 +1,212 @@
+"""Runs recorded in MLflow through its client: parameters one a leaf, step metrics in batches, artifacts, tags.
+
+Everything of MLflow that this project uses is here; its import is slow and happens only when a run starts.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from placid_kedro.config import TrackingParameters
+from placid_kedro.errors import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+_FLUSH_SECONDS = 5.0
+_BATCH_LIMIT = 100  # parameters or tags in one request, a limit of MLflow's interface
+_METRIC_LIMIT = 1000
+_VALUE_LIMIT = 6000
+
+
+class Tracker(Protocol):
+    """One recorded run."""
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Record numbers of one step by name."""
+
+    def log_image(self, step: int, name: str, image: "Tensor") -> None:
+        """Record an image, float32 [3 or 4, H, W] in [0, 1]."""
+
+    def log_artifact(self, path: Path) -> None:
+        """Record a file or folder."""
+
+    def end(self, succeeded: bool) -> None:
+        """Send what is still waiting and close the run."""
+
+
+class NoTracker:
+    """Records nothing: tracking is switched off."""
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Drop the numbers."""
+
+    def log_image(self, step: int, name: str, image: "Tensor") -> None:
+        """Drop the image."""
+
+    def log_artifact(self, path: Path) -> None:
+        """Drop the file."""
+
+    def end(self, succeeded: bool) -> None:
+        """Nothing to close."""
+
+
+class MlflowTracker:
+    """One MLflow run.
+
+    A store that cannot be reached when the run starts is an error. When it fails later (a full disk, a server that
+    went away), that is said once and the run goes on unrecorded: its files matter more than their record.
+    """
+
+    def __init__(self, client: "MlflowClient", run_id: str, batch_steps: int) -> None:
+        self._client = client
+        self.run_id = run_id
+        self._batch_steps = batch_steps
+        self._waiting: list[Metric] = []
+        self._waiting_steps = 0
+        self._last_flush = time.monotonic()
+        self._broken = False
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Record numbers of one step by name; they are sent in batches."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._waiting += [Metric(name, float(value), now, step) for name, value in metrics.items()]
+        self._waiting_steps += 1
+        if self._waiting_steps >= self._batch_steps or time.monotonic() - self._last_flush > _FLUSH_SECONDS:
+            self._flush()
+
+    def log_image(self, step: int, name: str, image: "Tensor") -> None:
+        """Record an image as `images/NAME/STEP.png`."""
+        pixels = (image.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        self._send("log_image", pixels, f"images/{name}/{step:06d}.png")
+
+    def log_artifact(self, path: Path) -> None:
+        """Record a file or folder under its own name."""
+        if path.is_dir():
+            self._send("log_artifacts", str(path), path.name)
+        else:
+            self._send("log_artifact", str(path))
+
+    def end(self, succeeded: bool) -> None:
+        """Send what is still waiting and close the run."""
+        self._flush()
+        self._send("set_terminated", status="FINISHED" if succeeded else "FAILED")
+
+    def _flush(self) -> None:
+        for batch in _chunks(self._waiting, _METRIC_LIMIT):
+            self._send("log_batch", metrics=batch)
+        self._waiting, self._waiting_steps, self._last_flush = [], 0, time.monotonic()
+
+    def _send(self, method: str, *arguments: Any, **named: Any) -> None:
+        if self._broken:
+            return
+        try:
+            getattr(self._client, method)(self.run_id, *arguments, **named)
+        except Exception as error:  # MLflow raises whatever its store, its server or the disk raises
+            self._broken = True
+            logger.warning(
+                "MLflow stopped recording this run, which goes on without it: %s", _first_line(error)
+            )
+
+
+def start_run(
+    parameters: TrackingParameters,
+    project_path: Path,
+    name: str,
+    values: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> Tracker:
+    """Open a run in MLflow.
+
+    Args:
+        parameters: which store and experiment; the environment variable `MLFLOW_TRACKING_URI` goes before its `uri`.
+        project_path: folder that a relative SQLite path and the local artifacts are in.
+        name: name of the run.
+        values: nested parameters, recorded one a leaf as `group.name`.
+        tags: of the run.
+
+    Raises:
+        TrackingError: the store cannot be reached or refuses the run.
+    """
+    if not parameters.enabled:
+        return NoTracker()
+    _limit_waiting(parameters.timeout_seconds)
+    uri = tracking_uri(parameters, project_path)
+    from mlflow import MlflowClient
+    from mlflow.entities import Param, RunTag
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name(parameters.experiment)
+        if experiment is None:
+            location = (project_path / "mlruns").as_uri() if _is_local(uri) else None
+            experiment_id = client.create_experiment(parameters.experiment, artifact_location=location)
+        else:
+            experiment_id = experiment.experiment_id
+        run_id: str = client.create_run(experiment_id, run_name=name).info.run_id
+        leaves = [Param(key, _text(value)) for key, value in flatten(values).items()]
+        for batch in _chunks(leaves, _BATCH_LIMIT):
+            client.log_batch(run_id, params=batch)
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    except Exception as error:  # MLflow raises whatever its store or server raises
+        raise TrackingError(
+            f"The MLflow tracking store {uri} cannot be used ({_first_line(error)}); start the server, set "
+            "MLFLOW_TRACKING_URI to another store, or run with --params tracking.enabled=false."
+        ) from error
+    return MlflowTracker(client, run_id, parameters.batch_steps)
+
+
+def tracking_uri(parameters: TrackingParameters, project_path: Path) -> str:
+    """The store's address; a relative SQLite path is taken from the project's folder."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or parameters.uri
+    prefix = "sqlite:///"
+    if uri.startswith(prefix) and not Path(uri.removeprefix(prefix)).is_absolute():
+        return f"{prefix}{project_path / uri.removeprefix(prefix)}"
+    return uri
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping with dotted names."""
+    leaves: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            leaves |= flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def _limit_waiting(seconds: int) -> None:
+    """An unreachable server must fail in seconds; MLflow's defaults wait for minutes. The user's own values stay."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(seconds))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+
+
+def _is_local(uri: str) -> bool:
+    return uri.startswith(("sqlite:", "file:")) or "://" not in uri
+
+
+def _text(value: Any) -> str:
+    return str(value)[:_VALUE_LIMIT]
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
