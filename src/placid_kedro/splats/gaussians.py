@@ -59,9 +59,13 @@ class Gaussians:
         }
         for name, shape in expected.items():
             if tuple(getattr(self, name).shape) != shape:
-                raise ShapeError(f"Gaussians.{name} has shape {tuple(getattr(self, name).shape)}, not {shape}.")
+                raise ShapeError(
+                    f"Gaussians.{name} has shape {tuple(getattr(self, name).shape)}, not {shape}."
+                )
         if bands not in (0, 3, 8, 15):
-            raise ShapeError(f"Gaussians.shN holds {bands} coefficients, expected 0, 3, 8 or 15 (degree 0 to 3).")
+            raise ShapeError(
+                f"Gaussians.shN holds {bands} coefficients, expected 0, 3, 8 or 15 (degree 0 to 3)."
+            )
 
     def __len__(self) -> int:
         return self.means.shape[0]
@@ -168,13 +172,17 @@ class Gaussians:
                 f"points and colors must both be [N, 3], got {tuple(points.shape)} and {tuple(colors.shape)}."
             )
         if normals is not None and normals.shape != points.shape:
-            raise ShapeError(f"normals must be {tuple(points.shape)} like the points, got {tuple(normals.shape)}.")
+            raise ShapeError(
+                f"normals must be {tuple(points.shape)} like the points, got {tuple(normals.shape)}."
+            )
         if len(points) < 2:
             raise ParameterError(f"{len(points)} points are too few for Gaussians; give at least 2.")
         if not (torch.isfinite(points).all() and torch.isfinite(colors).all()):
             raise ParameterError("points and colors hold NaN or infinite values; remove those points.")
         if not 0.0 < opacity < 1.0 or thickness <= 0.0:
-            raise ParameterError(f"opacity is {opacity}, thickness {thickness}; use 0 < opacity < 1 and thickness > 0.")
+            raise ParameterError(
+                f"opacity is {opacity}, thickness {thickness}; use 0 < opacity < 1 and thickness > 0."
+            )
         points, colors = points.float(), colors.float()
         log_scales = neighbour_distance(points).log()[:, None].repeat(1, 3)
         quats = points.new_tensor([1.0, 0.0, 0.0, 0.0]).repeat(len(points), 1)

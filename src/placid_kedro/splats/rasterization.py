@@ -33,9 +33,9 @@ def rasterization(
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Splat N Gaussians onto the image planes of C pinhole cameras.
 
-    Tensors on CUDA go to gsplat, tensors on the CPU to this project's own kernel, which gives the same results (and,
-    run twice on the same number of threads or another, the same bits). Differentiable by means, quats, scales, opacities, colors and
-    backgrounds. Gaussians with NaN or infinite values are not drawn and get zero gradients on the CPU.
+    Tensors on CUDA go to gsplat, tensors on the CPU to this project's own kernel, which gives the same results, bit for
+    bit the same on any number of threads. Differentiable by means, quats, scales, opacities, colors and backgrounds.
+    On the CPU Gaussians with NaN or infinite values are not drawn and get zero gradients.
 
     Args:
         means: [N, 3] float32 centres, world units.
@@ -147,7 +147,9 @@ def _check(
                 f"channels for sh_degree {sh_degree}."
             )
     if backgrounds is not None and tuple(backgrounds.shape) != (c, colors.shape[-1]):
-        raise ShapeError(f"backgrounds has shape {tuple(backgrounds.shape)}, expected {(c, colors.shape[-1])}.")
+        raise ShapeError(
+            f"backgrounds has shape {tuple(backgrounds.shape)}, expected {(c, colors.shape[-1])}."
+        )
     everything = [tensor for tensor, _ in tensors.values()] + [colors]
     everything += [] if backgrounds is None else [backgrounds]
     if any(tensor.dtype != torch.float32 for tensor in everything):
@@ -159,4 +161,6 @@ def _check(
     if width < 1 or height < 1:
         raise ParameterError(f"the image is {width} x {height} pixels; give at least 1 x 1.")
     if not 0.0 < near_plane < far_plane:
-        raise ParameterError(f"near_plane is {near_plane}, far_plane {far_plane}; use 0 < near_plane < far_plane.")
+        raise ParameterError(
+            f"near_plane is {near_plane}, far_plane {far_plane}; use 0 < near_plane < far_plane."
+        )

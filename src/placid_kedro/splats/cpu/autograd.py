@@ -57,7 +57,10 @@ class Project(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         v_means2d, v_conics, v_depths, _ = gradients
         means, quats, scales, viewmats, Ks, radii, conics = ctx.saved_tensors
-        v_inputs = [torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in (means, quats, scales)]
+        v_inputs = [
+            torch.zeros_like(tensor, memory_format=torch.contiguous_format)
+            for tensor in (means, quats, scales)
+        ]
         projection.project_backward(
             *(_numpy(tensor) for tensor in (means, quats, scales, viewmats, Ks)),
             *ctx.size,

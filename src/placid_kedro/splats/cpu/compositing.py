@@ -5,8 +5,9 @@ At a pixel, with d = mean - pixel centre and T the transmittance in front of a G
     sigma = (a dx^2 + c dy^2) / 2 + b dx dy,    alpha = min(0.999, opacity exp(-sigma)),
     colour += T alpha colour_i,                 T *= 1 - alpha,
 
-where alpha >= 1/255 and as long as T stays above 1e-4. The inner loops run over the columns of one pixel row and are
-written so that LLVM vectorises them: no branches, one scratch array per tile, unsigned indices.
+where alpha >= 1/255 and as long as T stays above 1e-4. The inner loops run over the sixteen columns of one pixel row
+and are written so that LLVM vectorises them: no branches, no division by zero to report, one scratch array per tile
+(distances inside it are known, so nothing can overlap), unsigned indices (nothing wraps round).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import numpy as np
 
 TILE = 16
 _PIXELS = TILE * TILE
-_LANES = 8
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 _ALPHA_MAX = np.float32(0.999)
@@ -38,7 +38,7 @@ _E4 = np.float32(9.71605228e-06)
 _E5 = np.float32(-1.7888673e-07)
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _exp_negative(s):
     root = _E0 + s * (_E1 + s * (_E2 + s * (_E3 + s * (_E4 + s * _E5))))
     root *= root
@@ -46,23 +46,21 @@ def _exp_negative(s):
     return root * root
 
 
-@numba.njit(fastmath=_FAST)
-def _columns(record, left, dy):
-    """First and past-the-last column of a tile (multiples of 8 lanes) that the ellipse covers in the row at dy."""
+@numba.njit(fastmath=_FAST, error_model="numpy")
+def _touches_row(record, left, dy):
+    """Whether the ellipse sigma <= largest sigma covers a pixel centre of a tile's row at dy, to 0.01 pixels."""
     a, b = record[2], record[3]
     discriminant = dy * dy * (b * b - a * record[4]) + np.float32(2.0) * a * record[6]
     if discriminant < _ZERO:
-        return 0, 0
+        return False
     half_width = np.float32(sqrt(discriminant)) / a + np.float32(1e-2)
     center = record[0] + b * dy / a - left - _HALF
-    first = int(max(np.ceil(center - half_width), _ZERO))
-    last = int(min(np.floor(center + half_width), np.float32(TILE - 1)))
-    if first > last:
-        return 0, 0
-    return first // _LANES * _LANES, (last // _LANES + 1) * _LANES
+    return max(np.ceil(center - half_width), _ZERO) <= min(
+        np.floor(center + half_width), np.float32(TILE - 1)
+    )
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _rows(record, top):
     """First and past-the-last row of a tile that the ellipse may cover."""
     first = int(max(np.ceil(record[1] - record[7] - top - _HALF), _ZERO))
@@ -70,7 +68,7 @@ def _rows(record, top):
     return first, last + 1
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _is_opaque(state):
     """Whether no pixel of the tile lets light through any more."""
     total = _ZERO
@@ -79,13 +77,13 @@ def _is_opaque(state):
     return total == _ZERO
 
 
-@numba.njit(fastmath=_FAST)
-def _blend_row(state, row, begin, end, record, dx0, dy):
+@numba.njit(fastmath=_FAST, error_model="numpy")
+def _blend_row(state, row, record, dx0, dy):
     """One Gaussian over one row. state: T, alpha and four channels, each of 256 pixels."""
     half_a, b_dy, c_dy2 = _HALF * record[2], record[3] * dy, _HALF * record[4] * dy * dy
     opacity, largest_sigma = record[5], record[6]
     c0, c1, c2, c3 = record[8], record[9], record[10], record[11]
-    for column in range(begin, end):
+    for column in range(TILE):
         p = np.uint64(row * TILE + column)
         dx = dx0 - np.float32(np.int32(column))
         sigma = (half_a * dx + b_dy) * dx + c_dy2
@@ -103,7 +101,7 @@ def _blend_row(state, row, begin, end, record, dx0, dy):
         state[p + np.uint64(5 * _PIXELS)] += weight * c3
 
 
-@numba.njit(parallel=True, cache=True, fastmath=_FAST)
+@numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 def composite_forward(work, records, offsets, members, tiles_x, tiles_y, channels, alphas):
     """Fill channels [C, H, W, 4] and alphas [C, H, W], without background.
 
@@ -128,9 +126,8 @@ def composite_forward(work, records, offsets, members, tiles_x, tiles_y, channel
             first_row, past_row = _rows(record, np.float32(top))
             for row in range(first_row, past_row):
                 dy = record[1] - np.float32(top + row) - _HALF
-                begin, end = _columns(record, np.float32(left), dy)
-                if begin < end:
-                    _blend_row(state, row, begin, end, record, dx0, dy)
+                if _touches_row(record, np.float32(left), dy):
+                    _blend_row(state, row, record, dx0, dy)
         for row in range(min(TILE, height - top)):
             for column in range(min(TILE, width - left)):
                 p = row * TILE + column
@@ -139,8 +136,8 @@ def composite_forward(work, records, offsets, members, tiles_x, tiles_y, channel
                     channels[view, top + row, left + column, k] = state[(2 + k) * _PIXELS + p]
 
 
-@numba.njit(fastmath=_FAST)
-def _blend_row_backward(state, sums, row, begin, end, record, dx0, dy, absgrad):
+@numba.njit(fastmath=_FAST, error_model="numpy")
+def _blend_row_backward(state, sums, row, record, dx0, dy, absgrad):
     """Derivative of `_blend_row`.
 
     state: T, what the Gaussians behind (and the background) still give to the loss, and the derivatives of the four
@@ -150,7 +147,7 @@ def _blend_row_backward(state, sums, row, begin, end, record, dx0, dy, absgrad):
     a, b, c_dy = record[2], record[3], record[4] * dy
     opacity, largest_sigma = record[5], record[6]
     c0, c1, c2, c3 = record[8], record[9], record[10], record[11]
-    for column in range(begin, end):
+    for column in range(TILE):
         p = np.uint64(row * TILE + column)
         q = np.uint64(column)
         dx = dx0 - np.float32(np.int32(column))
@@ -185,7 +182,7 @@ def _blend_row_backward(state, sums, row, begin, end, record, dx0, dy, absgrad):
             sums[q + np.uint64(8 * TILE)] += abs(v_sigma * (b * dx + c_dy))
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _collect(sums, record, dx0, v_member):
     """Turn the column sums of one Gaussian in one tile into derivatives and clear them.
 
@@ -224,9 +221,20 @@ def _collect(sums, record, dx0, v_member):
     v_member[11] = v3
 
 
-@numba.njit(parallel=True, cache=True, fastmath=_FAST)
+@numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 def composite_backward(
-    work, records, offsets, members, tiles_x, tiles_y, channels, alphas, v_channels, v_alphas, absgrad, v_members
+    work,
+    records,
+    offsets,
+    members,
+    tiles_x,
+    tiles_y,
+    channels,
+    alphas,
+    v_channels,
+    v_alphas,
+    absgrad,
+    v_members,
 ):
     """Fill v_members [members, 12] (see `_collect`; zero before), a row for each Gaussian of each tile.
 
@@ -261,7 +269,6 @@ def composite_backward(
             first_row, past_row = _rows(record, np.float32(top))
             for row in range(first_row, past_row):
                 dy = record[1] - np.float32(top + row) - _HALF
-                begin, end = _columns(record, np.float32(left), dy)
-                if begin < end:
-                    _blend_row_backward(state, sums, row, begin, end, record, dx0, dy, absgrad)
+                if _touches_row(record, np.float32(left), dy):
+                    _blend_row_backward(state, sums, row, record, dx0, dy, absgrad)
             _collect(sums, record, dx0, v_members[j])

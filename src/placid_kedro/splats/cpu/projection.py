@@ -15,9 +15,11 @@ _FAST = {"reassoc", "contract", "arcp", "nsz"}
 _ALPHA_MIN = np.float32(1.0 / 255.0)
 _LARGEST_EXTENT = np.float32(3.33)
 _GUARD_BAND = np.float32(0.3)
+_BLOCK = 256
+"""Gaussians that share one set of scratch arrays."""
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _rotation(w, x, y, z):
     """Rows of the rotation matrix of a unit quaternion."""
     return (
@@ -33,7 +35,7 @@ def _rotation(w, x, y, z):
     )
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _fill_axes(quat, scale, rotation, axes):
     """Write R(quat) and M = R diag(scale), both [3, 3]; return 1 / |quat|, 0 for a quaternion of length zero."""
     norm2 = quat[0] * quat[0] + quat[1] * quat[1] + quat[2] * quat[2] + quat[3] * quat[3]
@@ -50,7 +52,7 @@ def _fill_axes(quat, scale, rotation, axes):
     return inverse_norm
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _to_camera(view, mean, axes, center, axes_camera):
     """Write the centre [3] and W M [3, 3] in camera coordinates."""
     for i in range(3):
@@ -59,14 +61,14 @@ def _to_camera(view, mean, axes, center, axes_camera):
             axes_camera[i, k] = view[i, 0] * axes[0, k] + view[i, 1] * axes[1, k] + view[i, 2] * axes[2, k]
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _clip_slope(slope, focal, principal, size):
     """The slope x/z at which the Jacobian is taken: clipped to a guard band round the image."""
     guard = _GUARD_BAND * np.float32(0.5) * size / focal
     return min(max(slope, -(principal / focal + guard)), (size - principal) / focal + guard)
 
 
-@numba.njit(fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
 def _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axes):
     """Write T = J W M [2, 3]."""
     for k in range(3):
@@ -74,7 +76,20 @@ def _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axe
         image_axes[1, k] = fy * inverse_z * (axes_camera[1, k] - slope_y * axes_camera[2, k])
 
 
-@numba.njit(parallel=True, cache=True, fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
+def _covariance(image_axes, eps2d):
+    """(xx, xy, yy) of T T^T + eps2d I."""
+    xx = eps2d
+    xy = np.float32(0.0)
+    yy = eps2d
+    for k in range(3):
+        xx += image_axes[0, k] * image_axes[0, k]
+        xy += image_axes[0, k] * image_axes[1, k]
+        yy += image_axes[1, k] * image_axes[1, k]
+    return xx, xy, yy
+
+
+@numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 def project_forward(
     means, quats, scales, opacities, viewmats, Ks, width, height, near, far, eps2d, radius_clip,
     radii, means2d, depths, conics,
@@ -83,16 +98,21 @@ def project_forward(
 
     A Gaussian that is not seen (behind the near plane, off the image, too faint, not finite) keeps its zeros.
     """
-    for n in numba.prange(means.shape[0]):
+    gaussians = means.shape[0]
+    for block in numba.prange((gaussians + _BLOCK - 1) // _BLOCK):
         rotation = np.empty((3, 3), np.float32)
         axes = np.empty((3, 3), np.float32)
         center = np.empty(3, np.float32)
         axes_camera = np.empty((3, 3), np.float32)
         image_axes = np.empty((2, 3), np.float32)
-        inverse_norm = _fill_axes(quats[n], scales[n], rotation, axes)
-        opacity = opacities[n]
-        if inverse_norm > 0.0 and isfinite(inverse_norm) and opacity >= _ALPHA_MIN and isfinite(opacity):
-            extent = min(_LARGEST_EXTENT, np.float32(sqrt(2.0 * log(opacity / _ALPHA_MIN))))
+        for n in range(block * _BLOCK, min((block + 1) * _BLOCK, gaussians)):
+            inverse_norm = _fill_axes(quats[n], scales[n], rotation, axes)
+            opacity = opacities[n]
+            if not (
+                inverse_norm > 0.0 and isfinite(inverse_norm) and opacity >= _ALPHA_MIN and isfinite(opacity)
+            ):
+                continue
+            extent = min(_LARGEST_EXTENT, np.float32(sqrt(np.float32(2.0) * log(opacity / _ALPHA_MIN))))
             for c in range(viewmats.shape[0]):
                 _to_camera(viewmats[c], means[n], axes, center, axes_camera)
                 z = center[2]
@@ -103,13 +123,7 @@ def project_forward(
                 slope_x = _clip_slope(center[0] * inverse_z, fx, cx, width)
                 slope_y = _clip_slope(center[1] * inverse_z, fy, cy, height)
                 _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axes)
-                xx = eps2d
-                xy = np.float32(0.0)
-                yy = eps2d
-                for k in range(3):
-                    xx += image_axes[0, k] * image_axes[0, k]
-                    xy += image_axes[0, k] * image_axes[1, k]
-                    yy += image_axes[1, k] * image_axes[1, k]
+                xx, xy, yy = _covariance(image_axes, eps2d)
                 determinant = xx * yy - xy * xy
                 u = fx * center[0] * inverse_z + cx
                 v = fy * center[1] * inverse_z + cy
@@ -131,7 +145,61 @@ def project_forward(
                 conics[c, n, 2] = xx / determinant
 
 
-@numba.njit(parallel=True, cache=True, fastmath=_FAST)
+@numba.njit(fastmath=_FAST, error_model="numpy")
+def _conic_backward(conic, v_conic):
+    """(v_xx, v_xy, v_yy) of the covariance. conic Y = cov^-1, so v_cov = -Y v_Y Y with v_Y = [[a, b/2], [b/2, c]]."""
+    p, q, r = conic[0], conic[1], conic[2]
+    a, b, c = v_conic[0], np.float32(0.5) * v_conic[1], v_conic[2]
+    ap, aq = a * p + b * q, a * q + b * r
+    bp, bq = b * p + c * q, b * q + c * r
+    return -(p * ap + q * bp), -(p * aq + q * bq), -(q * aq + r * bq)
+
+
+@numba.njit(fastmath=_FAST, error_model="numpy")
+def _image_axes_backward(v_cov, slope_x, slope_y, fz_x, fz_y, axes_camera, image_axes, v_axes_camera):
+    """Write v of W M [3, 3]; return the derivatives by J's entries fx/z, -fx x/z^2, fy/z, -fy y/z^2.
+
+    cov = T T^T gives v_T = 2 v_cov T; T = J (W M) with J = [[fx/z, 0, -fx x/z^2], [0, fy/z, -fy y/z^2]].
+    """
+    v_xx, v_xy, v_yy = v_cov
+    v_j00 = v_j02 = v_j11 = v_j12 = np.float32(0.0)
+    for k in range(3):
+        v_0 = np.float32(2.0) * (v_xx * image_axes[0, k] + v_xy * image_axes[1, k])
+        v_1 = np.float32(2.0) * (v_xy * image_axes[0, k] + v_yy * image_axes[1, k])
+        v_axes_camera[0, k] = fz_x * v_0
+        v_axes_camera[1, k] = fz_y * v_1
+        v_axes_camera[2, k] = -slope_x * v_axes_camera[0, k] - slope_y * v_axes_camera[1, k]
+        v_j00 += v_0 * axes_camera[0, k]
+        v_j02 += v_0 * axes_camera[2, k]
+        v_j11 += v_1 * axes_camera[1, k]
+        v_j12 += v_1 * axes_camera[2, k]
+    return v_j00, v_j02, v_j11, v_j12
+
+
+@numba.njit(fastmath=_FAST, error_model="numpy")
+def _quat_backward(quat, inverse_norm, g, v_quat):
+    """Write the derivative by a quaternion [4] from that by its rotation matrix, g [3, 3]."""
+    two = np.float32(2.0)
+    w, x, y, z = (
+        quat[0] * inverse_norm,
+        quat[1] * inverse_norm,
+        quat[2] * inverse_norm,
+        quat[3] * inverse_norm,
+    )
+    skew_x, skew_y, skew_z = g[2, 1] - g[1, 2], g[0, 2] - g[2, 0], g[1, 0] - g[0, 1]
+    xy, xz, yz = g[0, 1] + g[1, 0], g[0, 2] + g[2, 0], g[1, 2] + g[2, 1]
+    v_w = two * (x * skew_x + y * skew_y + z * skew_z)
+    v_x = two * (w * skew_x + y * xy + z * xz - two * x * (g[1, 1] + g[2, 2]))
+    v_y = two * (w * skew_y + x * xy + z * yz - two * y * (g[0, 0] + g[2, 2]))
+    v_z = two * (w * skew_z + x * xz + y * yz - two * z * (g[0, 0] + g[1, 1]))
+    along = w * v_w + x * v_x + y * v_y + z * v_z
+    v_quat[0] = (v_w - w * along) * inverse_norm
+    v_quat[1] = (v_x - x * along) * inverse_norm
+    v_quat[2] = (v_y - y * along) * inverse_norm
+    v_quat[3] = (v_z - z * along) * inverse_norm
+
+
+@numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 def project_backward(
     means, quats, scales, viewmats, Ks, width, height, radii, conics, v_means2d, v_depths, v_conics,
     v_means, v_quats, v_scales,
@@ -140,100 +208,55 @@ def project_backward(
 
     `v_x` is the derivative of the loss by x; the rest has the shapes of `project_forward`.
     """
-    two = np.float32(2.0)
-    half = np.float32(0.5)
-    for n in numba.prange(means.shape[0]):
+    one = np.float32(1.0)
+    gaussians = means.shape[0]
+    for block in numba.prange((gaussians + _BLOCK - 1) // _BLOCK):
         rotation = np.empty((3, 3), np.float32)
         axes = np.empty((3, 3), np.float32)
         center = np.empty(3, np.float32)
         axes_camera = np.empty((3, 3), np.float32)
         image_axes = np.empty((2, 3), np.float32)
-        v_image_axes = np.empty((2, 3), np.float32)
         v_center = np.empty(3, np.float32)
         v_axes_camera = np.empty((3, 3), np.float32)
-        v_axes = np.zeros((3, 3), np.float32)
-        inverse_norm = _fill_axes(quats[n], scales[n], rotation, axes)
-        seen = False
-        for c in range(viewmats.shape[0]):
-            if radii[c, n, 0] <= 0:
+        v_axes = np.empty((3, 3), np.float32)
+        for n in range(block * _BLOCK, min((block + 1) * _BLOCK, gaussians)):
+            inverse_norm = _fill_axes(quats[n], scales[n], rotation, axes)
+            v_axes[:] = np.float32(0.0)
+            seen = False
+            for c in range(viewmats.shape[0]):
+                if radii[c, n, 0] <= 0:
+                    continue
+                seen = True
+                view = viewmats[c]
+                _to_camera(view, means[n], axes, center, axes_camera)
+                fx, fy, cx, cy = Ks[c, 0, 0], Ks[c, 1, 1], Ks[c, 0, 2], Ks[c, 1, 2]
+                inverse_z = one / center[2]
+                slope_x = _clip_slope(center[0] * inverse_z, fx, cx, width)
+                slope_y = _clip_slope(center[1] * inverse_z, fy, cy, height)
+                inside_x = np.float32(slope_x == center[0] * inverse_z)
+                inside_y = np.float32(slope_y == center[1] * inverse_z)
+                fz_x, fz_y = fx * inverse_z, fy * inverse_z
+                _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axes)
+                v_cov = _conic_backward(conics[c, n], v_conics[c, n])
+                v_j00, v_j02, v_j11, v_j12 = _image_axes_backward(
+                    v_cov, slope_x, slope_y, fz_x, fz_y, axes_camera, image_axes, v_axes_camera
+                )
+                v_u, v_v = v_means2d[c, n, 0], v_means2d[c, n, 1]
+                v_center[0] = fz_x * (v_u - inside_x * inverse_z * v_j02)
+                v_center[1] = fz_y * (v_v - inside_y * inverse_z * v_j12)
+                v_center[2] = v_depths[c, n] - inverse_z * (
+                    fz_x * (center[0] * v_u + v_j00 - slope_x * v_j02 * (one + inside_x))
+                    + fz_y * (center[1] * v_v + v_j11 - slope_y * v_j12 * (one + inside_y))
+                )
+                for i in range(3):
+                    for j in range(3):
+                        v_means[n, i] += view[j, i] * v_center[j]
+                        for k in range(3):
+                            v_axes[i, k] += view[j, i] * v_axes_camera[j, k]
+            if not seen:
                 continue
-            seen = True
-            view = viewmats[c]
-            _to_camera(view, means[n], axes, center, axes_camera)
-            fx, fy, cx, cy = Ks[c, 0, 0], Ks[c, 1, 1], Ks[c, 0, 2], Ks[c, 1, 2]
-            inverse_z = np.float32(1.0) / center[2]
-            inverse_z2 = inverse_z * inverse_z
-            slope_x = _clip_slope(center[0] * inverse_z, fx, cx, width)
-            slope_y = _clip_slope(center[1] * inverse_z, fy, cy, height)
-            inside_x = np.float32(slope_x == center[0] * inverse_z)
-            inside_y = np.float32(slope_y == center[1] * inverse_z)
-            _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axes)
-
-            # conic = cov2d^-1 =: Y, so v_cov2d = -Y v_Y Y with v_Y = [[a, b/2], [b/2, c]]
-            p, q, r = conics[c, n, 0], conics[c, n, 1], conics[c, n, 2]
-            a, b, d = v_conics[c, n, 0], half * v_conics[c, n, 1], v_conics[c, n, 2]
-            ap, aq = a * p + b * q, a * q + b * r
-            bp, bq = b * p + d * q, b * q + d * r
-            v_xx = -(p * ap + q * bp)
-            v_xy = -(p * aq + q * bq)
-            v_yy = -(q * aq + r * bq)
-
-            # cov2d = T T^T, so v_T = 2 v_cov2d T
-            v_j00 = v_j02 = v_j11 = v_j12 = np.float32(0.0)
-            for k in range(3):
-                v_image_axes[0, k] = two * (v_xx * image_axes[0, k] + v_xy * image_axes[1, k])
-                v_image_axes[1, k] = two * (v_xy * image_axes[0, k] + v_yy * image_axes[1, k])
-                # T = J (W M) with J = [[fx/z, 0, -fx slope_x/z], [0, fy/z, -fy slope_y/z]]
-                v_axes_camera[0, k] = fx * inverse_z * v_image_axes[0, k]
-                v_axes_camera[1, k] = fy * inverse_z * v_image_axes[1, k]
-                v_axes_camera[2, k] = -slope_x * v_axes_camera[0, k] - slope_y * v_axes_camera[1, k]
-                v_j00 += v_image_axes[0, k] * axes_camera[0, k]
-                v_j02 += v_image_axes[0, k] * axes_camera[2, k]
-                v_j11 += v_image_axes[1, k] * axes_camera[1, k]
-                v_j12 += v_image_axes[1, k] * axes_camera[2, k]
-
-            v_u, v_v = v_means2d[c, n, 0], v_means2d[c, n, 1]
-            v_center[0] = fx * inverse_z * v_u - inside_x * fx * inverse_z2 * v_j02
-            v_center[1] = fy * inverse_z * v_v - inside_y * fy * inverse_z2 * v_j12
-            v_center[2] = (
-                v_depths[c, n]
-                - (fx * center[0] * v_u + fy * center[1] * v_v) * inverse_z2
-                - (fx * v_j00 + fy * v_j11) * inverse_z2
-                + fx * slope_x * inverse_z2 * v_j02 * (np.float32(1.0) + inside_x)
-                + fy * slope_y * inverse_z2 * v_j12 * (np.float32(1.0) + inside_y)
-            )
-            for i in range(3):
-                for j in range(3):
-                    v_means[n, i] += view[j, i] * v_center[j]
-                    for k in range(3):
-                        v_axes[i, k] += view[j, i] * v_axes_camera[j, k]
-        if not seen:
-            continue
-
-        # M = R diag(scale)
-        for k in range(3):
-            for i in range(3):
-                v_scales[n, k] += v_axes[i, k] * rotation[i, k]
-                v_axes[i, k] *= scales[n, k]  # from here on the derivative by R
-        w, x, y, z = (
-            quats[n, 0] * inverse_norm,
-            quats[n, 1] * inverse_norm,
-            quats[n, 2] * inverse_norm,
-            quats[n, 3] * inverse_norm,
-        )
-        g = v_axes
-        v_w = two * (x * (g[2, 1] - g[1, 2]) + y * (g[0, 2] - g[2, 0]) + z * (g[1, 0] - g[0, 1]))
-        v_x = two * (
-            y * (g[0, 1] + g[1, 0]) + z * (g[0, 2] + g[2, 0]) + w * (g[2, 1] - g[1, 2]) - two * x * (g[1, 1] + g[2, 2])
-        )
-        v_y = two * (
-            x * (g[0, 1] + g[1, 0]) + z * (g[1, 2] + g[2, 1]) + w * (g[0, 2] - g[2, 0]) - two * y * (g[0, 0] + g[2, 2])
-        )
-        v_z = two * (
-            x * (g[0, 2] + g[2, 0]) + y * (g[1, 2] + g[2, 1]) + w * (g[1, 0] - g[0, 1]) - two * z * (g[0, 0] + g[1, 1])
-        )
-        along = w * v_w + x * v_x + y * v_y + z * v_z
-        v_quats[n, 0] = (v_w - w * along) * inverse_norm
-        v_quats[n, 1] = (v_x - x * along) * inverse_norm
-        v_quats[n, 2] = (v_y - y * along) * inverse_norm
-        v_quats[n, 3] = (v_z - z * along) * inverse_norm
+            for k in range(3):  # M = R diag(scale)
+                for i in range(3):
+                    v_scales[n, k] += v_axes[i, k] * rotation[i, k]
+                    v_axes[i, k] *= scales[n, k]  # from here on the derivative by R
+            _quat_backward(quats[n], inverse_norm, v_axes, v_quats[n])

@@ -33,9 +33,22 @@ def rasterize(
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """See `placid_kedro.splats.rasterization`, which has checked the arguments."""
     if viewmats.requires_grad or Ks.requires_grad:
-        raise ParameterError("viewmats or Ks require a gradient, which the CPU rasterizer does not have; detach them.")
+        raise ParameterError(
+            "viewmats or Ks require a gradient, which the CPU rasterizer does not have; detach them."
+        )
     means2d, conics, depths, radii = Project.apply(
-        means, quats, scales, opacities, viewmats, Ks, width, height, near_plane, far_plane, eps2d, radius_clip
+        means,
+        quats,
+        scales,
+        opacities,
+        viewmats,
+        Ks,
+        width,
+        height,
+        near_plane,
+        far_plane,
+        eps2d,
+        radius_clip,
     )
     if render_mode in ("D", "ED"):
         features = depths[..., None]
@@ -52,7 +65,9 @@ def rasterize(
     images = []
     for block in features.split(CHANNELS, dim=-1):
         padded = F.pad(block, (0, CHANNELS - block.shape[-1]))
-        image, alphas = Composite.apply(means2d, conics, opacities, padded, depths, radii, width, height, absgrad)
+        image, alphas = Composite.apply(
+            means2d, conics, opacities, padded, depths, radii, width, height, absgrad
+        )
         images.append(image[..., : block.shape[-1]])
     image = images[0] if len(images) == 1 else torch.cat(images, dim=-1)
     if backgrounds is not None:
@@ -81,13 +96,11 @@ def _sh_colors(degree: int, means: Tensor, viewmats: Tensor, coefficients: Tenso
     """[C, N, 3] colours seen from each camera, 0.5 + sum of the bands, not below 0; 0.5 where not visible."""
     from gsplat.cuda._torch_impl import _spherical_harmonics
 
-    used = coefficients[..., : (degree + 1) ** 2, :]
-    if degree == 0:
-        directions = means.new_zeros(*used.shape[:-2], 3)
-    else:
-        positions = -torch.einsum("cji,cj->ci", viewmats[:, :3, :3], viewmats[:, :3, 3])
-        directions = means - positions[:, None]
-        used = used.expand(len(viewmats), -1, -1, -1)
-    values = _spherical_harmonics(degree, directions, used)
     visible = (radii > 0).all(dim=-1)[..., None]
+    used = coefficients[..., : (degree + 1) ** 2, :].expand(len(viewmats), -1, -1, -1)
+    positions = -torch.einsum("cji,cj->ci", viewmats[:, :3, :3], viewmats[:, :3, 3])
+    directions = torch.where(
+        visible, means - positions[:, None], 1.0
+    )  # 1: no NaN gradient from what is not seen
+    values = _spherical_harmonics(degree, directions, used)
     return torch.where(visible, values, 0.0).add(0.5).clamp_min(0.0)

@@ -15,7 +15,7 @@ _LARGEST_SIGMA = np.float32(0.5 * 3.33 * 3.33)
 _MARGIN = np.float32(1e-3)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def fill_records(order, radii, means2d, conics, opacities, channels, records, sources, tile_ranges):
     """Write what one pixel needs to know of each visible Gaussian, front to back.
 
@@ -69,7 +69,7 @@ def fill_records(order, radii, means2d, conics, opacities, channels, records, so
     return visible
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def sort_into_tiles(visible, tile_ranges, tiles_x, tiles_y):
     """Counting sort of the records into tiles; inside a tile they stay front to back.
 
@@ -103,7 +103,7 @@ def sort_into_tiles(visible, tile_ranges, tiles_x, tiles_y):
     return offsets, members
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def sum_over_tiles(offsets, members, sources, v_members, tiles, v_records):
     """Add the derivatives of each tile's members to those of their Gaussians, in a fixed order.
 
