@@ -1,0 +1,171 @@
+"""Rays through the object's cube, projection into the views, embeddings of positions (Eq. 3, App. D)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from placid_kedro.cameras import Cameras
+
+CUBE_HALF_EXTENT = 0.5
+MissedRays = Literal["empty", "crossed"]
+
+
+def harmonic_embedding(vectors: Tensor, num_octaves: int) -> Tensor:
+    """`[p, sin p, cos p, sin 2p, cos 2p, ...]` without a factor pi.
+
+    Args:
+        vectors: [..., D] positions.
+        num_octaves: number of frequencies 1, 2, 4, ...
+
+    Returns:
+        [..., D * (1 + 2 * num_octaves)], the input first, then sine before cosine for each frequency.
+    """
+    frequencies = 2.0 ** torch.arange(num_octaves, dtype=vectors.dtype, device=vectors.device)
+    angles = vectors[..., None, :] * frequencies[:, None]
+    waves = torch.stack([angles.sin(), angles.cos()], dim=-2)
+    return torch.cat([vectors, waves.flatten(start_dim=-3)], dim=-1)
+
+
+def cube_interval(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Where rays enter and leave the cube [-0.5, 0.5]^3, both [...], in units of the directions' length.
+
+    A ray misses the cube where the first is not smaller than the second, or the second is negative.
+    """
+    tiny = torch.finfo(directions.dtype).tiny
+    slopes = torch.where(directions.abs() < tiny, torch.full_like(directions, tiny), directions)
+    first = (-CUBE_HALF_EXTENT - origins) / slopes
+    second = (CUBE_HALF_EXTENT - origins) / slopes
+    return torch.minimum(first, second).amax(-1), torch.maximum(first, second).amin(-1)
+
+
+@dataclass(frozen=True)
+class RaySamples:
+    """S points on each of R rays.
+
+    Attributes:
+        points: [R, S, 3].
+        depths: [R, S] distances from the origin in units of the direction (planar depth for `Cameras.rays`).
+        distances: [R, S] between neighbours; the last one repeated.
+        used: [R] bool; points of the other rays are not to be evaluated.
+    """
+
+    points: Tensor
+    depths: Tensor
+    distances: Tensor
+    used: Tensor
+
+
+def sample_rays(
+    origins: Tensor, directions: Tensor, count: int, missed_rays: MissedRays = "empty"
+) -> RaySamples:
+    """`count` evenly spaced points from where a ray enters the cube to where it leaves it, both included.
+
+    Args:
+        origins: [R, 3].
+        directions: [R, 3].
+        count: points a ray, at least 2.
+        missed_rays: what to do with a ray outside the cube: leave it "empty", or, as the authors' code does,
+            sample the stretch between the "crossed" ends of the intervals.
+    """
+    near, far = cube_interval(origins, directions)
+    hit = (near < far) & (far > 0)
+    if missed_rays == "crossed":
+        near, far = torch.where(hit, near, far), torch.where(hit, far, near)
+        used = torch.ones_like(hit)
+    else:
+        # A camera inside the cube sees only what lies before it.
+        near = torch.where(hit, near.clamp(min=0.0), torch.zeros_like(near))
+        far = torch.where(hit, far, torch.zeros_like(far))
+        used = hit
+    steps = torch.linspace(0.0, 1.0, count, dtype=origins.dtype, device=origins.device)
+    depths = near[:, None] + (far - near)[:, None] * steps
+    distances = depths.diff(dim=-1)
+    distances = torch.cat([distances, distances[:, -1:]], dim=-1)
+    points = origins[:, None, :] + directions[:, None, :] * depths[..., None]
+    return RaySamples(points, depths, distances, used)
+
+
+@dataclass(frozen=True)
+class BilinearTaps:
+    """Bilinear sampling of N maps at P points as four weighted rows of a table [N * H * W, C].
+
+    Attributes:
+        rows: [P, N, 4] int64.
+        weights: [P, N, 4] float32, summing to one.
+    """
+
+    rows: Tensor
+    weights: Tensor
+
+    def __getitem__(self, index: slice | Tensor) -> BilinearTaps:
+        return BilinearTaps(self.rows[index], self.weights[index])
+
+    def sample(self, table: Tensor) -> Tensor:
+        """Rows of `table` [N * H * W, C] blended to [P, N, C]."""
+        points, views, taps = self.rows.shape
+        sampled = torch.nn.functional.embedding_bag(
+            self.rows.reshape(-1, taps),
+            table,
+            per_sample_weights=self.weights.reshape(-1, taps).to(table.dtype),
+            mode="sum",
+        )
+        return sampled.reshape(points, views, table.shape[-1])
+
+
+def project(points: Tensor, cameras: Cameras) -> Tensor:
+    """Pixel coordinates [P, N, 2] of `points` [P, 3] in N cameras; a pixel's centre is at half-integers."""
+    world_to_camera, K = cameras.world_to_camera.to(points), cameras.K.to(points)
+    projection = K @ world_to_camera[:, :3, :]
+    homogeneous = torch.einsum("nij,pj->pni", projection[..., :3], points) + projection[..., 3]
+    depth = homogeneous[..., 2:]
+    tiny = torch.finfo(points.dtype).tiny
+    return homogeneous[..., :2] / torch.where(depth.abs() < tiny, torch.full_like(depth, tiny), depth)
+
+
+def bilinear_taps(points: Tensor, cameras: Cameras) -> BilinearTaps:
+    """How N feature maps are sampled at the projections of `points` [P, 3]; outside, a map's border repeats.
+
+    The projection is computed in float64: a feature map's texels are few and its gradients steep.
+    """
+    width, height = cameras.width, cameras.height
+    pixels = project(points.double(), cameras) - 0.5
+    x = pixels[..., 0].clamp(0, width - 1)
+    y = pixels[..., 1].clamp(0, height - 1)
+    left = x.floor().clamp(max=max(width - 2, 0))
+    top = y.floor().clamp(max=max(height - 2, 0))
+    right_share, bottom_share = x - left, y - top
+    weights = torch.stack(
+        [
+            (1 - right_share) * (1 - bottom_share),
+            right_share * (1 - bottom_share),
+            (1 - right_share) * bottom_share,
+            right_share * bottom_share,
+        ],
+        dim=-1,
+    )
+    left, top = left.long(), top.long()
+    right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
+    view = torch.arange(len(cameras), device=points.device) * (width * height)
+    rows = torch.stack(
+        [top * width + left, top * width + right, bottom * width + left, bottom * width + right], dim=-1
+    )
+    return BilinearTaps(rows + view[:, None], weights.float())
+
+
+def compositing_weights(raw_sigma: Tensor, distances: Tensor) -> Tensor:
+    """Volume rendering weights `T_k (1 - exp(-softplus(sigma_k) d_k))` (Eq. 7-8).
+
+    Args:
+        raw_sigma: [..., S] density before softplus.
+        distances: [..., S] length that each sample stands for.
+
+    Returns:
+        [..., S] non-negative, summing to at most one: the sum is the ray's occupancy.
+    """
+    optical = torch.nn.functional.softplus(raw_sigma) * distances
+    before = optical.cumsum(-1) - optical
+    return torch.exp(-before) * -torch.expm1(-optical)

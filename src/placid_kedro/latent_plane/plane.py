@@ -1,0 +1,424 @@
+"""The Latent-Plane module (Sec. 4.2, Eq. 3-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.utils.checkpoint
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from placid_kedro.cameras import Cameras, multiview_cameras
+from placid_kedro.errors import ParameterError, ShapeError
+from placid_kedro.latent_plane.geometry import (
+    BilinearTaps,
+    MissedRays,
+    RaySamples,
+    bilinear_taps,
+    compositing_weights,
+    harmonic_embedding,
+    sample_rays,
+)
+from placid_kedro.latent_plane.presets import preset
+from placid_kedro.latent_plane.transformer import TokenTransformer
+
+Combination = Literal["add", "blend"]
+
+
+def add(features: Tensor, rendered: Tensor, occupancy: Tensor) -> Tensor:
+    """The paper's combination: `F + rendered` (Eq. 9)."""
+    return features + rendered
+
+
+def blend(features: Tensor, rendered: Tensor, occupancy: Tensor) -> Tensor:
+    """The authors' code's combination: `F (1 - occupancy) + rendered`."""
+    return features * (1 - occupancy) + rendered
+
+
+COMBINATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"add": add, "blend": blend}
+
+
+def cameras_to_config(cameras: Cameras) -> dict[str, Any]:
+    """Plain lists that `cameras_from_config` reads back bit for bit."""
+    return {
+        "world_to_camera": cameras.world_to_camera.tolist(),
+        "K": cameras.K.tolist(),
+        "width": cameras.width,
+        "height": cameras.height,
+    }
+
+
+def cameras_from_config(config: dict[str, Any]) -> Cameras:
+    """The cameras that `cameras_to_config` wrote."""
+    return Cameras(
+        torch.tensor(config["world_to_camera"], device="cpu"),
+        torch.tensor(config["K"], device="cpu"),
+        config["width"],
+        config["height"],
+    )
+
+
+@dataclass(frozen=True)
+class SampledPoints:
+    """Points with everything about them that depends on the cameras only.
+
+    Attributes:
+        taps: where the P points fall in the N feature maps.
+        embedding: [P, M] their coordinate embedding.
+    """
+
+    taps: BilinearTaps
+    embedding: Tensor
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def __getitem__(self, index: slice | Tensor) -> SampledPoints:
+        return SampledPoints(self.taps[index], self.embedding[index])
+
+
+@dataclass(frozen=True)
+class ViewRays:
+    """The rays through all pixels of all N feature maps of one size (kept between calls).
+
+    Attributes:
+        points: the samples of the rays that are used, U * S of them.
+        distances: [U, S].
+        depths: [U, S].
+        rays: [U] flat indices of the used rays among N * H * W.
+        views: [U] the view of each.
+    """
+
+    points: SampledPoints
+    distances: Tensor
+    depths: Tensor
+    rays: Tensor
+    views: Tensor
+
+
+@dataclass(frozen=True)
+class PlaneOutput:
+    """What the plane makes of the feature maps of B objects.
+
+    Attributes:
+        features: [B, N, C, H, W] enhanced.
+        occupancy: [B, N, 1, H, W] in [0, 1].
+        depth: [B, N, 1, H, W] expected depth, not divided by the occupancy.
+    """
+
+    features: Tensor
+    occupancy: Tensor
+    depth: Tensor
+
+
+class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Enhances the feature maps of N views of one object through a shared density field.
+
+    Args:
+        feature_channels: C of the UNet's feature maps.
+        time_embedding_dim: E of the UNet's time embedding.
+        cameras: the N views; default the paper's eight. K belongs to the cameras' own image size and is
+            scaled to the feature maps'. A dict is what a saved config holds.
+        token_channels: width of a density token's feature part, of the trainable embedding and of the time
+            feature.
+        num_octaves: octaves of the camera and coordinate embeddings.
+        num_layers: attention layers of either part.
+        num_heads: attention heads of either part.
+        density_head_dim: width of a head of the density part.
+        feature_head_dim: width of a head of the feature part.
+        samples_per_ray: points on a ray.
+        share_layers: one set of weights for the layers of a part.
+        combination: "add" (paper) or "blend" (authors' code).
+        missed_rays: "empty" or "crossed" (authors' code), see `sample_rays`.
+        block_size: points that are processed at a time; bounds the memory.
+        weight_threshold: feature tokens are evaluated only where the rendering weight is larger. A ray loses
+            at most `samples_per_ray * weight_threshold` of its weight; 0 leaves the result as it is.
+
+    Raises:
+        ParameterError: for sizes below one or an unknown combination.
+    """
+
+    _supports_gradient_checkpointing = True
+
+    @register_to_config
+    def __init__(
+        self,
+        feature_channels: int = 640,
+        time_embedding_dim: int = 1280,
+        cameras: Cameras | dict[str, Any] | None = None,
+        token_channels: int = 32,
+        num_octaves: int = 10,
+        num_layers: int = 2,
+        num_heads: int = 8,
+        density_head_dim: int = 8,
+        feature_head_dim: int = 32,
+        samples_per_ray: int = 32,
+        share_layers: bool = False,
+        combination: Combination = "add",
+        missed_rays: MissedRays = "empty",
+        block_size: int = 16384,
+        weight_threshold: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not isinstance(cameras, dict):
+            cameras = cameras_to_config(multiview_cameras() if cameras is None else cameras)
+            self.register_to_config(cameras=cameras)
+        _check_config(self.config)
+        self.cameras = cameras_from_config(cameras)
+        self.combine = COMBINATIONS[combination]
+        self.feature_channels = feature_channels
+        self.time_embedding_dim = time_embedding_dim
+        self.num_octaves = num_octaves
+        self.samples_per_ray = samples_per_ray
+        self.missed_rays: MissedRays = missed_rays
+        self.block_size = block_size
+        self.weight_threshold = weight_threshold
+        self.gradient_checkpointing = False
+        embedding_dim = 3 * (1 + 2 * num_octaves)
+        width = token_channels + 2 * embedding_dim
+        self.sigma_embedding = nn.Parameter(torch.randn(token_channels))
+        self.feature_projection = nn.Linear(feature_channels, token_channels)
+        self.time_projection = nn.Linear(time_embedding_dim, token_channels)
+        self.sigma_token = nn.Linear(2 * token_channels, width)
+        self.density_transformer = TokenTransformer(
+            token_channels, embedding_dim, num_heads, density_head_dim, num_layers, share_layers
+        )
+        self.sigma_head = nn.Linear(width, 1)
+        self.feature_transformer = TokenTransformer(
+            feature_channels, embedding_dim, num_heads, feature_head_dim, num_layers, share_layers
+        )
+        self._view_rays: dict[tuple[int, int, torch.device], ViewRays] = {}
+
+    @classmethod
+    def from_preset(cls, name: str, **config: Any) -> LatentPlane:
+        """A new plane with the "paper"'s or the "official" settings, which `config` may override."""
+        chosen = preset(name)
+        settings: dict[str, Any] = {
+            "share_layers": chosen.share_layers,
+            "combination": chosen.combination,
+            "missed_rays": chosen.missed_rays,
+        }
+        return cls(**{**settings, **config})
+
+    def forward(self, features: Tensor, t_emb: Tensor) -> tuple[Tensor, Tensor]:
+        """Enhance the feature maps of one object, or of B objects with a leading dimension on everything.
+
+        Args:
+            features: [N, C, H, W] the UNet's feature maps, views in the cameras' order.
+            t_emb: [E] the UNet's time embedding.
+
+        Returns:
+            Enhanced features [N, C, H, W] in the dtype of `features`, and occupancy [N, 1, H, W] in [0, 1].
+
+        Raises:
+            ShapeError: for another number of views, channels or aspect, and for NaN or infinite values.
+        """
+        output = self.enhance(*self._batched(features, t_emb))
+        if features.dim() == 4:
+            return output.features[0], output.occupancy[0]
+        return output.features, output.occupancy
+
+    def enhance(self, features: Tensor, t_emb: Tensor) -> PlaneOutput:
+        """As `forward` for features [B, N, C, H, W] and t_emb [B, E], with the expected depth as well."""
+        self._check(features, t_emb)
+        rays = self.view_rays(features.shape[-1], features.shape[-2])
+        objects = [self._enhance_object(f, t, rays) for f, t in zip(features, t_emb, strict=True)]
+        return PlaneOutput(*(torch.stack(parts) for parts in zip(*objects, strict=True)))
+
+    def density(self, features: Tensor, t_emb: Tensor, points: Tensor) -> Tensor:
+        """The density field (Eq. 3-6).
+
+        Args:
+            features: [N, C, H, W], or [B, N, C, H, W].
+            t_emb: [E], or [B, E].
+            points: [P, 3] in the world, or [B, P, 3].
+
+        Returns:
+            [P], or [B, P]: sigma before softplus, float32.
+
+        Raises:
+            ShapeError: as for `forward`, and for points that are no triples.
+        """
+        if points.shape[-1] != 3 or points.dim() != features.dim() - 2:
+            expected = "[P, 3]" if features.dim() == 4 else "[B, P, 3]"
+            raise ShapeError(f"points must have the shape {expected}, got {list(points.shape)}.")
+        batched, t_embs = self._batched(features, t_emb)
+        self._check(batched, t_embs)
+        cameras = self.cameras.resized(features.shape[-1], features.shape[-2]).to(features.device)
+        targets = points[None] if features.dim() == 4 else points
+        sigma = torch.stack(
+            [
+                self._density_object(f, t, self._sample_points(p, cameras))
+                for f, t, p in zip(batched, t_embs, targets, strict=True)
+            ]
+        )
+        return sigma[0] if features.dim() == 4 else sigma
+
+    def view_rays(self, width: int, height: int) -> ViewRays:
+        """The rays of all views at a size of feature map; computed once in float64 and kept."""
+        key = (width, height, self.device)
+        if key not in self._view_rays:
+            cameras = self.cameras.resized(width, height)
+            double = Cameras(cameras.world_to_camera.double(), cameras.K.double(), width, height)
+            origins, directions = (part.reshape(-1, 3) for part in double.rays())
+            samples = sample_rays(origins, directions, self.samples_per_ray, self.missed_rays)
+            self._view_rays[key] = self._prepare(samples, double)
+        return self._view_rays[key]
+
+    def _prepare(self, samples: RaySamples, cameras: Cameras) -> ViewRays:
+        used = samples.used.nonzero()[:, 0]
+        points = self._sample_points(samples.points[used].reshape(-1, 3), cameras)
+        device = self.device
+        return ViewRays(
+            points=SampledPoints(
+                BilinearTaps(points.taps.rows.to(device), points.taps.weights.to(device)),
+                points.embedding.to(device),
+            ),
+            distances=samples.distances[used].float().to(device),
+            depths=samples.depths[used].float().to(device),
+            rays=used.to(device),
+            views=(used // (cameras.width * cameras.height)).to(device),
+        )
+
+    def _sample_points(self, points: Tensor, cameras: Cameras) -> SampledPoints:
+        embedding = harmonic_embedding(points, self.num_octaves).float()
+        return SampledPoints(bilinear_taps(points, cameras), embedding)
+
+    def _camera_embedding(self) -> Tensor:
+        cameras = self.cameras
+        double = Cameras(cameras.world_to_camera.double(), cameras.K.double(), cameras.width, cameras.height)
+        return harmonic_embedding(double.positions, self.num_octaves).float().to(self.device)
+
+    def _enhance_object(
+        self, features: Tensor, t_emb: Tensor, rays: ViewRays
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        N, _, H, W = features.shape
+        raw_sigma = self._density_object(features, t_emb, rays.points)
+        weights = compositing_weights(raw_sigma.reshape(rays.distances.shape), rays.distances)
+        rendered = self._render_features(features, rays, weights)
+        maps = [rendered, weights.sum(-1, keepdim=True), (weights * rays.depths).sum(-1, keepdim=True)]
+        rendered, occupancy, depth = (
+            part.new_zeros(N * H * W, part.shape[1])
+            .index_copy(0, rays.rays, part)
+            .reshape(N, H, W, -1)
+            .permute(0, 3, 1, 2)
+            for part in maps
+        )
+        return self.combine(features, rendered, occupancy).to(features.dtype), occupancy, depth
+
+    def _density_object(self, features: Tensor, t_emb: Tensor, points: SampledPoints) -> Tensor:
+        table = self.feature_projection(_texels(features).to(self.dtype)).float()
+        time = self.time_projection(t_emb.to(self.dtype)).float()
+        token = self.sigma_token(torch.cat([self.sigma_embedding, time]))
+        folded = self.density_transformer.fold(self._camera_embedding(), token)
+        normalised = self.density_transformer.norm(token)
+        stack = self.density_transformer.stack
+        # sigma_head(LN(token) + sum_l (A_l Wo_l + b_l)), with the head taken through the output projections.
+        head = self.sigma_head.weight[0]
+        constant = self.sigma_head.bias[0] + head @ (normalised + sum(layer.to_out.bias for layer in stack))
+        readouts = [layer.to_out.weight.T @ head for layer in stack]
+
+        def block(part: slice) -> Tensor:
+            chosen = points[part]
+            sampled = chosen.taps.sample(table)
+            tokens = self.density_transformer.tokens(folded, sampled, chosen.embedding)
+            outputs = self.density_transformer.attend(folded, tokens, query=None)
+            return constant + sum(o.float() @ r for o, r in zip(outputs, readouts, strict=True))
+
+        return torch.cat([self._run(block, part) for part in _blocks(len(points), self.block_size)])
+
+    def _render_features(self, features: Tensor, rays: ViewRays, weights: Tensor) -> Tensor:
+        """[U, C] the feature part along the used rays (Eq. 7-8)."""
+        transformer = self.feature_transformer
+        table = _texels(features).float()
+        folded = transformer.fold(self._camera_embedding())
+        C, samples = features.shape[1], weights.shape[1]
+        flat = weights.flatten()
+        chosen = (flat.detach() > self.weight_threshold).nonzero()[:, 0]
+        rendered = table.new_zeros(len(weights), C)
+
+        def block(part: slice) -> Tensor:
+            index = chosen[part]
+            points, query = rays.points[index], rays.views[index // samples]
+            sampled = points.taps.sample(table)
+            tokens = transformer.tokens(folded, sampled, points.embedding)
+            own = sampled[torch.arange(len(index), device=index.device), query]
+            value = own + transformer.normalised_features(tokens, query)
+            for layer, output in zip(
+                transformer.stack, transformer.attend(folded, tokens, query), strict=True
+            ):
+                value = value + (output @ layer.to_out.weight[:C].T + layer.to_out.bias[:C])
+            return value.float() * flat[index, None]
+
+        for part in _blocks(len(chosen), self.block_size):
+            rendered = rendered.index_add(0, chosen[part] // samples, self._run(block, part))
+        return rendered
+
+    def _run(self, block: Callable[[slice], Tensor], part: slice) -> Tensor:
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return torch.utils.checkpoint.checkpoint(block, part, use_reentrant=False)
+        return block(part)
+
+    def _batched(self, features: Tensor, t_emb: Tensor) -> tuple[Tensor, Tensor]:
+        if features.dim() == 4:
+            return features[None], t_emb[None]
+        return features, t_emb
+
+    def _check(self, features: Tensor, t_emb: Tensor) -> None:
+        views, channels = len(self.cameras), self.feature_channels
+        expected = f"[{views} views, {channels} channels, H, W]"
+        if features.dim() != 5 or features.shape[1:3] != (views, channels):
+            got = list(features.shape[1:])
+            raise ShapeError(f"This Latent-Plane expects feature maps {expected}, got {got}.")
+        height, width = features.shape[-2:]
+        if width * self.cameras.height != height * self.cameras.width:
+            raise ShapeError(
+                f"Feature maps must have the cameras' aspect {self.cameras.width}:{self.cameras.height}, "
+                f"got {width}x{height}."
+            )
+        if t_emb.shape != (len(features), self.time_embedding_dim):
+            raise ShapeError(
+                f"The time embedding must have {self.time_embedding_dim} values an object, "
+                f"got {list(t_emb.shape[1:])}."
+            )
+        if not (features.isfinite().all() and t_emb.isfinite().all()):
+            raise ShapeError(
+                f"Feature maps {expected} and time embedding must be finite, got NaN or infinity."
+            )
+
+
+def _check_config(config: Any) -> None:
+    for name in (
+        "feature_channels",
+        "time_embedding_dim",
+        "token_channels",
+        "num_layers",
+        "num_heads",
+        "density_head_dim",
+        "feature_head_dim",
+        "block_size",
+    ):
+        if config[name] < 1:
+            raise ParameterError(f"Latent-Plane's {name} must be at least 1, got {config[name]}.")
+    if config["samples_per_ray"] < 2:
+        raise ParameterError(f"samples_per_ray must be at least 2, got {config['samples_per_ray']}.")
+    if config["combination"] not in COMBINATIONS:
+        raise ParameterError(
+            f"combination must be one of {sorted(COMBINATIONS)}, got {config['combination']!r}."
+        )
+    if config["missed_rays"] not in ("empty", "crossed"):
+        raise ParameterError(f"missed_rays must be 'empty' or 'crossed', got {config['missed_rays']!r}.")
+
+
+def _texels(features: Tensor) -> Tensor:
+    """[N, C, H, W] to a table [N * H * W, C]."""
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+
+
+def _blocks(count: int, size: int) -> Iterator[slice]:
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))

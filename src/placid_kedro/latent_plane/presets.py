@@ -1,0 +1,79 @@
+"""The paper's settings and those of the authors' released code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from placid_kedro.errors import ParameterError
+
+Branches = Literal["conditional", "both"]
+
+
+@dataclass(frozen=True)
+class SamplingPolicy:
+    """When the plane acts while views are sampled.
+
+    Attributes:
+        branches: guidance branches whose features are enhanced.
+        active_fraction: share of the steps, counted from the first, in which the plane acts.
+        renoise_first_step: whether one step at the last timestep is taken without the plane first, its x0
+            predicted and noised again, before the steps proper begin.
+    """
+
+    branches: Branches
+    active_fraction: float
+    renoise_first_step: bool
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.active_fraction <= 1.0:
+            raise ParameterError(f"active_fraction must lie in [0, 1], got {self.active_fraction}.")
+
+    def is_active(self, step: int, num_steps: int) -> bool:
+        """Whether the plane acts in step `step` (0 is the noisiest) of `num_steps`."""
+        return step < round(self.active_fraction * num_steps)
+
+
+@dataclass(frozen=True)
+class LatentPlanePreset:
+    """What the paper and the authors' code decide differently.
+
+    Attributes:
+        share_layers: one set of weights for the attention layers of a part.
+        combination: "add" the rendered map to the original one, or "blend" it in by occupancy.
+        missed_rays: rays that miss the cube stay "empty", or are sampled between the "crossed" ends.
+        sampling: when the plane acts.
+    """
+
+    share_layers: bool
+    combination: Literal["add", "blend"]
+    missed_rays: Literal["empty", "crossed"]
+    sampling: SamplingPolicy
+
+
+PRESETS: dict[str, LatentPlanePreset] = {
+    "paper": LatentPlanePreset(
+        share_layers=False,
+        combination="add",
+        missed_rays="empty",
+        sampling=SamplingPolicy(branches="both", active_fraction=1.0, renoise_first_step=False),
+    ),
+    # 45 of 50 steps.
+    "official": LatentPlanePreset(
+        share_layers=True,
+        combination="blend",
+        missed_rays="crossed",
+        sampling=SamplingPolicy(branches="conditional", active_fraction=0.9, renoise_first_step=True),
+    ),
+}
+
+
+def preset(name: str) -> LatentPlanePreset:
+    """The preset "paper" or "official".
+
+    Raises:
+        ParameterError: for another name.
+    """
+    if name not in PRESETS:
+        raise ParameterError(f"There is no Latent-Plane preset {name!r}; choose one of {sorted(PRESETS)}.")
+    return PRESETS[name]

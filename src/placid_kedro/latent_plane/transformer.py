@@ -1,0 +1,217 @@
+"""Self-attention between the views' tokens of one point (Eq. 4-6), arranged to compute little per point.
+
+A token is `[feature, camera embedding, point embedding]`. After the LayerNorm every projection is linear, so
+it splits into a part of the feature, a part of the camera (constant) and a part of the point (one for all
+views). And since layers only add to the residual stream, layer l reads `LN(token) + sum_j (A_j Wo_j + b_j)`:
+its projection of an earlier layer's output A_j is one small matrix `W_l Wo_j`. `fold` computes those matrices
+once a call; `attend` is then exact up to rounding. Only the token that is read passes through the last layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class AttentionLayer(nn.Module):
+    """The projections of one multi-head self-attention layer: q, k, v without bias, output with bias."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.to_q = nn.Linear(width, inner, bias=False)
+        self.to_k = nn.Linear(width, inner, bias=False)
+        self.to_v = nn.Linear(width, inner, bias=False)
+        self.to_out = nn.Linear(inner, width)
+
+
+@dataclass(frozen=True)
+class FoldedLayer:
+    """One layer's q, k, v as functions of the raw token and of the earlier layers' attention outputs.
+
+    Attributes:
+        feature: [3 * inner, C], camera: [N, 3 * inner], point: [3 * inner, M]: the normalised token's parts.
+        shift: [3 * inner] from the LayerNorm's bias.
+        earlier: one [3 * inner, inner] matrix for every earlier layer.
+        earlier_shift: [3 * inner] from the earlier layers' biases.
+        sigma: [3 * inner] the density token's own projection, or None without such a token.
+    """
+
+    feature: Tensor
+    camera: Tensor
+    point: Tensor
+    shift: Tensor
+    earlier: tuple[Tensor, ...]
+    earlier_shift: Tensor
+    sigma: Tensor | None
+
+
+@dataclass(frozen=True)
+class FoldedTransformer:
+    """The layers, and what the LayerNorm's statistics need of the parts that repeat."""
+
+    layers: tuple[FoldedLayer, ...]
+    camera_mean: Tensor
+    camera_square: Tensor
+
+
+@dataclass(frozen=True)
+class PointTokens:
+    """The raw view tokens of P points before they are put together, and the LayerNorm's statistics of them.
+
+    Attributes:
+        features: [P, N, C] sampled features.
+        points: [P, M] embedding of the points.
+        mean: [P, N, 1] mean of a token.
+        inverse_deviation: [P, N, 1] one over its standard deviation.
+    """
+
+    features: Tensor
+    points: Tensor
+    mean: Tensor
+    inverse_deviation: Tensor
+
+
+def _centred_square(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean, and sum of squares about it, over the last dimension."""
+    variance, mean = torch.var_mean(values, dim=-1, correction=0)
+    return mean, variance * values.shape[-1]
+
+
+class TokenTransformer(nn.Module):
+    """LayerNorm, then residual self-attention layers over the tokens of a point.
+
+    Args:
+        feature_channels: C, width of the feature part of a token.
+        embedding_dim: M, width of each of the two embeddings; a token has D = C + 2 M values.
+        num_heads: attention heads.
+        head_dim: width of a head.
+        num_layers: number of attention layers.
+        share_layers: whether all layers are one set of weights, as in the authors' files.
+    """
+
+    def __init__(
+        self,
+        feature_channels: int,
+        embedding_dim: int,
+        num_heads: int,
+        head_dim: int,
+        num_layers: int,
+        share_layers: bool,
+    ) -> None:
+        super().__init__()
+        self.feature_channels = feature_channels
+        self.embedding_dim = embedding_dim
+        self.num_heads = num_heads
+        self.inner = num_heads * head_dim
+        self.num_layers = num_layers
+        width = feature_channels + 2 * embedding_dim
+        self.norm = nn.LayerNorm(width)
+        stored = 1 if share_layers else num_layers
+        self.layers = nn.ModuleList([AttentionLayer(width, self.inner) for _ in range(stored)])
+
+    @property
+    def stack(self) -> list[AttentionLayer]:
+        """The layers in the order in which they act."""
+        return [self.layers[i % len(self.layers)] for i in range(self.num_layers)]  # type: ignore[misc]
+
+    def fold(self, cameras: Tensor, sigma_token: Tensor | None = None) -> FoldedTransformer:
+        """The matrices that `attend` needs.
+
+        Args:
+            cameras: [N, M] the views' embeddings.
+            sigma_token: [D] the raw density token, first in every point's set, or None.
+        """
+        with torch.autocast(device_type=cameras.device.type, enabled=False):
+            C, M = self.feature_channels, self.embedding_dim
+            stack = self.stack
+            normalised_sigma = None if sigma_token is None else self.norm(sigma_token.float())
+            layers = []
+            for index, layer in enumerate(stack):
+                weight = torch.cat([layer.to_q.weight, layer.to_k.weight, layer.to_v.weight])
+                scaled = weight * self.norm.weight
+                # Rows without their mean take the token's mean away by themselves.
+                scaled = scaled - scaled.mean(dim=1, keepdim=True)
+                biases = sum((earlier.to_out.bias for earlier in stack[:index]), cameras.new_zeros(()))
+                layers.append(
+                    FoldedLayer(
+                        feature=scaled[:, :C],
+                        camera=cameras @ scaled[:, C : C + M].T,
+                        point=scaled[:, C + M :],
+                        shift=weight @ self.norm.bias,
+                        earlier=tuple(weight @ earlier.to_out.weight for earlier in stack[:index]),
+                        earlier_shift=weight @ biases.expand(weight.shape[1]),
+                        sigma=None if normalised_sigma is None else weight @ normalised_sigma,
+                    )
+                )
+            camera_mean, camera_square = _centred_square(cameras)
+            return FoldedTransformer(tuple(layers), camera_mean, camera_square)
+
+    def tokens(self, folded: FoldedTransformer, features: Tensor, points: Tensor) -> PointTokens:
+        """Tokens of P points from sampled features [P, N, C] and the points' embeddings [P, M]."""
+        C, M = self.feature_channels, self.embedding_dim
+        feature_mean, feature_square = _centred_square(features)
+        point_mean, point_square = (value[:, None] for value in _centred_square(points))
+        mean = (C * feature_mean + M * folded.camera_mean + M * point_mean) / (C + 2 * M)
+        # Sums of squares about the parts' own means: nothing cancels.
+        square = feature_square + folded.camera_square + point_square
+        square = square + C * (feature_mean - mean) ** 2
+        square = square + M * ((folded.camera_mean - mean) ** 2 + (point_mean - mean) ** 2)
+        inverse_deviation = torch.rsqrt(square / (C + 2 * M) + self.norm.eps)
+        return PointTokens(features, points, mean[..., None], inverse_deviation[..., None])
+
+    def attend(self, folded: FoldedTransformer, tokens: PointTokens, query: Tensor | None) -> list[Tensor]:
+        """Every layer's attention output for one token a point.
+
+        Args:
+            folded: result of `fold`.
+            tokens: the points' tokens.
+            query: [P] the token that is read, or None for the first (the density token, where there is one).
+
+        Returns:
+            A list with one [P, inner] tensor a layer, before its output projection.
+        """
+        outputs: list[Tensor] = []
+        normalised: Tensor | None = None
+        for index, layer in enumerate(folded.layers):
+            # Layers that share their weights share the projection of the normalised tokens.
+            if normalised is None or len(self.layers) > 1:
+                normalised = self._project(layer, tokens)
+            qkv = normalised
+            for matrix, output in zip(layer.earlier, outputs, strict=True):
+                qkv = qkv + output @ matrix.T
+            if outputs:
+                qkv = qkv + layer.earlier_shift
+            outputs.append(self._attention(qkv, query, last=index == self.num_layers - 1))
+        return [_read(output, query) for output in outputs[:-1]] + [outputs[-1][:, 0]]
+
+    def normalised_features(self, tokens: PointTokens, query: Tensor) -> Tensor:
+        """[P, C] the feature part of the normalised token `query` [P]."""
+        C = self.feature_channels
+        centred = (_read(tokens.features, query) - _read(tokens.mean, query)) * _read(
+            tokens.inverse_deviation, query
+        )
+        return centred * self.norm.weight[:C] + self.norm.bias[:C]
+
+    def _project(self, layer: FoldedLayer, tokens: PointTokens) -> Tensor:
+        views = tokens.features @ layer.feature.T + (tokens.points @ layer.point.T)[:, None]
+        views = (views + layer.camera) * tokens.inverse_deviation + layer.shift
+        if layer.sigma is None:
+            return views
+        return torch.cat([layer.sigma.expand(len(views), 1, -1), views], dim=1)
+
+    def _attention(self, qkv: Tensor, query: Tensor | None, last: bool) -> Tensor:
+        q, k, v = qkv.chunk(3, dim=-1)
+        if last:
+            q = _read(q, query)[:, None]
+        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(start_dim=2)
+
+
+def _read(values: Tensor, query: Tensor | None) -> Tensor:
+    """[P, C] the rows `query` [P] of `values` [P, T, C]; None reads the first."""
+    if query is None:
+        return values[:, 0]
+    return values.gather(1, query[:, None, None].expand(-1, 1, values.shape[-1]))[:, 0]
