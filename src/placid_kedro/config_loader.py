@@ -1,4 +1,5 @@
-"""Kedro's configuration loader with one more resolver, `${slug:}`: the folder name of the run's prompt and seed."""
+"""Kedro's configuration loader with one more resolver, `${slug:}`: the folder name of the run's prompt and
+seed."""
 
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,8 @@ class RunConfigLoader(OmegaConfigLoader):
     """
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        # OmegaConf's resolvers are global to the process: each loader claims the name again, as Kedro's own do.
+        # OmegaConf's resolvers are global to the process: each loader claims the name again, as Kedro's own
+        # do.
         OmegaConf.register_new_resolver("slug", lambda: self.slug, replace=True)
         return super().__getitem__(key)
 

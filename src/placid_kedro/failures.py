@@ -23,7 +23,8 @@ def sentence_for(error: BaseException) -> str | None:
             place = f" while writing {cause.filename}" if cause.filename else ""
             return f"The disk is full{place}; finished files are as they were, make room and run again."
         if isinstance(cause, PermissionError) or (isinstance(cause, OSError) and cause.errno in _DENIED):
-            return f"{cause.filename or 'A file'} cannot be written; give write permission or choose another data_root."
+            place = cause.filename or "A file"
+            return f"{place} cannot be written; give write permission or choose another data_root."
         if isinstance(cause, MemoryError):
             return "The machine has not enough memory for this run; choose smaller sizes or another machine."
     if isinstance(error, ValueError) and str(error).startswith("Failed to find the pipeline named"):

@@ -18,8 +18,8 @@ _HASH_BLOCK = 1 << 20
 def new_file(path: Path) -> Iterator[Path]:
     """Write a file whole: the body writes to the path it gets, which then takes the place of `path`.
 
-    The temporary name ends like `path`, in the same folder. When the body raises (a full disk, an interrupt), the
-    temporary file is deleted and what stood at `path` before stays.
+    The temporary name ends like `path`, in the same folder. When the body raises (a full disk, an
+    interrupt), the temporary file is deleted and what stood at `path` before stays.
 
     Raises:
         DataError: `path` is a folder.
@@ -37,7 +37,8 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Write a folder whole: the body fills the folder it gets, a manifest is added last, then it replaces `path`.
+    """Write a folder whole: the body fills the folder it gets, a manifest is added last, then it replaces
+    `path`.
 
     When the body raises, the temporary folder is deleted and what stood at `path` before stays.
 
@@ -62,7 +63,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path) -> None:
-    """List a folder's files with size and SHA-256 in its `manifest.json`; its presence says that it is finished."""
+    """List a folder's files with size and SHA-256 in its `manifest.json`; its presence says that it is
+    finished."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     entries = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_hash(path)}
@@ -96,8 +98,8 @@ def check_replaceable(path: Path) -> None:
         raise DataError(f"{path} is a file where a folder is to be written; move or delete it and run again.")
     if any(path.iterdir()):
         raise DataError(
-            f"The folder {path} is half-written or not of this project ({MANIFEST} is missing or does not match); "
-            "move or delete it and run again."
+            f"The folder {path} is half-written or not of this project ({MANIFEST} is missing or does not "
+            "match); move or delete it and run again."
         )
 
 

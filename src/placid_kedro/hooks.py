@@ -1,5 +1,6 @@
 """Hooks of every run: checks before the work, progress and records while it goes on."""
 
+import atexit
 import platform
 import subprocess
 import time
@@ -20,13 +21,15 @@ from placid_kedro.config import Parameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.progress import ConsoleProgress
 from placid_kedro.run_context import RunContext, TrackedProgress, set_current_run
+from placid_kedro.runners.stamps import Stamps
 from placid_kedro.tracking import NoTracker, Tracker, start_run
 
 _VERSIONED = ("torch", "diffusers", "kedro", "numpy")
 
 
 def parameter_groups(pipeline: Pipeline) -> set[str]:
-    """First names of the parameters that a pipeline's nodes take: `params:lora.rank` is in the group `lora`."""
+    """First names of the parameters that a pipeline's nodes take: `params:lora.rank` is in the group
+    `lora`."""
     return {
         name.removeprefix("params:").split(".")[0] for name in pipeline.inputs() if name.startswith("params:")
     }
@@ -67,13 +70,40 @@ class PreflightHooks:
         preflight.check_device(parameters.run.device)
         preflight.check_disk(self._data_root, parameters.run.free_disk_mb)
         outputs = [catalog.get(name) for name in sorted(pipeline.all_outputs()) if name in catalog]
-        preflight.check_targets(output for output in outputs if hasattr(output, "check_target"))
+        preflight.check_targets(output for output in outputs if isinstance(output, preflight.Target))
+
+
+class StampHooks:
+    """Leaves a stamp beside each artifact that says from what it was made (see
+    `placid_kedro.runners.stamps`)."""
+
+    def __init__(self) -> None:
+        self._stamps: Stamps | None = None
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Get ready for the run's datasets."""
+        self._stamps = Stamps(pipeline, catalog)
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str) -> None:
+        """Take the old stamp away."""
+        if self._stamps is not None:
+            self._stamps.remove(dataset_name)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Leave the new stamp."""
+        if self._stamps is not None:
+            self._stamps.write(dataset_name, node)
 
 
 class TrackingHooks:
     """Shows the progress of each stage and records the run in MLflow."""
 
     def __init__(self) -> None:
+        # A run that Ctrl-C or SystemExit ends raises no error that Kedro would report.
+        atexit.register(self._close, succeeded=False)
         self._context: KedroContext | None = None
         self._catalog: CatalogProtocol | None = None
         self._console = ConsoleProgress()
@@ -88,7 +118,9 @@ class TrackingHooks:
         self._context = context
 
     @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
         """Open the run, with the parameters that its nodes take."""
         if self._context is None:
             raise RuntimeError("Kedro ran a pipeline before it created a context.")
@@ -98,13 +130,17 @@ class TrackingHooks:
         self._catalog = catalog
         self._console = ConsoleProgress(parameters.run.report_seconds)
         self._stage_seconds = {}
-        self._tracker = start_run(
-            parameters.tracking,
-            self._context.project_path,
-            name=getattr(loader, "slug", "run") if "prompt" in groups else "+".join(run_params["pipeline_names"] or ["run"]),
-            values={key: value for key, value in parameters.model_dump(mode="json").items() if key in groups},
-            tags=run_tags(self._context.project_path, run_params),
-        )
+        pipeline_names = run_params["pipeline_names"] or ["__default__"]
+        with self._console.stage("open MLflow"):
+            self._tracker = start_run(
+                parameters.tracking,
+                self._context.project_path,
+                name=getattr(loader, "slug", "run") if "prompt" in groups else "+".join(pipeline_names),
+                values={
+                    key: value for key, value in parameters.model_dump(mode="json").items() if key in groups
+                },
+                tags=run_tags(self._context.project_path, run_params),
+            )
         set_current_run(
             RunContext(TrackedProgress(self._console, self._tracker), self._tracker, self._stage_seconds)
         )

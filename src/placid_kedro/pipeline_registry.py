@@ -1,5 +1,5 @@
-"""The pipelines of the project, written out one by one: Kedro's automatic discovery loads a single folder when one
-pipeline is asked for, and pipelines made of several stages would come out empty."""
+"""The pipelines of the project, written out one by one: Kedro's automatic discovery loads a single folder
+when one pipeline is asked for, and pipelines made of several stages would come out empty."""
 
 from kedro.pipeline import Pipeline
 

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from placid_kedro.config import ModelsParameters, Parameters
 from placid_kedro.errors import ModelError, ResourceError
@@ -13,6 +13,7 @@ from placid_kedro.prompts import check_text
 _MIB = 2**20
 
 
+@runtime_checkable
 class Target(Protocol):
     """A dataset that can say whether its path may be written."""
 
@@ -52,7 +53,9 @@ def check_models(models: ModelsParameters, project_path: Path) -> None:
             )
         weights = list(folder.rglob("*.safetensors"))
         if not weights:
-            raise ModelError(f"The model folder {folder} ('{name}') holds no .safetensors file; restore its weights.")
+            raise ModelError(
+                f"The model folder {folder} ('{name}') holds no .safetensors file; restore its weights."
+            )
         empty = next((path for path in weights if path.stat().st_size == 0), None)
         if empty:
             raise ModelError(f"The weight file {empty} of the model '{name}' is empty; restore it.")
@@ -69,11 +72,14 @@ def check_device(device: str) -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise ResourceError(f"The device '{device}' was asked for, but no GPU can be used; take --params run.device=cpu.")
+        raise ResourceError(
+            f"The device '{device}' was asked for, but no GPU can be used; take --params run.device=cpu."
+        )
     index = torch.device(device).index or 0
     if index >= torch.cuda.device_count():
         raise ResourceError(
-            f"The device '{device}' was asked for, but there are only {torch.cuda.device_count()} GPUs, from cuda:0 on."
+            f"The device '{device}' was asked for, but there are only {torch.cuda.device_count()} GPUs, "
+            "from cuda:0 on."
         )
 
 
@@ -89,11 +95,14 @@ def check_disk(folder: Path, free_mb: float) -> None:
     """
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise ResourceError(f"{existing} cannot be written; choose another data_root in conf/base/globals.yml.")
+        raise ResourceError(
+            f"{existing} cannot be written; choose another data_root in conf/base/globals.yml."
+        )
     free = shutil.disk_usage(existing).free / _MIB
     if free < free_mb:
         raise ResourceError(
-            f"Only {free:.0f} MiB are free under {existing}, a run needs {free_mb:.0f}; make room and run again."
+            f"Only {free:.0f} MiB are free under {existing}, a run needs {free_mb:.0f}; "
+            "make room and run again."
         )
 
 

@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
@@ -112,7 +112,7 @@ class ConsoleProgress:
     def track(self, iterable: Iterable[T], total: int | None = None, description: str = "") -> Iterator[T]:
         """Pass the items through under a bar or with a line every few seconds. Loops may be nested."""
         outer_loop, outer_bar = self._loop, self._bar
-        if total is None and hasattr(iterable, "__len__"):
+        if total is None and isinstance(iterable, Sized):
             total = len(iterable)
         self._loop = loop = _Loop(description or "steps", total)
         self._bar = self._new_bar(loop)
@@ -145,7 +145,9 @@ class ConsoleProgress:
             return None
         from tqdm import tqdm
 
-        return tqdm(total=loop.total, desc=loop.description, file=self._stream, dynamic_ncols=True, leave=True)
+        return tqdm(
+            total=loop.total, desc=loop.description, file=self._stream, dynamic_ncols=True, leave=True
+        )
 
     def _beat(self, name: str, started: float, finished: threading.Event) -> None:
         """Runs in a thread of its own: a step that takes long must not look like a hang."""
@@ -154,7 +156,11 @@ class ConsoleProgress:
             if bar is not None:
                 bar.refresh()
                 continue
-            line = loop.line if loop else lambda: f"{name}: working, {_duration(time.monotonic() - started)} taken"
+            line = (
+                loop.line
+                if loop
+                else lambda: f"{name}: working, {_duration(time.monotonic() - started)} taken"
+            )
             self._report_when_due(line)
 
     def _report_when_due(self, line: Any) -> None:

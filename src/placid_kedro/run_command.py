@@ -1,5 +1,5 @@
-"""`kedro run` with three differences: `--params` takes free text, the default runner stamps what it makes, and an
-error that the project foresees is one sentence instead of a traceback."""
+"""`kedro run` with three differences: `--params` takes free text, `--only-missing-outputs` also makes anew
+what is out of date, and an error that the project foresees is one sentence instead of a traceback."""
 
 import copy
 import os
@@ -16,13 +16,15 @@ from placid_kedro.errors import PlacidError
 from placid_kedro.failures import sentence_for
 from placid_kedro.runtime_params import parse_params
 
-RUNNER = "placid_kedro.runners.StampedRunner"
+UPDATING_RUNNER = "placid_kedro.runners.StampedRunner"
 ERROR_LOG = Path("logs/last_error.log")
 
 PARAMS_HELP = """Parameters that go before those of the configuration, as NAME=VALUE separated by commas:
-prompt="a red, wooden chair",seed=3,distillation.algorithm=sds. A comma that no NAME= follows belongs to the value."""
-RUNNER_HELP = f"Runner class, by default {RUNNER}, which --only-missing-outputs needs to see what is out of date."
-ONLY_MISSING_HELP = """Run only the nodes whose outputs are missing or were made from other inputs, parameters or code."""
+prompt="a red, wooden chair",seed=3,distillation.algorithm=sds. A comma that no NAME= follows belongs to the
+value."""
+ONLY_MISSING_HELP = (
+    """Run only the nodes whose outputs are missing or were made from other inputs, parameters or code."""
+)
 
 
 def _params_callback(context: click.Context, option: click.Parameter, value: Any) -> dict[str, Any]:
@@ -41,15 +43,19 @@ def _execute(verbose: bool, **options: Any) -> Any:
     if options["pipeline"] and not options["pipelines"]:
         # Kedro warns about the older spelling; both are fine here.
         options["pipelines"], options["pipeline"] = [options["pipeline"]], None
+    run_pipeline: Any = kedro_run.callback
+    if options["only_missing_outputs"] and not options["runner"]:
+        options["runner"] = UPDATING_RUNNER
     try:
-        return kedro_run.callback(**options)
+        return run_pipeline(**options)
     except click.ClickException:
         raise
     except Exception as error:
         sentence = sentence_for(error)
         if verbose or sentence is None:
             raise
-        raise click.ClickException(f"{sentence}{_keep_traceback()}") from error
+        details = "" if isinstance(error, PlacidError) else _keep_traceback()
+        raise click.ClickException(sentence + details) from error
 
 
 def _keep_traceback() -> str:
@@ -66,11 +72,11 @@ def _options() -> list[click.Parameter]:
     options = {option.name: copy.copy(option) for option in kedro_run.params}
     options["params"].callback = _params_callback
     options["params"].help = PARAMS_HELP
-    options["runner"].default = RUNNER
-    options["runner"].help = RUNNER_HELP
     options["only_missing_outputs"].help = ONLY_MISSING_HELP
     verbose = click.Option(["--verbose", "-v"], is_flag=True, help="Show the traceback of an error.")
     return [*options.values(), verbose]
 
 
-run = click.Command("run", callback=_execute, params=_options(), help="Run a pipeline (`generate` by default).")
+run = click.Command(
+    "run", callback=_execute, params=_options(), help="Run a pipeline (`generate` by default)."
+)

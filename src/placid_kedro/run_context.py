@@ -1,7 +1,8 @@
-"""What a node may know of the run it is part of, beyond its inputs: where to report, and how long stages took.
+"""What a node may know of the run it is part of, beyond its inputs: where to report, and how long stages
+took.
 
-Kedro hands a node its datasets only. The hooks put the context here before a run and take it away afterwards; a node
-called directly, as in a test, gets a silent one.
+Kedro hands a node its datasets only. The hooks put the context here before a run and take it away
+afterwards; a node called directly, as in a test, gets a silent one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

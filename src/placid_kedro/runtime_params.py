@@ -1,14 +1,14 @@
 """The text after `--params`: NAME=VALUE items separated by commas, where a value may be free text.
 
-Kedro's own reading splits at every comma and takes each value for YAML, so that the prompt `a red, wooden chair` is
-an error and `a box: open` becomes a mapping. Here an item starts only where a comma is followed by `NAME=`, and a
-parameter whose type is text is taken as it was typed.
+Kedro's own reading splits at every comma and takes each value for YAML, so that the prompt `a red, wooden
+chair` is an error and `a box: open` becomes a mapping. Here an item starts only where a comma is followed
+by `NAME=`, and a parameter whose type is text is taken as it was typed.
 """
 
 import re
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -31,7 +31,7 @@ def parse_params(text: str) -> dict[str, Any]:
     Raises:
         ParameterError: the text does not begin with `NAME=`, or a value is not valid YAML.
     """
-    parsed = OmegaConf.create({})
+    items: list[DictConfig | ListConfig] = []
     for item in _BETWEEN_ITEMS.split(text) if text.strip() else []:
         match = _ITEM.fullmatch(item)
         if not match:
@@ -41,15 +41,23 @@ def parse_params(text: str) -> dict[str, Any]:
         name, value = match.groups()
         if is_text(name):
             # A dollar and a brace would be an interpolation to OmegaConf.
-            OmegaConf.update(parsed, name, value.replace("${", "\\${"), force_add=True)
+            tree = OmegaConf.create({})
+            OmegaConf.update(tree, name, value.replace("${", "\\${"), force_add=True)
+            items.append(tree)
         else:
             try:
-                parsed = OmegaConf.merge(parsed, OmegaConf.from_dotlist([f"{name}={value.strip()}"]))
+                items.append(OmegaConf.from_dotlist([f"{name}={value.strip()}"]))
             except (YAMLError, OmegaConfBaseException) as error:
-                raise ParameterError(f"The parameter '{name}' has the value {value!r}, which is not valid YAML.") from error
-    container = OmegaConf.to_container(parsed)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+                raise ParameterError(
+                    f"The parameter '{name}' has the value {value!r}, which is not valid YAML."
+                ) from error
+    try:
+        merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge({}, *items))  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raise ParameterError(
+            f"--params gives the same name a value and a group of values in {text!r}; keep one of them."
+        ) from error
+    return merged
 
 
 def is_text(name: str) -> bool:

@@ -1,10 +1,11 @@
-"""Project settings that Kedro reads. Nothing heavy may be imported here: every `kedro` command loads this file."""
+"""Project settings that Kedro reads. Nothing heavy may be imported here: every `kedro` command loads this
+file."""
 
 from placid_kedro.config_loader import RunConfigLoader
-from placid_kedro.hooks import PreflightHooks, TrackingHooks
+from placid_kedro.hooks import PreflightHooks, StampHooks, TrackingHooks
 
 # Pluggy calls hooks last-registered first: parameters are checked before tracking opens a run.
-HOOKS = (TrackingHooks(), PreflightHooks())
+HOOKS = (StampHooks(), TrackingHooks(), PreflightHooks())
 
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 

@@ -1,4 +1,5 @@
-"""Runs recorded in MLflow through its client: parameters one a leaf, step metrics in batches, artifacts, tags.
+"""Runs recorded in MLflow through its client: parameters one a leaf, step metrics in batches, artifacts,
+tags.
 
 Everything of MLflow that this project uses is here; its import is slow and happens only when a run starts.
 """
@@ -61,8 +62,9 @@ class NoTracker:
 class MlflowTracker:
     """One MLflow run.
 
-    A store that cannot be reached when the run starts is an error. When it fails later (a full disk, a server that
-    went away), that is said once and the run goes on unrecorded: its files matter more than their record.
+    A store that cannot be reached when the run starts is an error. When it fails later (a full disk, a
+    server that went away), that is said once and the run goes on unrecorded: its files matter more than
+    their record.
     """
 
     def __init__(self, client: "MlflowClient", run_id: str, batch_steps: int) -> None:
@@ -128,7 +130,8 @@ def start_run(
     """Open a run in MLflow.
 
     Args:
-        parameters: which store and experiment; the environment variable `MLFLOW_TRACKING_URI` goes before its `uri`.
+        parameters: which store and experiment; the environment variable `MLFLOW_TRACKING_URI` goes before
+            its `uri`.
         project_path: folder that a relative SQLite path and the local artifacts are in.
         name: name of the run.
         values: nested parameters, recorded one a leaf as `group.name`.
@@ -188,7 +191,8 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _limit_waiting(seconds: int) -> None:
-    """An unreachable server must fail in seconds; MLflow's defaults wait for minutes. The user's own values stay."""
+    """An unreachable server must fail in seconds; MLflow's defaults wait for minutes. The user's own values
+    stay."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(seconds))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")

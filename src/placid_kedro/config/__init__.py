@@ -1,7 +1,9 @@
-"""Typed parameters: one frozen model a stage, and `Parameters`, the whole tree that `conf/*/parameters*.yml` fill.
+"""Typed parameters: one frozen model a stage, and `Parameters`, the whole tree that
+`conf/*/parameters*.yml` fill.
 
-Kedro builds a stage's model from the type hint of the node that takes `params:NAME`; the whole tree is checked once
-before anything else happens (`placid_kedro.config.check`). A new stage adds its model and a line in `Parameters`.
+Kedro builds a stage's model from the type hint of the node that takes `params:NAME`; the whole tree is
+checked once before anything else happens (`placid_kedro.config.check`). A new stage adds its model and a
+line in `Parameters`.
 """
 
 from typing import Annotated
@@ -15,6 +17,15 @@ from placid_kedro.config.run import (
     RunParameters,
     TrackingParameters,
 )
+from placid_kedro.config.stages import (
+    BsdParameters,
+    EvaluationParameters,
+    InitParameters,
+    LoraParameters,
+    MultiviewParameters,
+    ReferenceParameters,
+)
+from placid_kedro.distillation import DistillationConfig
 
 
 class Parameters(ParameterModel):
@@ -31,13 +42,27 @@ class Parameters(ParameterModel):
     models: ModelsParameters
     tracking: TrackingParameters
     prompt_processor: PromptProcessorParameters
+    reference: ReferenceParameters
+    multiview: MultiviewParameters
+    init: InitParameters
+    lora: LoraParameters
+    distillation: DistillationConfig
+    bsd_3dgs: BsdParameters
+    t3bench_eval: EvaluationParameters
 
 
 __all__ = [
+    "BsdParameters",
+    "DistillationConfig",
+    "EvaluationParameters",
+    "InitParameters",
+    "LoraParameters",
     "ModelsParameters",
+    "MultiviewParameters",
     "ParameterModel",
     "Parameters",
     "PromptProcessorParameters",
+    "ReferenceParameters",
     "RunParameters",
     "TrackingParameters",
 ]

@@ -20,8 +20,8 @@ Elevation = Annotated[float, Field(ge=-90, le=90)]
 class ParameterModel(BaseModel):
     """Base of the parameter models: immutable, no unknown names, no silent conversion between types.
 
-    The values themselves stand in `conf/`; a model holds names, types and bounds only, so that a default is written
-    in one place.
+    The values themselves stand in `conf/`; a model holds names, types and bounds only, so that a default is
+    written in one place.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

@@ -4,7 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from placid_kedro.config.base import Names, NonNegativeFloat, NonNegativeInt, ParameterModel, PositiveFloat, PositiveInt
+from placid_kedro.config.base import (
+    Names,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ParameterModel,
+    PositiveFloat,
+    PositiveInt,
+)
 
 ModelSource = Annotated[str, Field(min_length=1)]
 
@@ -28,8 +35,8 @@ class RunParameters(ParameterModel):
 class ModelsParameters(ParameterModel):
     """Where each model comes from.
 
-    A name that begins with `.`, `/` or `~` is a local folder in the diffusers layout (relative to the project's
-    folder); any other name is a hub id.
+    A name that begins with `.`, `/` or `~` is a local folder in the diffusers layout (relative to the
+    project's folder); any other name is a hub id.
     """
 
     text_to_image: ModelSource

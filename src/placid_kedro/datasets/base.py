@@ -52,7 +52,8 @@ class FileDataset(AbstractDataset[T, T], Generic[T]):
         """
         if self._filepath.is_dir():
             raise DataError(
-                f"{self._filepath} is a folder where a file is to be written; move or delete it and run again."
+                f"{self._filepath} is a folder where a file is to be written; "
+                "move or delete it and run again."
             )
 
     @abstractmethod

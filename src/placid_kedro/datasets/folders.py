@@ -18,7 +18,8 @@ class FolderWriter(Protocol):
 
 
 class FolderDataset(AbstractDataset[FolderWriter, Path]):
-    """A folder, for instance a model in the diffusers layout. It loads as its path: nothing big enters the catalog."""
+    """A folder, for instance a model in the diffusers layout. It loads as its path: nothing big enters the
+    catalog."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """

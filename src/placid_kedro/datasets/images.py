@@ -82,7 +82,7 @@ def _read_png(path: Path) -> tuple["Tensor", dict[str, str]]:
     from PIL import Image
 
     with Image.open(path) as image:
-        text = {key: value for key, value in image.info.items() if isinstance(value, str)}
+        text = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
         pixels = np.asarray(image if image.mode in ("RGB", "RGBA") else image.convert("RGB"))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous().float() / 255, text
 

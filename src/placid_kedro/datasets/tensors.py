@@ -39,7 +39,11 @@ class TensorsDataset(FileDataset[Any]):
             with safe_open(path, framework="pt") as stream:
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - no mapping
                 scalars = json.loads((stream.metadata() or {}).get(_SCALARS, "{}"))
-            return {**tensors, **scalars} if self._record is None else load_obj(self._record)(**tensors, **scalars)
+            return (
+                {**tensors, **scalars}
+                if self._record is None
+                else load_obj(self._record)(**tensors, **scalars)
+            )
         except (SafetensorError, TypeError, ValueError) as error:
             kind = self._record or "a dictionary of tensors"
             raise DataError(f"{path} does not hold {kind}; run the stage that writes it again.") from error
@@ -57,7 +61,9 @@ class TensorsDataset(FileDataset[Any]):
         with safe_open(self._filepath, framework="np") as stream:
             slices = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118 - no mapping
             rows = [[name, item.get_dtype(), str(item.get_shape())] for name, item in slices.items()]
-        return TablePreview({"index": list(range(len(rows))), "columns": ["name", "type", "shape"], "data": rows})
+        return TablePreview(
+            {"index": list(range(len(rows))), "columns": ["name", "type", "shape"], "data": rows}
+        )
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "record": self._record}

@@ -37,7 +37,9 @@ class VideoDataset(FileDataset["Tensor"]):
 
         if data.ndim != 4 or data.shape[1] != 3 or data.shape[2] % 2 or data.shape[3] % 2:
             raise ShapeError(f"A video must be [T, 3, H, W] with even H and W, not {list(data.shape)}.")
-        frames = (data.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        frames = (
+            (data.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        )
         writer = imageio_ffmpeg.write_frames(
             str(path),
             (data.shape[3], data.shape[2]),

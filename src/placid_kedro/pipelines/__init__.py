@@ -1,1 +1,2 @@
-"""One folder a stage of the paper: `nodes.py` holds thin functions over the library, `pipeline.py` wires them."""
+"""One folder a stage of the paper: `nodes.py` holds thin functions over the library, `pipeline.py` wires
+them."""

@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
-# Azimuth 0 is the front and angles grow counter-clockwise seen from above, so 90 degrees shows the object's own left.
+# Azimuth 0 is the front and angles grow counter-clockwise seen from above, so 90 degrees shows the object's
+# own left.
 VIEW_NAMES = ("front", "front left", "left", "back left", "back", "back right", "right", "front right")
 
 

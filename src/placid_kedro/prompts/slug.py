@@ -11,8 +11,8 @@ HASH_CHARACTERS = 10
 def slugify_prompt(prompt: str) -> str:
     """Name a folder after a prompt: lower-case ASCII letters, digits and hyphens, at most 71 characters.
 
-    Two prompts whose cleaned texts differ get different names: when the readable part does not hold the whole text
-    (capitals, punctuation, accents, length), ten digits of its SHA-256 follow.
+    Two prompts whose cleaned texts differ get different names: when the readable part does not hold the
+    whole text (capitals, punctuation, accents, length), ten digits of its SHA-256 follow.
     """
     from slugify import slugify
 

@@ -31,10 +31,10 @@ def check_text(text: str, max_characters: int, scripts: tuple[str, ...]) -> str:
 
     Args:
         text: the prompt as it was typed.
-        max_characters: longest cleaned prompt that is accepted. A text encoder cuts what is too long at its end,
-            where the view words of the directional prompts stand.
-        scripts: names of the writing systems the text encoder was trained on, as Unicode's character names begin:
-            `"LATIN"`, `"GREEK"`, `"CYRILLIC"`, ...
+        max_characters: longest cleaned prompt that is accepted. A text encoder cuts what is too long at its
+            end, where the view words of the directional prompts stand.
+        scripts: names of the writing systems the text encoder was trained on, as Unicode's character names
+            begin: `"LATIN"`, `"GREEK"`, `"CYRILLIC"`, ...
 
     Returns:
         The cleaned prompt.
@@ -44,22 +44,26 @@ def check_text(text: str, max_characters: int, scripts: tuple[str, ...]) -> str:
     """
     cleaned = clean_text(text)
     if not cleaned:
-        raise PromptError("The prompt is empty; describe one object in a few English words, e.g. 'a teddy bear'.")
+        raise PromptError(
+            "The prompt is empty; describe one object in a few English words, e.g. 'a teddy bear'."
+        )
     if len(cleaned) > max_characters:
         raise PromptError(
-            f"The prompt has {len(cleaned)} characters, at most {max_characters} are read; shorten it to one object."
+            f"The prompt has {len(cleaned)} characters, at most {max_characters} are read; "
+            "shorten it to one object."
         )
     letters = [character for character in cleaned if character.isalpha()]
     expected = " or ".join(script.capitalize() for script in scripts)
     if not letters:
         raise PromptError(
-            f"The prompt {_shown(cleaned)} has no letter; describe one object in English words ({expected} letters)."
+            f"The prompt {_shown(cleaned)} has no letter; "
+            f"describe one object in English words ({expected} letters)."
         )
     for letter in letters:
         if not unicodedata.name(letter, "").startswith(scripts):
             raise PromptError(
-                f"The prompt {_shown(cleaned)} has the letter '{letter}', but the text encoder reads English only; "
-                f"write the prompt in {expected} letters."
+                f"The prompt {_shown(cleaned)} has the letter '{letter}', but the text encoder reads English "
+                f"only; write the prompt in {expected} letters."
             )
     return cleaned
 

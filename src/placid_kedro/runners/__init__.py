@@ -1,5 +1,6 @@
-"""Kedro runners of the project."""
+"""Kedro runner of the project, and the stamps it looks at."""
 
 from placid_kedro.runners.stamped import StampedRunner
+from placid_kedro.runners.stamps import Stamps
 
-__all__ = ["StampedRunner"]
+__all__ = ["StampedRunner", "Stamps"]

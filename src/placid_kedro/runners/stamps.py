@@ -1,8 +1,8 @@
 """Stamps: small files beside the artifacts that say from what they were made.
 
-A node's digest is made of its code, the project's code, the parameters it takes and the digests of its other inputs.
-An artifact is up to date when its stamp holds the digest that its node would have now, and the artifact itself is the
-one that was stamped.
+A node's digest is made of its code, the project's code, the parameters it takes and the digests of its
+other inputs. An artifact is up to date when its stamp holds the digest that its node would have now, and
+the artifact itself is the one that was stamped.
 """
 
 import hashlib
@@ -13,10 +13,60 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 import placid_kedro
 from placid_kedro.files import MANIFEST, new_file
+
+
+class Stamps:
+    """Digests of the datasets of one pipeline, and the stamps beside them."""
+
+    def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._catalog = catalog
+        self._producers = {output: node for node in pipeline.nodes for output in node.outputs}
+        self._digests: dict[str, str] = {}
+
+    def path(self, name: str) -> Path | None:
+        """Where a dataset lies on disk; None for one that lives in memory."""
+        dataset = self._catalog.get(name) if name in self._catalog else None
+        found = getattr(dataset, "path", None) or getattr(dataset, "_filepath", None)
+        return Path(str(found)) if found else None
+
+    def is_stale(self, node: Node) -> bool:
+        """Whether an output of the node on disk is missing or was made from something else."""
+        paths = [path for name in node.outputs if (path := self.path(name)) is not None]
+        return any(read_stamp(path) != self.digest(node) for path in paths)
+
+    def digest(self, node: Node) -> str:
+        """The digest that the node's outputs have when it runs now."""
+        return node_digest(node.func, {name: self._input_digest(name) for name in node.inputs})
+
+    def _input_digest(self, name: str) -> str:
+        if name not in self._digests:
+            path = self.path(name)
+            if name in self._producers:
+                self._digests[name] = self.digest(self._producers[name])
+            elif path is None:
+                self._digests[name] = value_digest(self._catalog.load(name))
+            else:
+                self._digests[name] = read_stamp(path) or (fingerprint(path) if path.exists() else "missing")
+        return self._digests[name]
+
+    def remove(self, name: str) -> None:
+        """From here on the stamp of a dataset is not true any more: it is being written."""
+        path = self.path(name)
+        if path is not None:
+            stamp_path(path).unlink(missing_ok=True)
+
+    def write(self, name: str, node: Node) -> None:
+        """Stamp a dataset that a node has just saved."""
+        path = self.path(name)
+        if path is not None and path.exists():
+            write_stamp(path, self.digest(node))
 
 
 def stamp_path(artifact: Path) -> Path:
@@ -40,7 +90,8 @@ def read_stamp(artifact: Path) -> str | None:
 
 
 def fingerprint(artifact: Path) -> str:
-    """Tell a file from another by size and time of change; a folder by those of its files (or of its manifest)."""
+    """Tell a file from another by size and time of change; a folder by those of its files (or of its
+    manifest)."""
     manifest = artifact / MANIFEST
     if manifest.is_file():
         files = [manifest]
@@ -64,7 +115,12 @@ def node_digest(function: Any, inputs: Mapping[str, str]) -> str:
     """
     source = inspect.getsourcefile(inspect.unwrap(function))
     code = Path(source).read_bytes() if source else b""
-    content = [function.__qualname__, hashlib.sha256(code).hexdigest(), library_digest(), sorted(inputs.items())]
+    content = [
+        function.__qualname__,
+        hashlib.sha256(code).hexdigest(),
+        library_digest(),
+        sorted(inputs.items()),
+    ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -91,10 +147,13 @@ def library_digest() -> str:
 def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
-    children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
+    children = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
+    )
     return [text for child in children for text in _texts(child)]
 
 
 def _is_place(text: str) -> bool:
-    """Whether a text is a path of something that exists; a bare word is none, even if a file has that name."""
+    """Whether a text is a path of something that exists; a bare word is none, even if a file has that
+    name."""
     return text.startswith((".", "/", "~")) and Path(text).expanduser().exists()
