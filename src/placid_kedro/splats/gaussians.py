@@ -1,7 +1,7 @@
 """3D Gaussians as the optimiser sees them: unconstrained parameters and their activations.
 
-The parametrisation is that of Kerbl et al., "3D Gaussian Splatting" (2023), and of its ply files: logarithms of
-the scales, logits of the opacities, spherical-harmonic coefficients with the constant band kept apart.
+The parametrisation is that of Kerbl et al., "3D Gaussian Splatting" (2023), and of its ply files: logarithms
+of the scales, logits of the opacities, spherical-harmonic coefficients with the constant band kept apart.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class Gaussians:
         return replace(self, shN=F.pad(kept, (0, 0, 0, bands - kept.shape[1])))
 
     def to_parameters(self) -> dict[str, nn.Parameter]:
-        """Trainable copies under gsplat's names: means, quats, scales (log), opacities (logit), sh0 and, above
-        degree 0, shN. The dict is what optimisers and densification change in place."""
+        """Trainable copies under gsplat's names: means, quats, scales (log), opacities (logit), sh0 and,
+        above degree 0, shN. The dict is what optimisers and densification change in place."""
         tensors = {
             "means": self.means,
             "quats": self.quats,
@@ -160,12 +160,14 @@ class Gaussians:
             colors: [N, 3] in [0, 1].
             normals: [N, 3] surface normals; with them each Gaussian is a disc across its normal.
             opacity: opacity of all, in (0, 1).
-            thickness: a disc's standard deviation along its normal, relative to the others; unused without normals.
+            thickness: a disc's standard deviation along its normal, relative to the others; unused without
+            normals.
             sh_degree: degree of the spherical harmonics, bands above the constant one zero.
 
         Raises:
             ShapeError: the tensors do not fit together.
-            ParameterError: fewer than two points, a value that is not finite, or opacity or thickness out of range.
+            ParameterError: fewer than two points, a value that is not finite, or opacity or thickness out of
+            range.
         """
         if points.ndim != 2 or points.shape[1] != 3 or colors.shape != points.shape:
             raise ShapeError(

@@ -33,8 +33,9 @@ def rasterization(
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Splat N Gaussians onto the image planes of C pinhole cameras.
 
-    Tensors on CUDA go to gsplat, tensors on the CPU to this project's own kernel, which gives the same results, bit for
-    bit the same on any number of threads. Differentiable by means, quats, scales, opacities, colors and backgrounds.
+    Tensors on CUDA go to gsplat, tensors on the CPU to this project's own kernel, which gives the same
+    results, bit for bit the same on any number of threads. Differentiable by means, quats, scales, opacities,
+    colors and backgrounds.
     On the CPU Gaussians with NaN or infinite values are not drawn and get zero gradients.
 
     Args:
@@ -42,8 +43,8 @@ def rasterization(
         quats: [N, 4] rotations wxyz, of any length above zero.
         scales: [N, 3] standard deviations, world units, positive.
         opacities: [N] in [0, 1].
-        colors: [N, D] or [C, N, D] values, or with `sh_degree` [N, K, 3] or [C, N, K, 3] coefficients of spherical
-            harmonics, K >= (sh_degree + 1)^2.
+        colors: [N, D] or [C, N, D] values, or with `sh_degree` [N, K, 3] or [C, N, K, 3] coefficients of
+            spherical harmonics, K >= (sh_degree + 1)^2.
         viewmats: [C, 4, 4] world to camera, OpenCV axes (x right, y down, z forward).
         Ks: [C, 3, 3] intrinsics, pixels.
         width: image width W, pixels.
@@ -55,22 +56,35 @@ def rasterization(
         sh_degree: bands to use, 0 to 3; None for plain colours.
         backgrounds: [C, D] colours behind everything; depth has no background.
         render_mode: "RGB", "D" (sum of w_i z_i), "ED" (expected depth, D / alpha), "RGB+D" or "RGB+ED".
-        absgrad: leave the pixels' summed absolute derivatives by means2d in `meta["means2d"].absgrad` on backward
-            (on the CPU for at most 4 channels).
+        absgrad: leave the pixels' summed absolute derivatives by means2d in `meta["means2d"].absgrad` on
+            backward (on the CPU for at most 4 channels).
 
     Returns:
-        (images [C, H, W, channels], alphas [C, H, W, 1], meta). Depth is the last channel. meta holds what gsplat's
-        densification strategies read: "means2d" [C, N, 2] (attached, so that its gradient can be retained), "radii"
-        [C, N, 2] int32 (0 where not seen), "depths", "conics", "gaussian_ids", "width", "height", "n_cameras".
+        (images [C, H, W, channels], alphas [C, H, W, 1], meta). Depth is the last channel. meta holds what
+        gsplat's densification strategies read: "means2d" [C, N, 2] (attached, so that its gradient can be
+        retained), "radii" [C, N, 2] int32 (0 where not seen), "depths", "conics", "gaussian_ids", "width",
+        "height", "n_cameras".
 
     Raises:
         ShapeError: tensors do not fit together, have another dtype than float32 or are on several devices.
         ParameterError: width, height, render_mode, sh_degree or the planes are out of range.
     """
     _check(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane, far_plane, sh_degree,
-        backgrounds, render_mode,
-    )  # fmt: skip
+        means,
+        quats,
+        scales,
+        opacities,
+        colors,
+        viewmats,
+        Ks,
+        width,
+        height,
+        near_plane,
+        far_plane,
+        sh_degree,
+        backgrounds,
+        render_mode,
+    )
     if means.device.type == "cuda":
         import gsplat
 
@@ -97,9 +111,24 @@ def rasterization(
     from placid_kedro.splats.cpu.rasterizer import rasterize
 
     return rasterize(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane, far_plane, radius_clip,
-        eps2d, sh_degree, backgrounds, render_mode, absgrad,
-    )  # fmt: skip
+        means,
+        quats,
+        scales,
+        opacities,
+        colors,
+        viewmats,
+        Ks,
+        width,
+        height,
+        near_plane,
+        far_plane,
+        radius_clip,
+        eps2d,
+        sh_degree,
+        backgrounds,
+        render_mode,
+        absgrad,
+    )
 
 
 def _check(
@@ -143,8 +172,8 @@ def _check(
             raise ParameterError(f"sh_degree is {sh_degree}; use 0, 1, 2, 3 or None.")
         if colors.shape[-1] != 3 or colors.shape[-2] < (sh_degree + 1) ** 2:
             raise ShapeError(
-                f"colors has shape {tuple(colors.shape)}, expected at least {(sh_degree + 1) ** 2} coefficients of 3 "
-                f"channels for sh_degree {sh_degree}."
+                f"colors has shape {tuple(colors.shape)}, expected at least {(sh_degree + 1) ** 2} "
+                f"coefficients of 3 channels for sh_degree {sh_degree}."
             )
     if backgrounds is not None and tuple(backgrounds.shape) != (c, colors.shape[-1]):
         raise ShapeError(

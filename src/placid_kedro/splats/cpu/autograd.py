@@ -16,8 +16,9 @@ CHANNELS = 4
 
 
 class Project(torch.autograd.Function):
-    """(means [N, 3], quats [N, 4], scales [N, 3], opacities [N], viewmats [C, 4, 4], Ks [C, 3, 3], width, height,
-    near, far, eps2d, radius_clip) -> (means2d [C, N, 2], conics [C, N, 3], depths [C, N], radii [C, N, 2] int32).
+    """(means [N, 3], quats [N, 4], scales [N, 3], opacities [N], viewmats [C, 4, 4], Ks [C, 3, 3], width,
+    height, near, far, eps2d, radius_clip) -> (means2d [C, N, 2], conics [C, N, 3], depths [C, N], radii [C,
+    N, 2] int32).
 
     Differentiable by means, quats and scales. Opacities only decide how far a Gaussian reaches.
     """
@@ -43,13 +44,26 @@ class Project(torch.autograd.Function):
         conics = means.new_zeros(views, gaussians, 3)
         depths = means.new_zeros(views, gaussians)
         radii = torch.zeros(views, gaussians, 2, dtype=torch.int32)
-        size = np.float32(width), np.float32(height)
-        limits = (np.float32(value) for value in (near, far, eps2d, radius_clip))
-        inputs = [_numpy(tensor) for tensor in (means, quats, scales, opacities, viewmats, Ks)]
-        outputs = [tensor.numpy() for tensor in (radii, means2d, depths, conics)]
-        projection.project_forward(*inputs, *size, *limits, *outputs)
+        projection.project_forward(
+            _numpy(means),
+            _numpy(quats),
+            _numpy(scales),
+            _numpy(opacities),
+            _numpy(viewmats),
+            _numpy(Ks),
+            np.float32(width),
+            np.float32(height),
+            np.float32(near),
+            np.float32(far),
+            np.float32(eps2d),
+            np.float32(radius_clip),
+            radii.numpy(),
+            means2d.numpy(),
+            depths.numpy(),
+            conics.numpy(),
+        )
         ctx.save_for_backward(means, quats, scales, viewmats, Ks, radii, conics)
-        ctx.size = size
+        ctx.size = np.float32(width), np.float32(height)
         ctx.mark_non_differentiable(radii)
         return means2d, conics, depths, radii
 
@@ -57,25 +71,38 @@ class Project(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         v_means2d, v_conics, v_depths, _ = gradients
         means, quats, scales, viewmats, Ks, radii, conics = ctx.saved_tensors
-        v_inputs = [
+        v_means, v_quats, v_scales = (
             torch.zeros_like(tensor, memory_format=torch.contiguous_format)
             for tensor in (means, quats, scales)
-        ]
-        projection.project_backward(
-            *(_numpy(tensor) for tensor in (means, quats, scales, viewmats, Ks)),
-            *ctx.size,
-            *(_numpy(tensor) for tensor in (radii, conics, v_means2d, v_depths, v_conics)),
-            *(tensor.numpy() for tensor in v_inputs),
         )
-        return (*v_inputs, *(None,) * 9)
+        width, height = ctx.size
+        projection.project_backward(
+            _numpy(means),
+            _numpy(quats),
+            _numpy(scales),
+            _numpy(viewmats),
+            _numpy(Ks),
+            width,
+            height,
+            _numpy(radii),
+            _numpy(conics),
+            _numpy(v_means2d),
+            _numpy(v_depths),
+            _numpy(v_conics),
+            v_means.numpy(),
+            v_quats.numpy(),
+            v_scales.numpy(),
+        )
+        return v_means, v_quats, v_scales, *(None,) * 9
 
 
 class Composite(torch.autograd.Function):
-    """(means2d [C, N, 2], conics [C, N, 3], opacities [N], channels [C, N, 4], depths [C, N], radii [C, N, 2], width,
-    height, absgrad) -> (channels [C, H, W, 4], alphas [C, H, W, 1]), over nothing (black, transparent).
+    """(means2d [C, N, 2], conics [C, N, 3], opacities [N], channels [C, N, 4], depths [C, N], radii [C, N,
+    2], width, height, absgrad) -> (channels [C, H, W, 4], alphas [C, H, W, 1]), over nothing (black,
+    transparent).
 
-    Differentiable by means2d, conics, opacities and channels; depths only sort. With `absgrad` the backward pass
-    leaves the sum of the pixels' absolute derivatives in `means2d.absgrad`.
+    Differentiable by means2d, conics, opacities and channels; depths only sort. With `absgrad` the backward
+    pass leaves the sum of the pixels' absolute derivatives in `means2d.absgrad`.
     """
 
     @staticmethod
@@ -98,7 +125,12 @@ class Composite(torch.autograd.Function):
         sources = np.empty((views, gaussians), np.int32)
         tile_ranges = np.empty((views, gaussians, 4), np.int32)
         visible = tiling.fill_records(
-            *(_numpy(tensor) for tensor in (order, radii, means2d, conics, opacities, channels)),
+            order.numpy(),
+            _numpy(radii),
+            _numpy(means2d),
+            _numpy(conics),
+            _numpy(opacities),
+            _numpy(channels),
             records,
             sources,
             tile_ranges,
@@ -107,22 +139,35 @@ class Composite(torch.autograd.Function):
         work = _dealt(views * tiles_x * tiles_y)
         image = torch.empty(views, height, width, CHANNELS)
         alphas = torch.empty(views, height, width)
-        lists = (work, records, offsets, members, tiles_x, tiles_y)
-        compositing.composite_forward(*lists, image.numpy(), alphas.numpy())
+        compositing.composite_forward(
+            work, records, offsets, members, tiles_x, tiles_y, image.numpy(), alphas.numpy()
+        )
         ctx.save_for_backward(means2d, image, alphas)
-        ctx.lists, ctx.sources, ctx.absgrad = lists, sources, absgrad
+        ctx.lists, ctx.sources, ctx.absgrad = (
+            (work, records, offsets, members, tiles_x, tiles_y),
+            sources,
+            absgrad,
+        )
         return image, alphas[..., None]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         v_image, v_alphas = gradients
         means2d, image, alphas = ctx.saved_tensors
-        _, _, offsets, members, tiles_x, tiles_y = ctx.lists
+        work, records, offsets, members, tiles_x, tiles_y = ctx.lists
         views, gaussians = ctx.sources.shape
         v_members = np.zeros((len(members), tiling.RECORD), np.float32)
         compositing.composite_backward(
-            *ctx.lists,
-            *(_numpy(tensor) for tensor in (image, alphas, v_image, v_alphas[..., 0])),
+            work,
+            records,
+            offsets,
+            members,
+            tiles_x,
+            tiles_y,
+            _numpy(image),
+            _numpy(alphas),
+            _numpy(v_image),
+            _numpy(v_alphas[..., 0]),
             ctx.absgrad,
             v_members,
         )

@@ -1,13 +1,15 @@
-"""Front-to-back compositing of four channels in 16 x 16 tiles, and its derivative (Kerbl et al. 2023, Sec. 6).
+"""Front-to-back compositing of four channels in 16 x 16 tiles, and its derivative (Kerbl et al. 2023, Sec.
+6).
 
 At a pixel, with d = mean - pixel centre and T the transmittance in front of a Gaussian,
 
     sigma = (a dx^2 + c dy^2) / 2 + b dx dy,    alpha = min(0.999, opacity exp(-sigma)),
     colour += T alpha colour_i,                 T *= 1 - alpha,
 
-where alpha >= 1/255 and as long as T stays above 1e-4. The inner loops run over the sixteen columns of one pixel row
-and are written so that LLVM vectorises them: no branches, no division by zero to report, one scratch array per tile
-(distances inside it are known, so nothing can overlap), unsigned indices (nothing wraps round).
+where alpha >= 1/255 and as long as T stays above 1e-4. The inner loops run over the sixteen columns of one
+pixel row and are written so that LLVM vectorises them: no branches, no division by zero to report, one
+scratch array per tile (distances inside it are known, so nothing can overlap), unsigned indices (nothing
+wraps round).
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ from math import sqrt
 
 import numba
 import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Real = float | np.float32
 
 TILE = 16
 _PIXELS = TILE * TILE
@@ -29,7 +35,7 @@ _ONE = np.float32(1.0)
 _PEEK = 16
 """A tile is asked every so many Gaussians whether all of its pixels are opaque."""
 
-# exp(-s) = p(s)^8, p the minimax polynomial of degree 5 for the relative error on [0, 5.56]: 6e-7 plus rounding
+# exp(-s) = p(s)^8, p the minimax polynomial of degree 5: relative error on [0, 5.56] 6e-7, plus rounding
 _E0 = np.float32(0.999999924)
 _E1 = np.float32(-0.1249991)
 _E2 = np.float32(0.0078107153)
@@ -39,7 +45,7 @@ _E5 = np.float32(-1.7888673e-07)
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _exp_negative(s):
+def _exp_negative(s: Real) -> Real:
     root = _E0 + s * (_E1 + s * (_E2 + s * (_E3 + s * (_E4 + s * _E5))))
     root *= root
     root *= root
@@ -47,8 +53,9 @@ def _exp_negative(s):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _touches_row(record, left, dy):
-    """Whether the ellipse sigma <= largest sigma covers a pixel centre of a tile's row at dy, to 0.01 pixels."""
+def _touches_row(record: Floats, left: Real, dy: Real) -> bool:
+    """Whether the ellipse sigma <= largest sigma covers a pixel centre of a tile's row at dy, to 0.01
+    pixels."""
     a, b = record[2], record[3]
     discriminant = dy * dy * (b * b - a * record[4]) + np.float32(2.0) * a * record[6]
     if discriminant < _ZERO:
@@ -61,7 +68,7 @@ def _touches_row(record, left, dy):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _rows(record, top):
+def _rows(record: Floats, top: Real) -> tuple[int, int]:
     """First and past-the-last row of a tile that the ellipse may cover."""
     first = int(max(np.ceil(record[1] - record[7] - top - _HALF), _ZERO))
     last = int(min(np.floor(record[1] + record[7] - top - _HALF), np.float32(TILE - 1)))
@@ -69,7 +76,7 @@ def _rows(record, top):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _is_opaque(state):
+def _is_opaque(state: Floats) -> bool:
     """Whether no pixel of the tile lets light through any more."""
     total = _ZERO
     for p in range(_PIXELS):
@@ -78,7 +85,7 @@ def _is_opaque(state):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _blend_row(state, row, record, dx0, dy):
+def _blend_row(state: Floats, row: int, record: Floats, dx0: Real, dy: Real) -> None:
     """One Gaussian over one row. state: T, alpha and four channels, each of 256 pixels."""
     half_a, b_dy, c_dy2 = _HALF * record[2], record[3] * dy, _HALF * record[4] * dy * dy
     opacity, largest_sigma = record[5], record[6]
@@ -102,7 +109,16 @@ def _blend_row(state, row, record, dx0, dy):
 
 
 @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
-def composite_forward(work, records, offsets, members, tiles_x, tiles_y, channels, alphas):
+def composite_forward(
+    work: npt.NDArray[np.int64],
+    records: Floats,
+    offsets: npt.NDArray[np.int64],
+    members: npt.NDArray[np.int32],
+    tiles_x: int,
+    tiles_y: int,
+    channels: Floats,
+    alphas: Floats,
+) -> None:
     """Fill channels [C, H, W, 4] and alphas [C, H, W], without background.
 
     Args:
@@ -137,11 +153,13 @@ def composite_forward(work, records, offsets, members, tiles_x, tiles_y, channel
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _blend_row_backward(state, sums, row, record, dx0, dy, absgrad):
+def _blend_row_backward(
+    state: Floats, sums: Floats, row: int, record: Floats, dx0: Real, dy: Real, absgrad: bool
+) -> None:
     """Derivative of `_blend_row`.
 
-    state: T, what the Gaussians behind (and the background) still give to the loss, and the derivatives of the four
-    channels, each of 256 pixels. sums: v_alpha's products of each column, see `_collect`.
+    state: T, what the Gaussians behind (and the background) still give to the loss, and the derivatives of
+    the four channels, each of 256 pixels. sums: v_alpha's products of each column, see `_collect`.
     """
     half_a, b_dy, c_dy2 = _HALF * record[2], record[3] * dy, _HALF * record[4] * dy * dy
     a, b, c_dy = record[2], record[3], record[4] * dy
@@ -183,7 +201,7 @@ def _blend_row_backward(state, sums, row, record, dx0, dy, absgrad):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _collect(sums, record, dx0, v_member):
+def _collect(sums: Floats, record: Floats, dx0: Real, v_member: Floats) -> None:
     """Turn the column sums of one Gaussian in one tile into derivatives and clear them.
 
     v_member: [12], derivatives by u, v, a, b, c, opacity, |u|, |v|, four channels.
@@ -223,23 +241,23 @@ def _collect(sums, record, dx0, v_member):
 
 @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 def composite_backward(
-    work,
-    records,
-    offsets,
-    members,
-    tiles_x,
-    tiles_y,
-    channels,
-    alphas,
-    v_channels,
-    v_alphas,
-    absgrad,
-    v_members,
-):
+    work: npt.NDArray[np.int64],
+    records: Floats,
+    offsets: npt.NDArray[np.int64],
+    members: npt.NDArray[np.int32],
+    tiles_x: int,
+    tiles_y: int,
+    channels: Floats,
+    alphas: Floats,
+    v_channels: Floats,
+    v_alphas: Floats,
+    absgrad: bool,
+    v_members: Floats,
+) -> None:
     """Fill v_members [members, 12] (see `_collect`; zero before), a row for each Gaussian of each tile.
 
     Args:
-        channels, alphas: what `composite_forward` filled; v_channels, v_alphas: the loss's derivatives by them.
+        channels, alphas: what `composite_forward` filled; v_channels, v_alphas: the derivatives by them.
         absgrad: whether to sum the absolute derivatives by u and v too.
     """
     height, width = alphas.shape[1:]
@@ -255,7 +273,7 @@ def composite_backward(
                 p = row * TILE + column
                 state[p] = _ONE
                 y, x = top + row, left + column
-                # d loss / d alpha_i holds  -(sum of what lies behind) / (1 - alpha_i)  and  + T_final / (1 - alpha_i)
+                # v_alpha_i = T c_i v - behind_i / (1 - alpha_i), the alpha channel's share in `behind`
                 behind = -(_ONE - alphas[view, y, x]) * v_alphas[view, y, x]
                 for k in range(4):
                     behind += channels[view, y, x, k] * v_channels[view, y, x, k]

@@ -1,7 +1,7 @@
 """EWA projection of 3D Gaussians to the image plane and its derivative (Zwicker et al. 2001; gsplat, App. B).
 
-With M = R(quat) diag(scale), world-to-camera rotation W and the perspective's Jacobian J, the 2D covariance is
-T T^T + eps2d I, T = J W M (2 x 3). A Gaussian is drawn where opacity * exp(-sigma) >= 1/255.
+With M = R(quat) diag(scale), world-to-camera rotation W and the perspective's Jacobian J, the 2D covariance
+is T T^T + eps2d I, T = J W M (2 x 3). A Gaussian is drawn where opacity * exp(-sigma) >= 1/255.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from math import ceil, isfinite, log, sqrt
 
 import numba
 import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Real = float | np.float32
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 _ALPHA_MIN = np.float32(1.0 / 255.0)
@@ -20,7 +24,7 @@ _BLOCK = 256
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _rotation(w, x, y, z):
+def _rotation(w: Real, x: Real, y: Real, z: Real) -> tuple[Real, ...]:
     """Rows of the rotation matrix of a unit quaternion."""
     return (
         1 - 2 * (y * y + z * z),
@@ -36,8 +40,9 @@ def _rotation(w, x, y, z):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _fill_axes(quat, scale, rotation, axes):
-    """Write R(quat) and M = R diag(scale), both [3, 3]; return 1 / |quat|, 0 for a quaternion of length zero."""
+def _fill_axes(quat: Floats, scale: Floats, rotation: Floats, axes: Floats) -> Real:
+    """Write R(quat) and M = R diag(scale), both [3, 3]; return 1 / |quat|, 0 for a quaternion of length
+    zero."""
     norm2 = quat[0] * quat[0] + quat[1] * quat[1] + quat[2] * quat[2] + quat[3] * quat[3]
     if not norm2 > 0.0:
         return np.float32(0.0)
@@ -53,7 +58,7 @@ def _fill_axes(quat, scale, rotation, axes):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _to_camera(view, mean, axes, center, axes_camera):
+def _to_camera(view: Floats, mean: Floats, axes: Floats, center: Floats, axes_camera: Floats) -> None:
     """Write the centre [3] and W M [3, 3] in camera coordinates."""
     for i in range(3):
         center[i] = view[i, 0] * mean[0] + view[i, 1] * mean[1] + view[i, 2] * mean[2] + view[i, 3]
@@ -62,14 +67,22 @@ def _to_camera(view, mean, axes, center, axes_camera):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _clip_slope(slope, focal, principal, size):
+def _clip_slope(slope: Real, focal: Real, principal: Real, size: Real) -> Real:
     """The slope x/z at which the Jacobian is taken: clipped to a guard band round the image."""
     guard = _GUARD_BAND * np.float32(0.5) * size / focal
     return min(max(slope, -(principal / focal + guard)), (size - principal) / focal + guard)
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axes):
+def _fill_image_axes(
+    axes_camera: Floats,
+    fx: Real,
+    fy: Real,
+    slope_x: Real,
+    slope_y: Real,
+    inverse_z: Real,
+    image_axes: Floats,
+) -> None:
     """Write T = J W M [2, 3]."""
     for k in range(3):
         image_axes[0, k] = fx * inverse_z * (axes_camera[0, k] - slope_x * axes_camera[2, k])
@@ -77,7 +90,7 @@ def _fill_image_axes(axes_camera, fx, fy, slope_x, slope_y, inverse_z, image_axe
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _covariance(image_axes, eps2d):
+def _covariance(image_axes: Floats, eps2d: Real) -> tuple[Real, Real, Real]:
     """(xx, xy, yy) of T T^T + eps2d I."""
     xx = eps2d
     xy = np.float32(0.0)
@@ -91,10 +104,25 @@ def _covariance(image_axes, eps2d):
 
 @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 def project_forward(
-    means, quats, scales, opacities, viewmats, Ks, width, height, near, far, eps2d, radius_clip,
-    radii, means2d, depths, conics,
-):  # fmt: skip
-    """Fill radii [C, N, 2] int32, means2d [C, N, 2], depths [C, N] and conics [C, N, 3] (float32, all zero before).
+    means: Floats,
+    quats: Floats,
+    scales: Floats,
+    opacities: Floats,
+    viewmats: Floats,
+    Ks: Floats,
+    width: Real,
+    height: Real,
+    near: Real,
+    far: Real,
+    eps2d: Real,
+    radius_clip: Real,
+    radii: npt.NDArray[np.int32],
+    means2d: Floats,
+    depths: Floats,
+    conics: Floats,
+) -> None:
+    """Fill radii [C, N, 2] int32, means2d [C, N, 2], depths [C, N] and conics [C, N, 3] (float32, all zero
+    before).
 
     A Gaussian that is not seen (behind the near plane, off the image, too faint, not finite) keeps its zeros.
     """
@@ -146,8 +174,9 @@ def project_forward(
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _conic_backward(conic, v_conic):
-    """(v_xx, v_xy, v_yy) of the covariance. conic Y = cov^-1, so v_cov = -Y v_Y Y with v_Y = [[a, b/2], [b/2, c]]."""
+def _conic_backward(conic: Floats, v_conic: Floats) -> tuple[Real, Real, Real]:
+    """(v_xx, v_xy, v_yy) of the covariance. conic Y = cov^-1, so v_cov = -Y v_Y Y with v_Y = [[a, b/2], [b/2,
+    c]]."""
     p, q, r = conic[0], conic[1], conic[2]
     a, b, c = v_conic[0], np.float32(0.5) * v_conic[1], v_conic[2]
     ap, aq = a * p + b * q, a * q + b * r
@@ -156,7 +185,16 @@ def _conic_backward(conic, v_conic):
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _image_axes_backward(v_cov, slope_x, slope_y, fz_x, fz_y, axes_camera, image_axes, v_axes_camera):
+def _image_axes_backward(
+    v_cov: tuple[Real, Real, Real],
+    slope_x: Real,
+    slope_y: Real,
+    fz_x: Real,
+    fz_y: Real,
+    axes_camera: Floats,
+    image_axes: Floats,
+    v_axes_camera: Floats,
+) -> tuple[Real, Real, Real, Real]:
     """Write v of W M [3, 3]; return the derivatives by J's entries fx/z, -fx x/z^2, fy/z, -fy y/z^2.
 
     cov = T T^T gives v_T = 2 v_cov T; T = J (W M) with J = [[fx/z, 0, -fx x/z^2], [0, fy/z, -fy y/z^2]].
@@ -177,7 +215,7 @@ def _image_axes_backward(v_cov, slope_x, slope_y, fz_x, fz_y, axes_camera, image
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _quat_backward(quat, inverse_norm, g, v_quat):
+def _quat_backward(quat: Floats, inverse_norm: Real, g: Floats, v_quat: Floats) -> None:
     """Write the derivative by a quaternion [4] from that by its rotation matrix, g [3, 3]."""
     two = np.float32(2.0)
     w, x, y, z = (
@@ -201,10 +239,24 @@ def _quat_backward(quat, inverse_norm, g, v_quat):
 
 @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 def project_backward(
-    means, quats, scales, viewmats, Ks, width, height, radii, conics, v_means2d, v_depths, v_conics,
-    v_means, v_quats, v_scales,
-):  # fmt: skip
-    """Fill v_means [N, 3], v_quats [N, 4] and v_scales [N, 3] (zero before) from the derivatives of the outputs.
+    means: Floats,
+    quats: Floats,
+    scales: Floats,
+    viewmats: Floats,
+    Ks: Floats,
+    width: Real,
+    height: Real,
+    radii: npt.NDArray[np.int32],
+    conics: Floats,
+    v_means2d: Floats,
+    v_depths: Floats,
+    v_conics: Floats,
+    v_means: Floats,
+    v_quats: Floats,
+    v_scales: Floats,
+) -> None:
+    """Fill v_means [N, 3], v_quats [N, 4] and v_scales [N, 3] (zero before) from the derivatives of the
+    outputs.
 
     `v_x` is the derivative of the loss by x; the rest has the shapes of `project_forward`.
     """

@@ -6,6 +6,9 @@ from math import ceil, floor, isfinite, log, sqrt
 
 import numba
 import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
 
 TILE = 16
 RECORD = 12
@@ -16,7 +19,17 @@ _MARGIN = np.float32(1e-3)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def fill_records(order, radii, means2d, conics, opacities, channels, records, sources, tile_ranges):
+def fill_records(
+    order: npt.NDArray[np.int64],
+    radii: npt.NDArray[np.int32],
+    means2d: Floats,
+    conics: Floats,
+    opacities: Floats,
+    channels: Floats,
+    records: Floats,
+    sources: npt.NDArray[np.int32],
+    tile_ranges: npt.NDArray[np.int32],
+) -> npt.NDArray[np.int64]:
     """Write what one pixel needs to know of each visible Gaussian, front to back.
 
     Args:
@@ -70,7 +83,9 @@ def fill_records(order, radii, means2d, conics, opacities, channels, records, so
 
 
 @numba.njit(cache=True, error_model="numpy")
-def sort_into_tiles(visible, tile_ranges, tiles_x, tiles_y):
+def sort_into_tiles(
+    visible: npt.NDArray[np.int64], tile_ranges: npt.NDArray[np.int32], tiles_x: int, tiles_y: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """Counting sort of the records into tiles; inside a tile they stay front to back.
 
     Returns:
@@ -104,7 +119,14 @@ def sort_into_tiles(visible, tile_ranges, tiles_x, tiles_y):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def sum_over_tiles(offsets, members, sources, v_members, tiles, v_records):
+def sum_over_tiles(
+    offsets: npt.NDArray[np.int64],
+    members: npt.NDArray[np.int32],
+    sources: npt.NDArray[np.int32],
+    v_members: Floats,
+    tiles: int,
+    v_records: Floats,
+) -> None:
     """Add the derivatives of each tile's members to those of their Gaussians, in a fixed order.
 
     Args:
