@@ -1,0 +1,56 @@
+"""Score distillation: every algorithm of the paper behind one interface.
+
+The parameter types (`config`, `timesteps`, `values`) import no torch; the rest loads when first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from placid_kedro.distillation.config import DistillationConfig
+from placid_kedro.distillation.timesteps import TimestepSchedule
+from placid_kedro.distillation.values import Weighting
+
+if TYPE_CHECKING:
+    from placid_kedro.distillation.balancing import balance
+    from placid_kedro.distillation.distiller import Distiller
+    from placid_kedro.distillation.guard import GuidanceGuard
+    from placid_kedro.distillation.interface import Conditioning, Diagnostics, Guidance, latent_loss
+    from placid_kedro.distillation.predictor import NoisePredictor
+    from placid_kedro.distillation.views import PerpNegViews, ViewEmbeddings
+
+__all__ = [
+    "Conditioning",
+    "Diagnostics",
+    "DistillationConfig",
+    "Distiller",
+    "Guidance",
+    "GuidanceGuard",
+    "NoisePredictor",
+    "PerpNegViews",
+    "TimestepSchedule",
+    "ViewEmbeddings",
+    "Weighting",
+    "balance",
+    "latent_loss",
+]
+
+_MODULES = {
+    "Conditioning": "interface",
+    "Diagnostics": "interface",
+    "Distiller": "distiller",
+    "Guidance": "interface",
+    "GuidanceGuard": "guard",
+    "NoisePredictor": "predictor",
+    "PerpNegViews": "views",
+    "ViewEmbeddings": "views",
+    "balance": "balancing",
+    "latent_loss": "interface",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,144 @@
+"""Parameters of every algorithm and the union that chooses among them; imports no torch.
+
+Notation: e_c, e_u, e_neg are the noise predictions with the prompt, the empty and the negative prompt, e the
+added noise, D = e_c - e_u, x_t = a_t x + s_t e, delta_CG = D / s_t and delta_SG = e_u / s_t.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, RootModel, model_validator
+
+from placid_kedro.distillation.values import Value, Weighting
+
+Scale = Annotated[float, Field(ge=0.0)]
+Lambda = Annotated[float, Field(gt=0.0, description="weight of the classifier guidance; above 0")]
+
+NOISE_VARIANCE = Weighting(noise_power=2)  # DreamFusion's 1 - alphas_cumprod
+SIGNAL_VARIANCE = Weighting(signal_power=2)  # Sec. 4.3's a_t^2
+
+
+class SDS(Value):
+    """Score Distillation Sampling: w (e_u + s D - e)."""
+
+    algorithm: Literal["sds"] = "sds"
+    guidance_scale: Scale = 50.0
+    weighting: Weighting = NOISE_VARIANCE
+
+
+class CSD(Value):
+    """Classifier Score Distillation: w (D + n (e_u - e_neg)), n falling from negative_weight to 0."""
+
+    algorithm: Literal["csd"] = "csd"
+    negative_weight: Scale = 0.0
+    weighting: Weighting = NOISE_VARIANCE
+
+
+class LoraSettings(Value):
+    """The LoRA copy that Variational Score Distillation trains along with the scene."""
+
+    rank: Annotated[int, Field(ge=1)] = 4
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-4
+    camera_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+
+
+class VSD(Value):
+    """Variational Score Distillation: w (e_u + s D - e_lora)."""
+
+    algorithm: Literal["vsd"] = "vsd"
+    guidance_scale: Scale = 7.5
+    weighting: Weighting = NOISE_VARIANCE
+    lora: LoraSettings = LoraSettings()
+
+
+class ISM(Value):
+    """Interval Score Matching: w (e_u(x_t) + s D(x_t) - e_u(x_s)), with x_s and x_t by DDIM inversion.
+
+    The interval t - s shrinks from interval_start to interval_end over the first `interval_until` of the run;
+    x_s is reached in steps of inversion_stride timesteps, in at most inversion_steps of them.
+    """
+
+    algorithm: Literal["ism"] = "ism"
+    guidance_scale: Scale = 7.5
+    interval_start: Annotated[int, Field(ge=1)] = 100
+    interval_end: Annotated[int, Field(ge=1)] = 80
+    interval_until: Annotated[float, Field(gt=0.0, le=1.0)] = 0.3
+    inversion_stride: Annotated[int, Field(ge=1)] = 200
+    inversion_steps: Annotated[int, Field(ge=1)] = 5
+    weighting: Weighting = Weighting(signal_power=-1, noise_power=1)
+
+
+class SSD(Value):
+    """Stable Score Distillation: w D, for t <= last_projected the part of e_c that e does not explain."""
+
+    algorithm: Literal["ssd"] = "ssd"
+    last_projected: Annotated[int, Field(ge=-1)] = 100
+    weighting: Weighting = NOISE_VARIANCE
+
+
+class NFSD(Value):
+    """Noise-Free Score Distillation: w (d_D + s D), d_D = e_u below first_negative, else e_u - e_neg."""
+
+    algorithm: Literal["nfsd"] = "nfsd"
+    guidance_scale: Scale = 7.5
+    first_negative: Annotated[int, Field(ge=0)] = 200
+    weighting: Weighting = NOISE_VARIANCE
+
+
+BSDPreset = Literal["paper", "official_3d", "official_2d", "auto"]
+
+
+class BSD(Value):
+    """Balanced Score Distillation, Eq. 22: w (alpha lam delta_CG + (1 - alpha) delta_SG), alpha by Eq. 23.
+
+    preset: "paper" is the equation with w = a_t^2; the others are what the authors' code does:
+        "official_3d" e_u of the negative prompt, no division by s_t, w = a_t;
+        "official_2d" no division by s_t, w = 0.018 a_t;
+        "auto" e_u - e as the smoothing term, w = 1.25 ||e_u - e|| s_t / 50.
+    lam: weight of the classifier guidance relative to the smoothing one; None takes the preset's own: 25, 15,
+        1 / 0.018 and 0.8.
+    """
+
+    algorithm: Literal["bsd"] = "bsd"
+    preset: BSDPreset = "paper"
+    lam: Lambda | None = None
+
+
+class VSDMGDA(Value):
+    """VSD balanced as BSD is (Fig. 11): delta_SG = (e_u - e_lora) / s_t."""
+
+    algorithm: Literal["vsd_mgda"] = "vsd_mgda"
+    lam: Lambda = 25.0
+    weighting: Weighting = SIGNAL_VARIANCE
+    lora: LoraSettings = LoraSettings()
+
+
+class FixedRatio(Value):
+    """Both guidances in a fixed ratio, without balancing (Fig. 10): w (ratio delta_CG + delta_SG)."""
+
+    algorithm: Literal["fixed_ratio"] = "fixed_ratio"
+    ratio: Scale = 25.0
+    weighting: Weighting = SIGNAL_VARIANCE
+
+
+Algorithm = SDS | CSD | VSD | ISM | SSD | NFSD | BSD | VSDMGDA | FixedRatio
+
+
+class DistillationConfig(RootModel[Annotated[Algorithm, Field(discriminator="algorithm")]]):
+    """One algorithm with its own parameters, chosen by `algorithm` ("bsd" when it is left out).
+
+    `DistillationConfig(algorithm="sds", guidance_scale=7.5).root` is an `SDS`. A parameter of another
+    algorithm is refused, so configuration files name only what differs from the defaults.
+    """
+
+    model_config = {"frozen": True}
+
+    root: Annotated[Algorithm, Field(discriminator="algorithm")] = BSD()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bsd_unless_named(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "algorithm" not in data:
+            return {"algorithm": "bsd", **data}
+        return data

@@ -1,0 +1,89 @@
+"""Analytic and tiny networks that stand for a diffusion model."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+
+from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.distillation.interface import Conditioning
+from placid_kedro.distillation.predictor import NoisePredictor
+
+
+@dataclass
+class GaussianNetwork:
+    """The exact noise predictor of data N(mean, std^2), the embedding [B,1,C*h*w] being the mean.
+
+    E[e | x_t] = s_t (x_t - a_t mean) / (a_t^2 std^2 + s_t^2).
+    """
+
+    schedule: NoiseSchedule
+    std: float = 0.3
+    evaluations: int = 0
+    calls: int = 0
+
+    def __call__(self, x_t, t, encoder_hidden_states, return_dict, **extra):
+        self.calls += 1
+        self.evaluations += len(x_t)
+        a, s = self.schedule.a(t), self.schedule.s(t)
+        mean = encoder_hidden_states.reshape(x_t.shape)
+        e = s * (x_t - a * mean) / (a**2 * self.std**2 + s**2)
+        return (self.schedule.target((x_t - s * e) / a, e, t),)
+
+
+def scaled_linear(dtype=torch.float32) -> torch.Tensor:
+    """The levels of Stable Diffusion."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    return (1 - betas).cumprod(0).to(dtype)
+
+
+@pytest.fixture
+def schedule() -> NoiseSchedule:
+    return NoiseSchedule(scaled_linear(torch.float64))
+
+
+@pytest.fixture
+def gaussian(schedule) -> NoisePredictor:
+    return NoisePredictor(GaussianNetwork(schedule), schedule)
+
+
+@pytest.fixture
+def means() -> Conditioning:
+    """Means of the prompt's, the empty and the negative prompt's distribution, for latents [2,3,4,4]."""
+    drawn = torch.randn(3, 2, 1, 48, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    return Conditioning(drawn[0], 0.2 * drawn[1], negative=0.5 * drawn[2])
+
+
+def make_unet(prediction_type_seed: int = 0) -> UNet2DConditionModel:
+    torch.manual_seed(prediction_type_seed)
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(8, 16),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=4,
+        attention_head_dim=4,
+        cross_attention_dim=12,
+    ).eval()
+
+
+@pytest.fixture
+def unet() -> UNet2DConditionModel:
+    return make_unet()
+
+
+@pytest.fixture
+def unet_predictor(unet) -> NoisePredictor:
+    return NoisePredictor(unet, NoiseSchedule(scaled_linear(), "v_prediction"))
+
+
+@pytest.fixture
+def prompts() -> Conditioning:
+    """Random embeddings [3,5,12] with everything an algorithm may ask for."""
+    drawn = torch.randn(3, 3, 5, 12, generator=torch.Generator().manual_seed(1))
+    cameras = torch.eye(4).flatten().repeat(3, 1)
+    return Conditioning(drawn[0], drawn[1], negative=drawn[2], camera=cameras)
