@@ -1,0 +1,203 @@
+"""Puts a LatentPlane into any diffusers UNet by a hook, and takes it out again (Sec. 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from placid_kedro.errors import ModelError, ShapeError
+from placid_kedro.latent_plane.plane import LatentPlane
+from placid_kedro.latent_plane.presets import Branches
+
+
+def decoder_block(unet: nn.Module) -> str:
+    """Name of the decoder block that the paper chooses: highest resolution, then smallest index.
+
+    A block's resolution is that of its output; every block with an upsampler doubles it. For Zero-1-to-3 this
+    is `up_blocks.2`.
+
+    Raises:
+        ModelError: for a model without `up_blocks`.
+    """
+    blocks = getattr(unet, "up_blocks", None)
+    if not blocks:
+        raise ModelError(
+            f"{type(unet).__name__} has no up_blocks; name the block whose output Latent-Plane is to enhance."
+        )
+    doublings = 0
+    best = (0, -1)
+    for index, block in enumerate(blocks):
+        doublings += bool(getattr(block, "upsamplers", None))
+        if index == 0 or doublings > best[1]:
+            best = (index, doublings)
+    return f"up_blocks.{best[0]}"
+
+
+@dataclass(frozen=True)
+class PlaneInputs:
+    """What the plane last received, for B objects.
+
+    Attributes:
+        features: [B, N, C, H, W] the block's output before enhancement, detached.
+        t_emb: [B, E] time embedding, detached.
+    """
+
+    features: Tensor
+    t_emb: Tensor
+
+
+class LatentPlaneAttachment:
+    """A LatentPlane in a UNet for as long as the `with` block lasts.
+
+    The UNet's batch holds B objects of N views each, one object after the other; with guidance the batch is
+    twice as long, the unconditional half first, as diffusers' pipelines lay it out.
+
+        with LatentPlaneAttachment(unet, plane, guided=True, branches="conditional") as attachment:
+            for step, t in enumerate(scheduler.timesteps):
+                attachment.enabled = policy.is_active(step, num_steps)
+                noise = unet(...)
+        inputs = attachment.inputs
+
+    Args:
+        unet: any diffusers UNet, or another model with a `time_embedding` module.
+        plane: the Latent-Plane; its views are the batch's.
+        block: name of the module whose output is enhanced; default `decoder_block(unet)`.
+        guided: whether the batch holds both guidance branches.
+        branches: which branches are enhanced where there are two.
+
+    Attributes:
+        enabled: whether the plane acts; without it the features are recorded and pass unchanged.
+        inputs: what the plane last received (of the conditional branch), or None.
+        occupancy: [B, N, 1, H, W] of the last enhanced step (conditional branch), detached, or None.
+
+    Raises:
+        ModelError: when the UNet has no such block, no time embedding, or ones of other widths.
+    """
+
+    def __init__(
+        self,
+        unet: nn.Module,
+        plane: LatentPlane,
+        *,
+        block: str | None = None,
+        guided: bool = False,
+        branches: Branches = "conditional",
+    ) -> None:
+        self.block = decoder_block(unet) if block is None else block
+        self._module = _find(unet, self.block)
+        self._time_embedding = _find(unet, "time_embedding")
+        _check_widths(unet, self.block, self._module, self._time_embedding, plane)
+        self.plane = plane
+        self.guided = guided
+        self.branches: Branches = branches
+        self.enabled = True
+        self.inputs: PlaneInputs | None = None
+        self.occupancy: Tensor | None = None
+        self._t_emb: Tensor | None = None
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> LatentPlaneAttachment:
+        if not self._handles:
+            self._handles = [
+                self._time_embedding.register_forward_hook(self._keep_time_embedding),
+                self._module.register_forward_hook(self._enhance),
+            ]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Take the plane out; the UNet is as it was. The record stays."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._t_emb = None
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        """Within the block features are recorded but not changed."""
+        before, self.enabled = self.enabled, False
+        try:
+            yield
+        finally:
+            self.enabled = before
+
+    def _keep_time_embedding(self, module: nn.Module, args: Any, output: Tensor) -> None:
+        self._t_emb = output
+
+    def _enhance(self, module: nn.Module, args: Any, output: Any) -> Any:
+        features = output[0] if isinstance(output, tuple) else output
+        halves = self._split(features)
+        t_embs = self._time_embeddings(features.shape[0])
+        self.inputs = PlaneInputs(halves[-1].detach(), t_embs[-1].detach())
+        if not self.enabled:
+            return None
+        enhanced = []
+        for index, (half, t_emb) in enumerate(zip(halves, t_embs, strict=True)):
+            conditional = index == len(halves) - 1
+            if not conditional and self.branches == "conditional":
+                enhanced.append(half)
+                continue
+            result = self.plane.enhance(half, t_emb)
+            enhanced.append(result.features)
+            if conditional:
+                self.occupancy = result.occupancy.detach()
+        merged = torch.stack(enhanced).reshape(features.shape)
+        return (merged, *output[1:]) if isinstance(output, tuple) else merged
+
+    def _split(self, features: Any) -> Tensor:
+        """[G, B, N, C, H, W] the branches of the block's output."""
+        views, branches = len(self.plane.cameras), 2 if self.guided else 1
+        if not isinstance(features, Tensor) or features.dim() != 4:
+            raise ShapeError(f"{self.block} must put out a feature map [batch, C, H, W] to be enhanced.")
+        if features.shape[0] % (views * branches):
+            raise ShapeError(
+                f"The batch must hold {branches} branch(es) of whole objects of {views} views, "
+                f"got {features.shape[0]} feature maps."
+            )
+        return features.reshape(branches, -1, views, *features.shape[1:])
+
+    def _time_embeddings(self, batch: int) -> Tensor:
+        """[G, B, E] the branches' time embeddings; an object's views share theirs."""
+        if self._t_emb is None:
+            raise ModelError("The UNet ran its decoder without its time_embedding, which Latent-Plane reads.")
+        views, branches = len(self.plane.cameras), 2 if self.guided else 1
+        t_emb = self._t_emb.expand(batch, -1)
+        return t_emb.reshape(branches, -1, views, t_emb.shape[-1])[:, :, 0]
+
+
+def _find(unet: nn.Module, name: str) -> nn.Module:
+    try:
+        return unet.get_submodule(name)
+    except AttributeError as error:
+        raise ModelError(
+            f"{type(unet).__name__} has no module {name!r}, which Latent-Plane needs."
+        ) from error
+
+
+def _check_widths(
+    unet: nn.Module, name: str, block: nn.Module, time_embedding: nn.Module, plane: LatentPlane
+) -> None:
+    resnets = getattr(block, "resnets", None)
+    channels = getattr(resnets[-1], "out_channels", None) if resnets else None
+    if channels is not None and channels != plane.feature_channels:
+        raise ModelError(
+            f"{name} of {type(unet).__name__} puts out {channels} channels, "
+            f"but this Latent-Plane was made for {plane.feature_channels}."
+        )
+    width = getattr(getattr(time_embedding, "linear_2", None), "out_features", None)
+    if width is not None and width != plane.time_embedding_dim:
+        raise ModelError(
+            f"{type(unet).__name__}'s time embedding has {width} values, "
+            f"but this Latent-Plane was made for {plane.time_embedding_dim}."
+        )

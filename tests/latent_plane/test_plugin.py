@@ -1,0 +1,219 @@
+"""The plane in diffusers UNets of several kinds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from accelerate import init_empty_weights
+from diffusers import UNet2DConditionModel
+from torch import nn
+
+from placid_kedro.cameras import multiview_cameras
+from placid_kedro.errors import ModelError, ShapeError
+from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment, decoder_block
+
+# Zero-1-to-3 XL's unet/config.json, the entries that differ from diffusers' defaults.
+ZERO123 = {
+    "sample_size": 32,
+    "in_channels": 8,
+    "out_channels": 4,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "cross_attention_dim": 768,
+    "attention_head_dim": 8,
+}
+PLANE = {
+    "token_channels": 4,
+    "num_heads": 2,
+    "density_head_dim": 4,
+    "feature_head_dim": 4,
+    "samples_per_ray": 4,
+}
+
+
+def small_unet(**config) -> UNet2DConditionModel:
+    torch.manual_seed(1)
+    settings = {
+        "sample_size": 8,
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": (32, 64),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+        "cross_attention_dim": 16,
+        "attention_head_dim": 4,
+        "norm_num_groups": 8,
+    }
+    return UNet2DConditionModel(**{**settings, **config}).eval()
+
+
+def plane_for(channels: int, time: int, num_views: int = 8) -> LatentPlane:
+    torch.manual_seed(2)
+    ring = multiview_cameras(azimuths_deg=[360 * i / num_views for i in range(num_views)])
+    return LatentPlane(channels, time, ring, **PLANE).eval()
+
+
+def batch(count: int, channels: int = 4, size: int = 8, width: int = 16):
+    generator = torch.Generator().manual_seed(3)
+    return (
+        torch.randn(count, channels, size, size, generator=generator),
+        torch.randn(count, 5, width, generator=generator),
+    )
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected", "width"),
+    [((32, 64), "up_blocks.0", 64), ((64, 128, 224), "up_blocks.1", 128), ((32,), "up_blocks.0", 32)],
+)
+def test_rule_takes_the_first_block_of_the_highest_resolution(channels, expected, width):
+    down = ("DownBlock2D",) * len(channels)
+    unet = small_unet(
+        block_out_channels=channels, down_block_types=down, up_block_types=("UpBlock2D",) * len(channels)
+    )
+    assert decoder_block(unet) == expected
+    shapes = []
+    handle = unet.get_submodule(expected).register_forward_hook(lambda *a: shapes.append(a[2].shape))
+    sample, states = batch(2)
+    unet(sample, 3, states)
+    handle.remove()
+    assert shapes == [(2, width, 8, 8)]
+
+
+def test_zero123_takes_up_block_2():
+    with init_empty_weights():
+        unet = UNet2DConditionModel(**ZERO123)
+    assert decoder_block(unet) == "up_blocks.2"
+    plane = plane_for(640, 1280)
+    attachment = LatentPlaneAttachment(unet, plane)
+    assert attachment.block == "up_blocks.2"
+    with pytest.raises(ModelError, match=r"up_blocks\.3 .* 320 channels, .* made for 640"):
+        LatentPlaneAttachment(unet, plane, block="up_blocks.3")
+    # Shapes flow without memory on the meta device.
+    unet.to("meta")
+    seen = []
+    unet.up_blocks[2].register_forward_hook(lambda *a: seen.append(a[2].shape))
+    unet.time_embedding.register_forward_hook(lambda *a: seen.append(a[2].shape))
+    unet(torch.zeros(8, 8, 32, 32, device="meta"), torch.tensor(5), torch.zeros(8, 1, 768, device="meta"))
+    assert seen == [(8, 1280), (8, 640, 32, 32)]
+
+
+@pytest.mark.parametrize("num_views", [4, 8, 16])
+def test_changes_the_output_and_comes_off_without_a_trace(num_views):
+    unet, plane = small_unet(), plane_for(64, 128, num_views)
+    sample, states = batch(2 * num_views)
+    before = {name: value.clone() for name, value in unet.state_dict().items()}
+    with torch.no_grad():
+        plain = unet(sample, 10, states).sample
+        with LatentPlaneAttachment(unet, plane) as attachment:
+            enhanced = unet(sample, 10, states).sample
+            with attachment.disabled():
+                assert torch.equal(unet(sample, 10, states).sample, plain)
+        assert torch.equal(unet(sample, 10, states).sample, plain)
+    assert (enhanced - plain).abs().max() > 1e-3
+    assert all(torch.equal(unet.state_dict()[name], value) for name, value in before.items())
+    assert not any(module._forward_hooks for module in unet.modules())
+    assert attachment.inputs.features.shape == (2, num_views, 64, 8, 8)
+    assert attachment.inputs.t_emb.shape == (2, 128)
+    assert attachment.occupancy.shape == (2, num_views, 1, 8, 8)
+
+
+def test_is_what_replacing_the_blocks_output_by_hand_gives():
+    """Eq. 9 by hand: the decoder run in two halves around the plane, without a hook."""
+
+    class Spliced(nn.Module):
+        def __init__(self, block, plane, time):
+            super().__init__()
+            self.block, self.plane, self.time = block, plane, time
+            self.resnets, self.has_cross_attention = block.resnets, block.has_cross_attention
+
+        def forward(self, *args, **kwargs):
+            return self.plane(self.block(*args, **kwargs), self.time)[0]
+
+    unet, plane = small_unet(), plane_for(64, 128)
+    sample, states = batch(8)
+    with torch.no_grad():
+        with LatentPlaneAttachment(unet, plane):
+            hooked = unet(sample, 10, states).sample
+        time = unet.time_embedding(unet.time_proj(torch.tensor([10])))[0]
+        unet.up_blocks[0] = Spliced(unet.up_blocks[0], plane, time)
+        torch.testing.assert_close(hooked, unet(sample, 10, states).sample)
+
+
+def test_guidance_branches():
+    unet, plane = small_unet(), plane_for(64, 128)
+    sample, states = batch(16)
+    with torch.no_grad():
+        plain = unet(sample, 10, states).sample
+        with LatentPlaneAttachment(unet, plane, guided=True, branches="conditional") as attachment:
+            conditional = unet(sample, 10, states).sample
+            kept = attachment.inputs.features
+        with LatentPlaneAttachment(unet, plane, guided=True, branches="both") as attachment:
+            both = unet(sample, 10, states).sample
+        with LatentPlaneAttachment(unet, plane):
+            alone = unet(sample[8:], 10, states[8:]).sample
+    torch.testing.assert_close(conditional[:8], plain[:8])
+    torch.testing.assert_close(conditional[8:], alone)
+    torch.testing.assert_close(both[8:], alone)
+    assert (both[:8] - plain[:8]).abs().max() > 1e-3
+    assert kept.shape[0] == 1
+    torch.testing.assert_close(kept, attachment.inputs.features)
+
+
+def test_time_embedding_is_the_objects_own_without_the_prompts_share():
+    """Objects may stand at different timesteps; an added text embedding is not what the plane reads."""
+    unet = small_unet(addition_embed_type="text", addition_embed_type_num_heads=4, encoder_hid_dim=None)
+    plane = plane_for(64, 128)
+    sample, states = batch(16)
+    timesteps = torch.tensor([10] * 8 + [700] * 8)
+    with torch.no_grad(), LatentPlaneAttachment(unet, plane) as attachment:
+        unet(sample, timesteps, states)
+        expected = unet.time_embedding(unet.time_proj(torch.tensor([10, 700])))
+    torch.testing.assert_close(attachment.inputs.t_emb, expected)
+
+
+def test_recorded_inputs_give_the_density_field_afterwards():
+    unet, plane = small_unet(), plane_for(64, 128)
+    sample, states = batch(8)
+    points = torch.rand(5, 3, generator=torch.Generator().manual_seed(4)) - 0.5
+    with torch.no_grad():
+        with LatentPlaneAttachment(unet, plane) as attachment:
+            unet(sample, 10, states)
+        inputs = attachment.inputs
+        sigma = plane.density(inputs.features[0], inputs.t_emb[0], points)
+        block = []
+        handle = unet.up_blocks[0].register_forward_hook(lambda *a: block.append(a[2]))
+        unet(sample, 10, states)
+        handle.remove()
+        time = unet.time_embedding(unet.time_proj(torch.tensor([10])))[0]
+        torch.testing.assert_close(sigma, plane.density(block[0], time, points))
+
+
+def test_gradients_reach_the_plane_through_a_frozen_unet():
+    unet, plane = small_unet().requires_grad_(False), plane_for(64, 128)
+    sample, states = batch(8)
+    with LatentPlaneAttachment(unet, plane):
+        unet(sample, 10, states).sample.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in plane.parameters())
+    assert all(p.grad is None for p in unet.parameters())
+
+
+def test_a_hook_is_taken_off_when_the_unet_fails():
+    unet, plane = small_unet(), plane_for(64, 128)
+    sample, states = batch(7)
+    with (
+        pytest.raises(ShapeError, match="whole objects of 8 views, got 7"),
+        LatentPlaneAttachment(unet, plane),
+    ):
+        unet(sample, 10, states)
+    assert not any(module._forward_hooks for module in unet.modules())
+
+
+def test_unfit_models_are_named():
+    plane = plane_for(64, 128)
+    with pytest.raises(ModelError, match="no up_blocks"):
+        LatentPlaneAttachment(nn.Linear(2, 2), plane)
+    with pytest.raises(ModelError, match=r"no module 'decoder\.3'"):
+        LatentPlaneAttachment(small_unet(), plane, block="decoder.3")
+    with pytest.raises(ModelError, match=r"128 values, .* made for 96"):
+        LatentPlaneAttachment(small_unet(), plane_for(64, 96))
+    with pytest.raises(ModelError, match="time_embedding"):
+        LatentPlaneAttachment(nn.Sequential(nn.Linear(2, 2)), plane, block="0")
