@@ -1,0 +1,70 @@
+import subprocess
+import sys
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from placid_kedro.distillation import DistillationConfig
+from placid_kedro.distillation.config import BSD, SDS
+
+
+@pytest.mark.parametrize(
+    "name", ["sds", "csd", "vsd", "ism", "ssd", "nfsd", "bsd", "vsd_mgda", "fixed_ratio"]
+)
+def test_each_algorithm_is_chosen_by_its_name_alone(name):
+    assert DistillationConfig.model_validate({"algorithm": name}).root.algorithm == name
+
+
+def test_bsd_is_the_default():
+    assert DistillationConfig().root == BSD()
+    assert DistillationConfig.model_validate({"lam": 5}).root == BSD(lam=5)
+    assert DistillationConfig(algorithm="sds", guidance_scale=7.5).root == SDS(guidance_scale=7.5)
+
+
+def test_nests_in_a_larger_parameter_model_and_dumps_flat():
+    class Stage(BaseModel):
+        distillation: DistillationConfig = DistillationConfig()
+
+    stage = Stage.model_validate({"distillation": {"algorithm": "bsd", "preset": "auto"}})
+    assert stage.distillation.root == BSD(preset="auto")
+    assert stage.model_dump() == {"distillation": {"algorithm": "bsd", "preset": "auto", "lam": None}}
+    assert Stage.model_validate(stage.model_dump()) == stage
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"algorithm": "bsd", "lam": 0}, "lam"),
+        ({"algorithm": "bsd", "lam": -1}, "greater than 0"),
+        ({"algorithm": "bsd", "lam": float("nan")}, "lam"),
+        ({"algorithm": "vsd_mgda", "lam": -3}, "lam"),
+        ({"algorithm": "sds", "lam": 5}, "lam"),
+        ({"algorithm": "sds", "guidance_scale": -1}, "guidance_scale"),
+        ({"algorithm": "bsd", "preset": "offical_3d"}, "preset"),
+        ({"algorithm": "dds"}, "dds"),
+        ({"algorithm": "vsd", "lora": {"rank": 0}}, "rank"),
+    ],
+)
+def test_refuses_and_names_the_parameter(parameters, named):
+    with pytest.raises(ValidationError, match=named):
+        DistillationConfig.model_validate(parameters)
+
+
+def test_is_frozen():
+    config = DistillationConfig()
+    with pytest.raises(ValidationError):
+        config.root = SDS()
+    with pytest.raises(ValidationError):
+        config.root.lam = 3
+
+
+def test_parameters_do_not_load_torch():
+    code = "import sys, placid_kedro.distillation; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_public_function_balance_is_not_shadowed_by_a_module():
+    import placid_kedro.distillation.distiller  # noqa: F401  (loads every submodule)
+    from placid_kedro.distillation import balance
+
+    assert callable(balance)
