@@ -1,0 +1,36 @@
+"""Settings of the densification; imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from placid_kedro.config.base import NonNegativeInt, ParameterModel, PositiveFloat, PositiveInt
+
+
+class DensificationConfig(ParameterModel):
+    """When Gaussians are split, cloned, pruned and made transparent (Kerbl et al. 2023, Sec. 5).
+
+    The defaults are the paper's settings.
+
+    Attributes:
+        start: no densification up to and including this step.
+        stop: no densification and no reset from this step on.
+        every: steps between two densifications.
+        gradient: mean length of the gradient by the 2D mean, in half image widths; above it a Gaussian grows.
+        percent_dense: share of the scene's extent that parts small Gaussians (cloned) from large (split).
+        minimum_opacity: a Gaussian of a lower one is pruned.
+        reset_every: steps between two resets of the opacities to at most twice the minimum; after the
+            first of them Gaussians wider than a tenth of the scene's extent are pruned, too.
+        maximum: number of Gaussians that growing never exceeds; the largest gradients come first.
+    """
+
+    start: NonNegativeInt = 100
+    stop: NonNegativeInt = 3000
+    every: PositiveInt = 100
+    gradient: PositiveFloat = 7.5e-4
+    percent_dense: PositiveFloat = 0.003
+    minimum_opacity: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
+    reset_every: PositiveInt = 300
+    maximum: PositiveInt = 1_000_000
