@@ -51,12 +51,7 @@ def parse_params(text: str) -> dict[str, Any]:
                 raise ParameterError(
                     f"The parameter '{name}' has the value {value!r}, which is not valid YAML."
                 ) from error
-    try:
-        merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge({}, *items))  # type: ignore[assignment]
-    except OmegaConfBaseException as error:
-        raise ParameterError(
-            f"--params gives the same name a value and a group of values in {text!r}; keep one of them."
-        ) from error
+    merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge({}, *items))  # type: ignore[assignment]
     return merged
 
 

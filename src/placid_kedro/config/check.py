@@ -53,18 +53,16 @@ def _sentence(detail: ErrorDetails, raw: dict[str, Any]) -> str:
 
 
 def _without_union_tags(location: tuple[int | str, ...], raw: Any) -> list[str]:
-    """The names along a path as they stand in the configuration: pydantic adds the chosen member of a
-    union."""
+    """The names along a path as the configuration has them: pydantic adds the chosen member of a union."""
     names: list[str] = []
     current = raw
-    for position, part in enumerate(location):
-        known = (isinstance(current, dict) and part in current) or isinstance(current, list | tuple)
-        if known:
+    for part in location[:-1]:
+        try:
             current = current[part]
-        elif position < len(location) - 1:
+        except (KeyError, IndexError, TypeError):
             continue
         names.append(str(part))
-    return names
+    return [*names, str(location[-1])]
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

@@ -1,0 +1,51 @@
+# Two commands do everything on a machine with Python 3.11:
+#   make generate PROMPT="a teddy bear"     sets up, then makes the object
+#   make test                               sets up, then runs the checks and tests
+SHELL := bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+PROMPT ?= a teddy bear
+PARAMS ?=
+# Taken as typed: `value` keeps make from reading a dollar in the prompt, the environment keeps the shell from it.
+override PROMPT := $(value PROMPT)
+override PARAMS := $(value PARAMS)
+export PROMPT PARAMS
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help setup generate test viz mlflow
+
+help:
+	@echo 'make generate PROMPT="a teddy bear" [PARAMS=seed=3,lora.steps=50]   text to 3D'
+	@echo 'make test      lint, types and tests'
+	@echo 'make viz       the pipelines in the browser (Kedro-Viz)'
+	@echo 'make mlflow    the recorded runs in the browser'
+	@echo 'make setup     the environment alone, in $(VENV)'
+
+setup: $(INSTALLED)
+
+# The stamp is newer than what it was made from: a second call installs nothing.
+$(INSTALLED): pyproject.toml requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed, but '$(PYTHON)' is not there; give its path with PYTHON=..." >&2; exit 1; }
+	@rm -f $@
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	@touch $@
+
+generate: $(INSTALLED)
+	@$(VENV)/bin/kedro run --pipeline generate --params "prompt=$$PROMPT$${PARAMS:+,$$PARAMS}"
+
+test: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest
+
+viz: $(INSTALLED)
+	$(VENV)/bin/kedro viz
+
+mlflow: $(INSTALLED)
+	$(VENV)/bin/mlflow ui

@@ -1,0 +1,207 @@
+"""Parameters of the stages between the prompt and the finished splats."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from placid_kedro.config.base import (
+    Elevation,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ParameterModel,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+)
+from placid_kedro.distillation import TimestepSchedule
+
+FieldOfView = Annotated[float, Field(gt=0, lt=180)]
+
+
+class ReferenceParameters(ParameterModel):
+    """Stage `reference`: one image of the object from the front, its background removed.
+
+    Attributes:
+        steps: DDIM steps.
+        guidance_scale: of classifier-free guidance.
+        candidates: images that are drawn; the scorer that also guides nothing else picks one.
+        margin: white border as a share of the image, on each side of the object.
+    """
+
+    steps: PositiveInt
+    guidance_scale: NonNegativeFloat
+    candidates: PositiveInt
+    margin: Annotated[float, Field(ge=0, lt=0.5)]
+
+
+class MultiviewParameters(ParameterModel):
+    """Stage `multiview`: views round the object from the reference, enhanced by Latent-Plane (Sec. 4.1, 4.2).
+
+    Attributes:
+        views: number of views, evenly spaced in azimuth from the front on.
+        elevation_deg: of all views.
+        distance: of the cameras from the origin, in edges of the object's cube.
+        field_of_view_deg: full angle of the square images.
+        steps: DDIM steps.
+        guidance_scale: of classifier-free guidance.
+        plane_preset: `paper` or `official`, what Latent-Plane does where the two differ.
+        points_per_block: points evaluated at once; the memory grows with it, the result does not change.
+    """
+
+    views: PositiveInt
+    elevation_deg: Elevation
+    distance: PositiveFloat
+    field_of_view_deg: FieldOfView
+    steps: PositiveInt
+    guidance_scale: NonNegativeFloat
+    plane_preset: Literal["paper", "official"]
+    points_per_block: PositiveInt
+
+
+class InitParameters(ParameterModel):
+    """Stage `init`: the density field's surface becomes Gaussians (Sec. 4.1).
+
+    Attributes:
+        resolution: samples of the density field along each edge of the cube.
+        iso_level: of softplus(sigma), where the surface is.
+        points: number of Gaussians at the start.
+        opacity: of each Gaussian at the start.
+    """
+
+    resolution: Annotated[int, Field(ge=8)]
+    iso_level: PositiveFloat
+    points: PositiveInt
+    opacity: Annotated[float, Field(gt=0, lt=1)]
+
+
+class LoraParameters(ParameterModel):
+    """Stage `lora`: the text-to-image UNet's attention learns the views and their directional prompts (Sec.
+    4.1).
+
+    Attributes:
+        rank: of the update matrices.
+        learning_rate: of AdamW.
+        steps: of training.
+        batch_size: views a step.
+    """
+
+    rank: PositiveInt
+    learning_rate: PositiveFloat
+    steps: NonNegativeInt
+    batch_size: PositiveInt
+
+
+class DecayParameters(ParameterModel):
+    """A learning rate that falls log-linearly over the run."""
+
+    start: PositiveFloat
+    end: PositiveFloat
+
+
+class LearningRates(ParameterModel):
+    """Of Adam, for each parameter of the Gaussians; `position` is multiplied by the scene's extent."""
+
+    position: DecayParameters
+    colour: DecayParameters
+    scale: DecayParameters
+    rotation: DecayParameters
+    opacity: DecayParameters
+
+
+class DensificationParameters(ParameterModel):
+    """When Gaussians are split, cloned and pruned.
+
+    Attributes:
+        start: first step that densifies.
+        stop: no densification from this step on.
+        every: steps between two densifications.
+        gradient: of the 2D mean, above which a Gaussian is split or cloned.
+        percent_dense: share of the scene's extent that parts small Gaussians (cloned) from large ones
+            (split).
+        minimum_opacity: below which a Gaussian is pruned.
+        reset_every: steps between two resets of the opacities.
+        maximum: Gaussians that are never exceeded.
+    """
+
+    start: NonNegativeInt
+    stop: NonNegativeInt
+    every: PositiveInt
+    gradient: PositiveFloat
+    percent_dense: PositiveFloat
+    minimum_opacity: Annotated[float, Field(ge=0, lt=1)]
+    reset_every: PositiveInt
+    maximum: PositiveInt
+
+
+class RandomCameraParameters(ParameterModel):
+    """Cameras that a distillation step draws: distances in edges of the object's cube, angles in degrees."""
+
+    distance: Range
+    elevation_deg: Range
+    field_of_view_deg: Range
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "RandomCameraParameters":
+        for name in type(self).model_fields:
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"should have its lower bound first, but {name} is [{low}, {high}]")
+        return self
+
+
+class LossWeights(ParameterModel):
+    """Weights of the terms that are added to the distillation gradient."""
+
+    guidance: PositiveFloat
+    colour_variation: NonNegativeFloat
+    depth_variation: NonNegativeFloat
+    scale: NonNegativeFloat
+
+
+class BsdParameters(ParameterModel):
+    """Stage `bsd_3dgs`: score distillation of the fine-tuned model into the splats (Sec. 4.3, 4.1).
+
+    Which algorithm, and its own parameters, stand in the group `distillation`.
+
+    Attributes:
+        steps: of the optimisation.
+        cameras_per_step: rendered and distilled at once.
+        image_size: pixels along each edge of the rendered images.
+        timesteps: which noise levels are visited when.
+        depth_share: share of the steps in which the depth map is encoded instead of the colours.
+        flip_probability: of mirroring a rendered image.
+    """
+
+    steps: NonNegativeInt
+    cameras_per_step: PositiveInt
+    image_size: Annotated[int, Field(ge=16, multiple_of=8)]
+    timesteps: TimestepSchedule
+    depth_share: Fraction
+    flip_probability: Fraction
+    cameras: RandomCameraParameters
+    learning_rates: LearningRates
+    densification: DensificationParameters
+    losses: LossWeights
+
+
+class EvaluationParameters(ParameterModel):
+    """Stage `t3bench_eval`: does the object match its prompt? And the turntable that shows it.
+
+    Attributes:
+        views: rendered for the scorer, evenly spaced in azimuth.
+        elevation_deg: of these views.
+        distance: of the cameras from the origin.
+        field_of_view_deg: full angle of the square images.
+        image_size: pixels along each edge of the scored images.
+        turntable_size: pixels along each edge of the video.
+        turntable_frames: frames of one turn.
+    """
+
+    views: PositiveInt
+    elevation_deg: Elevation
+    distance: PositiveFloat
+    field_of_view_deg: FieldOfView
+    image_size: Annotated[int, Field(ge=16)]
+    turntable_size: Annotated[int, Field(ge=16, multiple_of=2)]
+    turntable_frames: PositiveInt

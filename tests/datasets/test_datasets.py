@@ -1,0 +1,221 @@
+"""Artifacts come back as they were saved, with a preview that Kedro-Viz can show."""
+
+import base64
+import errno
+import inspect
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kedro_datasets._typing as previews
+import numpy as np
+import pytest
+import torch
+from kedro.io import DatasetError
+from PIL import Image
+from torch import Tensor
+
+from placid_kedro.datasets import (
+    FigureDataset,
+    FolderDataset,
+    ImageDataset,
+    ImageSheetDataset,
+    JsonModelDataset,
+    TensorsDataset,
+    VideoDataset,
+)
+from placid_kedro.errors import DataError, PlacidError
+from placid_kedro.prompts import Prompts, directional_prompts
+
+
+def levels(*shape: int) -> Tensor:
+    """Random images that 8 bits a channel hold exactly."""
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).float() / 255
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_image(tmp_path: Path, channels: int) -> None:
+    dataset = ImageDataset(filepath=str(tmp_path / "a.png"))
+    image = levels(channels, 5, 7)
+    assert not dataset.exists()
+    dataset.save(image)
+    assert dataset.exists()
+    assert torch.equal(dataset.load(), image)
+    with Image.open(tmp_path / "a.png") as file:
+        assert (file.size, file.mode) == ((7, 5), "RGB" if channels == 3 else "RGBA")
+        assert np.array_equal(np.asarray(file)[2, 3], (image[:, 2, 3] * 255).round().numpy())
+
+
+def test_image_values_outside_the_range_are_cut(tmp_path: Path) -> None:
+    dataset = ImageDataset(filepath=str(tmp_path / "a.png"))
+    dataset.save(torch.tensor([-1.0, 0.5, 2.0]).reshape(3, 1, 1))
+    assert dataset.load().flatten().tolist() == pytest.approx([0.0, 128 / 255, 1.0])
+
+
+def test_sheet_shows_views_from_left_to_right(tmp_path: Path) -> None:
+    dataset = ImageSheetDataset(filepath=str(tmp_path / "views.png"))
+    views = levels(3, 4, 6, 8)
+    dataset.save(views)
+    assert torch.equal(dataset.load(), views)
+    with Image.open(tmp_path / "views.png") as file:
+        assert file.size == (24, 6)
+        assert np.array_equal(np.asarray(file)[1, 8 + 2], (views[1, :, 1, 2] * 255).round().numpy())
+
+
+def test_sheet_from_elsewhere_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 4)).save(tmp_path / "views.png")
+    with pytest.raises(DatasetError, match="how many views"):
+        ImageSheetDataset(filepath=str(tmp_path / "views.png")).load()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "data"),
+    [
+        (ImageDataset(filepath="a.png"), torch.zeros(1, 4, 4)),
+        (ImageSheetDataset(filepath="a.png"), torch.zeros(3, 4, 4)),
+        (VideoDataset(filepath="a.mp4", fps=10), torch.zeros(2, 3, 5, 4)),
+    ],
+)
+def test_wrong_shapes_are_refused_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: Any, data: Tensor
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match="must be") as raised:
+        dataset.save(data)
+    assert isinstance(raised.value.__cause__, PlacidError)
+    assert list(tmp_path.iterdir()) == []
+
+
+@dataclass(frozen=True)
+class Record:
+    points: Tensor
+    labels: Tensor
+    width: int
+    name: str
+
+
+def test_record_of_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import kedro.utils
+
+    import placid_kedro.datasets.tensors as module
+
+    monkeypatch.setattr(
+        module, "load_obj", lambda path: Record if path == "Record" else kedro.utils.load_obj(path)
+    )
+    dataset = TensorsDataset(filepath=str(tmp_path / "a.safetensors"), record="Record")
+    record = Record(torch.randn(4, 3).T, torch.arange(3), 128, "bear")
+    dataset.save(record)
+    loaded = dataset.load()
+    assert isinstance(loaded, Record)
+    assert torch.equal(loaded.points, record.points)
+    assert torch.equal(loaded.labels, record.labels)
+    assert (loaded.width, loaded.name) == (128, "bear")
+    rows = dataset.preview()["data"]
+    assert sorted(rows) == [["labels", "I64", "[3]"], ["points", "F32", "[3, 4]"]]
+
+
+def test_dictionary_of_tensors_that_share_memory(tmp_path: Path) -> None:
+    dataset = TensorsDataset(filepath=str(tmp_path / "a.safetensors"))
+    base = torch.arange(6.0)
+    dataset.save({"all": base, "part": base[2:]})
+    loaded = dataset.load()
+    assert torch.equal(loaded["part"], torch.tensor([2.0, 3.0, 4.0, 5.0]))
+
+
+def test_a_broken_tensor_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(DatasetError, match="does not hold a dictionary of tensors"):
+        TensorsDataset(filepath=str(tmp_path / "a.safetensors")).load()
+
+
+def test_video(tmp_path: Path) -> None:
+    dataset = VideoDataset(filepath=str(tmp_path / "turn.mp4"), fps=10, quality=10)
+    ramp = torch.linspace(0.1, 0.9, 5).reshape(5, 1, 1, 1).expand(5, 3, 32, 48)
+    dataset.save(ramp)
+    loaded = dataset.load()
+    assert loaded.shape == (5, 3, 32, 48)
+    assert (loaded - ramp).abs().max() < 0.03  # the codec loses a little
+    with Image.open(io.BytesIO(base64.b64decode(dataset.preview()))) as frame:
+        assert frame.size == (48, 32)
+
+
+def test_json_model(tmp_path: Path) -> None:
+    dataset = JsonModelDataset(filepath=str(tmp_path / "a.json"), model="placid_kedro.prompts.Prompts")
+    prompts = Prompts(text="a cat", slug="a-cat", views=directional_prompts("a cat", "{prompt} {view}"))
+    dataset.save(prompts)
+    assert dataset.load() == prompts
+    assert json.loads(dataset.preview())["slug"] == "a-cat"
+    (tmp_path / "a.json").write_text('{"text": 1}')
+    with pytest.raises(DatasetError, match="valid Prompts"):
+        dataset.load()
+
+
+def test_figure(tmp_path: Path) -> None:
+    from plotly.graph_objects import Bar, Figure
+
+    dataset = FigureDataset(filepath=str(tmp_path / "a.json"))
+    dataset.save(Figure(Bar(x=["a", "b"], y=[1.0, 2.0])))
+    assert list(dataset.load().data[0].y) == [1.0, 2.0]
+    assert dataset.preview()["data"][0]["type"] == "bar"
+
+
+class Model:
+    """What `save_pretrained` gets is an empty folder."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+
+    def save_pretrained(self, save_directory: Path) -> None:
+        assert list(save_directory.iterdir()) == []
+        (save_directory / "config.json").write_text("{}")
+        if self.fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_folder_loads_as_its_path(tmp_path: Path) -> None:
+    dataset = FolderDataset(filepath=str(tmp_path / "model"))
+    with pytest.raises(DatasetError, match="missing or half-written"):
+        dataset.load()
+    dataset.save(Model())
+    assert dataset.exists()
+    assert dataset.load() == tmp_path / "model"
+    assert "config.json" in json.loads(dataset.preview())["files"]
+    with pytest.raises(DatasetError):
+        dataset.save(Model(fails=True))
+    assert dataset.exists()
+
+
+def test_half_written_folder_does_not_exist_and_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights.bin").write_bytes(b"half")
+    dataset = FolderDataset(filepath=str(tmp_path / "model"))
+    assert not dataset.exists()
+    with pytest.raises(DataError, match="half-written"):
+        dataset.check_target()
+    with pytest.raises(DatasetError, match="half-written"):
+        dataset.save(Model())
+    assert (tmp_path / "model" / "weights.bin").read_bytes() == b"half"
+
+
+def test_missing_file_names_itself(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"gone\.png does not exist"):
+        ImageDataset(filepath=str(tmp_path / "gone.png")).load()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FigureDataset,
+        FolderDataset,
+        ImageDataset,
+        ImageSheetDataset,
+        JsonModelDataset,
+        TensorsDataset,
+        VideoDataset,
+    ],
+)
+def test_every_dataset_has_a_preview_of_a_known_kind(kind: type) -> None:
+    annotation = inspect.signature(kind.preview).return_annotation  # type: ignore[attr-defined]
+    assert getattr(previews, annotation.__name__) is annotation

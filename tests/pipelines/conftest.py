@@ -1,0 +1,35 @@
+"""Sessions of the real project, in this process, with all artifacts in a temporary folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def project() -> Path:
+    """The repository as a configured Kedro project."""
+    bootstrap_project(REPOSITORY)
+    return REPOSITORY
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., KedroSession]:
+    """Make a session: `session(env="test", prompt="a cat")`; its artifacts are under `tmp_path / "data"`."""
+    monkeypatch.chdir(tmp_path)
+
+    def create(env: str = "test", **parameters: Any) -> KedroSession:
+        return KedroSession.create(
+            project_path=tmp_path,
+            conf_source=str(REPOSITORY / "conf"),
+            env=env,
+            runtime_params=parameters,
+            save_on_close=False,
+        )
+
+    return create

@@ -1,0 +1,58 @@
+"""Checks before the work."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from placid_kedro.config import ModelsParameters
+from placid_kedro.errors import ModelError, ResourceError
+from placid_kedro.preflight import check_device, check_disk, check_models, is_local
+
+
+def models(**sources: str) -> ModelsParameters:
+    hub = dict.fromkeys(ModelsParameters.model_fields, "somebody/model")
+    return ModelsParameters(**{**hub, **sources})
+
+
+def test_hub_ids_are_not_looked_for_on_disk(tmp_path: Path) -> None:
+    check_models(models(), tmp_path)
+    assert [is_local(name) for name in ("./a", "/a", "~/a", "../a", "a/b", "gpt2")] == [True] * 4 + [
+        False
+    ] * 2
+
+
+def test_local_folders_need_weights(tmp_path: Path) -> None:
+    source = models(scorer="./models/scorer")
+    with pytest.raises(ModelError, match=r"'scorer' is not at .*models/scorer"):
+        check_models(source, tmp_path)
+    folder = tmp_path / "models" / "scorer"
+    folder.mkdir(parents=True)
+    with pytest.raises(ModelError, match=r"holds no \.safetensors"):
+        check_models(source, tmp_path)
+    weights = folder / "unet" / "weights.safetensors"
+    weights.parent.mkdir()
+    weights.touch()
+    with pytest.raises(ModelError, match="is empty"):
+        check_models(source, tmp_path)
+    weights.write_bytes(b"x")
+    check_models(source, tmp_path)
+
+
+def test_a_missing_gpu_is_named() -> None:
+    check_device("auto")
+    check_device("cpu")
+    with pytest.raises(ResourceError, match="'cuda:99' was asked for"):
+        check_device("cuda:99")
+    if not torch.cuda.is_available():
+        with pytest.raises(ResourceError, match="no GPU"):
+            check_device("cuda")
+
+
+def test_disk_space_and_permission(tmp_path: Path) -> None:
+    check_disk(tmp_path / "not" / "there" / "yet", 1.0)
+    with pytest.raises(ResourceError, match="MiB are free"):
+        check_disk(tmp_path, 1e12)
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError, match="cannot be written"):
+        check_disk(tmp_path / "file" / "below", 1.0)
