@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from placid_kedro.splats.densification import Densification
     from placid_kedro.splats.gaussians import Gaussians
     from placid_kedro.splats.ply import load_ply, save_ply
-    from placid_kedro.splats.rasterization import rasterization
-    from placid_kedro.splats.render import RenderedViews, render
+    from placid_kedro.splats.rasterizer import rasterization
+    from placid_kedro.splats.views import RenderedViews, render
 
 __all__ = [
     "Densification",
@@ -31,10 +31,10 @@ __all__ = [
 _MODULES = {
     "Densification": "densification",
     "Gaussians": "gaussians",
-    "RenderedViews": "render",
+    "RenderedViews": "views",
     "load_ply": "ply",
-    "rasterization": "rasterization",
-    "render": "render",
+    "rasterization": "rasterizer",
+    "render": "views",
     "save_ply": "ply",
 }
 

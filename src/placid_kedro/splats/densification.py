@@ -1,8 +1,8 @@
 """Growing and pruning Gaussians while they are optimised (Kerbl et al. 2023, Sec. 5), by gsplat's strategy.
 
-gsplat's `DefaultStrategy` does the work on the CPU as on CUDA. Three things are added: an upper limit of the number
-of Gaussians, a random generator of one's own for the split, and the reset of the opacities, which gsplat 1.5.3
-never reaches (its condition `step % every == 0 & step > 0` evaluates `0 & step` first).
+gsplat's `DefaultStrategy` does the work on the CPU as on CUDA. Three things are added: an upper limit of the
+number of Gaussians, a random generator of one's own for the split, and the reset of the opacities, which
+gsplat 1.5.3 never reaches (its condition `step % every == 0 & step > 0` evaluates `0 & step` first).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _is_among_largest(values: Tensor, count: int) -> Tensor:
 
 @contextmanager
 def _seeded(generator: torch.Generator) -> Iterator[None]:
-    """Lets the generator decide torch's global random numbers, which gsplat draws from, and puts them back."""
+    """Inside, torch's global random numbers (gsplat draws them) follow the generator."""
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng():
         torch.manual_seed(seed)

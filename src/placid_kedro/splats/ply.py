@@ -1,8 +1,9 @@
 """The ply files of 3D Gaussian Splatting (Kerbl et al. 2023): what SuperSplat and the reference viewer open.
 
 One float32 vertex a Gaussian: x y z, nx ny nz (unused, zero), f_dc_0..2, f_rest_0.. (all coefficients of red,
-then green, then blue), opacity (logit), scale_0..2 (logarithm), rot_0..3 (wxyz). gsplat's exporter leaves out the
-normals, but the reference viewer reads records of a fixed layout that has them; so this module writes its own.
+then green, then blue), opacity (logit), scale_0..2 (logarithm), rot_0..3 (wxyz). gsplat's exporter leaves the
+normals out, but the reference viewer reads records of a fixed layout that has them; so this module writes its
+own.
 """
 
 from __future__ import annotations

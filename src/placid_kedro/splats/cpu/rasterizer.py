@@ -36,6 +36,7 @@ def rasterize(
         raise ParameterError(
             "viewmats or Ks require a gradient, which the CPU rasterizer does not have; detach them."
         )
+    colors, opacities = _without_broken_colors(colors, opacities, 1 if sh_degree is None else 2)
     means2d, conics, depths, radii = Project.apply(
         means,
         quats,
@@ -90,6 +91,19 @@ def rasterize(
         "n_cameras": len(viewmats),
     }
     return image, alphas, meta
+
+
+def _without_broken_colors(colors: Tensor, opacities: Tensor, trailing: int) -> tuple[Tensor, Tensor]:
+    """Make Gaussians with a colour that is not finite transparent: projection then drops them like the others.
+
+    `trailing`: dimensions of one Gaussian's colour, 1 for plain colours, 2 for spherical harmonics.
+    """
+    whole = torch.isfinite(colors).flatten(-trailing).all(dim=-1)  # [N] or [C, N]
+    if whole.all():
+        return colors, opacities
+    everywhere = whole if whole.ndim == 1 else whole.all(dim=0)
+    mask = everywhere.reshape(-1, *(1,) * trailing)
+    return torch.where(mask, colors, 0.0), torch.where(everywhere, opacities, 0.0)
 
 
 def _sh_colors(degree: int, means: Tensor, viewmats: Tensor, coefficients: Tensor, radii: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, floor, isfinite, log, sqrt
+from math import ceil, floor, log, sqrt
 
 import numba
 import numpy as np
@@ -39,7 +39,7 @@ def fill_records(
             tile_ranges: [C, N, 4] int32 (first and past-the-last tile along x and y) are filled.
 
     Returns:
-        [C] int64 records of each view. A Gaussian whose channels are not finite is left out.
+        [C] int64 records of each view.
     """
     views, gaussians = order.shape
     visible = np.zeros(views, np.int64)
@@ -48,11 +48,6 @@ def fill_records(
         for i in range(gaussians):
             n = order[c, i]
             if radii[c, n, 0] <= 0:
-                continue
-            total = np.float32(0.0)
-            for k in range(4):
-                total += channels[c, n, k]
-            if not isfinite(total):
                 continue
             a, b, d = conics[c, n, 0], conics[c, n, 1], conics[c, n, 2]
             u, v = means2d[c, n, 0], means2d[c, n, 1]

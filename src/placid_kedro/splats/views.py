@@ -10,7 +10,7 @@ from torch import Tensor
 from placid_kedro.cameras import Cameras
 from placid_kedro.errors import ShapeError
 from placid_kedro.splats.gaussians import Gaussians
-from placid_kedro.splats.rasterization import rasterization
+from placid_kedro.splats.rasterizer import rasterization
 
 
 @dataclass(frozen=True)
