@@ -25,6 +25,7 @@ _FLUSH_SECONDS = 5.0
 _BATCH_LIMIT = 100  # parameters or tags in one request, a limit of MLflow's interface
 _METRIC_LIMIT = 1000
 _VALUE_LIMIT = 6000
+_REASON_LIMIT = 200
 
 
 class Tracker(Protocol):
@@ -115,9 +116,7 @@ class MlflowTracker:
             getattr(self._client, method)(self.run_id, *arguments, **named)
         except Exception as error:  # MLflow raises whatever its store, its server or the disk raises
             self._broken = True
-            logger.warning(
-                "MLflow stopped recording this run, which goes on without it: %s", _first_line(error)
-            )
+            logger.warning("MLflow stopped recording this run, which goes on without it: %s", _reason(error))
 
 
 def start_run(
@@ -149,6 +148,7 @@ def start_run(
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of each failed attempt
     try:
         client = MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name(parameters.experiment)
@@ -164,7 +164,7 @@ def start_run(
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     except Exception as error:  # MLflow raises whatever its store or server raises
         raise TrackingError(
-            f"The MLflow tracking store {uri} cannot be used ({_first_line(error)}); start the server, set "
+            f"The MLflow tracking store {uri} cannot be used ({_reason(error)}); start the server, set "
             "MLFLOW_TRACKING_URI to another store, or run with --params tracking.enabled=false."
         ) from error
     return MlflowTracker(client, run_id, parameters.batch_steps)
@@ -194,8 +194,7 @@ def _limit_waiting(seconds: int) -> None:
     """An unreachable server must fail in seconds; MLflow's defaults wait for minutes. The user's own values
     stay."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(seconds))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
 def _is_local(uri: str) -> bool:
@@ -211,6 +210,9 @@ def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield items[start : start + size]
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    """The first line of what lies at the bottom of an error: wrappers repeat addresses and arguments."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+    return text.splitlines()[0][:_REASON_LIMIT]
