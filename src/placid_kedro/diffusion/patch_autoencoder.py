@@ -1,0 +1,87 @@
+"""The embedded autoencoder: principal components of 8 x 8 patches, with a learned repair of the decoder's edges.
+
+Distillation sends its gradient through the encoder at every step. Here the encoder is one strided convolution, so
+that costs almost nothing on a CPU. A white image is the zero latent.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from torch import Tensor, nn
+
+# The encoder is deterministic; diffusers' interface wants a distribution, so its variance is negligible.
+_LOG_VARIANCE = -30.0
+
+
+class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """An f8 autoencoder with the interface of diffusers' `AutoencoderKL`.
+
+    Args:
+        latent_channels: how many principal components are kept.
+        patch_size: side of a patch in pixels.
+        hidden_channels: width of the decoder's repair network.
+        scaling_factor: as in `AutoencoderKL`; the latents are already scaled, so 1.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 16,
+        patch_size: int = 8,
+        hidden_channels: int = 96,
+        scaling_factor: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.analysis = nn.Conv2d(3, latent_channels, patch_size, stride=patch_size, bias=False)
+        self.synthesis = nn.ConvTranspose2d(latent_channels, 3, patch_size, stride=patch_size, bias=False)
+        self.repair = nn.Sequential(
+            nn.Conv2d(latent_channels, hidden_channels, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(hidden_channels, 3 * patch_size**2, 3, padding=1),
+            nn.PixelShuffle(patch_size),
+        )
+        last = self.repair[-2]
+        assert isinstance(last, nn.Conv2d) and last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def encode(self, images: Tensor) -> AutoencoderKLOutput:
+        """Images [B, 3, H, W] in [-1, 1] to a distribution over latents [B, C, H/8, W/8]."""
+        mean = self.analysis(images - 1)
+        moments = torch.cat([mean, torch.full_like(mean, _LOG_VARIANCE)], dim=1)
+        return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(moments))
+
+    def decode(self, latents: Tensor) -> DecoderOutput:
+        """Latents [B, C, h, w] to images [B, 3, 8h, 8w] around [-1, 1]."""
+        return DecoderOutput(sample=1 + self.synthesis(latents) + self.repair(latents))
+
+    @torch.no_grad()
+    def fit_components(self, second_moment: Tensor) -> Tensor:
+        """Set the linear part to the leading principal components of the patches.
+
+        A component's latent has the square root of its natural deviation: between plain components (training would
+        see only the coarse ones) and whitened ones (noise in the finest would weigh as much as the colour).
+
+        Args:
+            second_moment: [D, D] float64 mean of p p^T over patches p of `images - 1`, D = 3 patch_size^2.
+
+        Returns:
+            [C] the share of the patches' energy that each component holds.
+        """
+        energies, vectors = torch.linalg.eigh(second_moment.double())
+        count = self.config.latent_channels
+        energies, vectors = energies.flip(0), vectors.flip(1)[:, :count]
+        deviation = energies[:count].sqrt()
+        gain = deviation.rsqrt()
+        # Mean square of all latents, background included, becomes one.
+        gain = gain / (gain * deviation).square().mean().sqrt()
+        patch = self.config.patch_size
+        self.analysis.weight.copy_((vectors * gain).T.reshape(count, 3, patch, patch))
+        self.synthesis.weight.copy_((vectors / gain).T.reshape(count, 3, patch, patch))
+        return (energies[:count] / energies.sum()).float()

@@ -1,0 +1,60 @@
+"""Captions for rendered objects: the object's name, sometimes its colour or material, sometimes the view."""
+
+from __future__ import annotations
+
+import colorsys
+import re
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A colour is named when it covers this share of the object.
+_DOMINANT_SHARE = 0.5
+_PLURALS = {"scissors", "headphones", "sunglasses", "slippers", "orchids", "sneakers", "apples", "french fries", "glasses"}
+_UNCOUNTED = {"milk", "sugar", "bamboo"}
+_HUES = ((20, "red"), (43, "orange"), (68, "yellow"), (165, "green"), (255, "blue"), (300, "purple"), (342, "pink"), (361, "red"))
+
+
+def color_word(rgb: NDArray[np.float32]) -> str | None:
+    """The everyday name of the colour that dominates [P, 3] pixels in [0, 1], or None when none does."""
+    if not len(rgb):
+        return None
+    sample = rgb[:: max(1, len(rgb) // 500)]
+    names = [_name(*colorsys.rgb_to_hsv(*(float(channel) for channel in pixel))) for pixel in sample]
+    words, counts = np.unique(names, return_counts=True)
+    best = int(counts.argmax())
+    return str(words[best]) if counts[best] >= _DOMINANT_SHARE * len(names) else None
+
+
+def _name(hue: float, saturation: float, value: float) -> str:
+    if value < 0.22:
+        return "black"
+    if saturation < 0.18:
+        return "white" if value > 0.62 else "gray"
+    degrees = 360 * hue
+    if 15 <= degrees < 50 and (value < 0.55 or saturation < 0.6):
+        return "brown"
+    return next(word for limit, word in _HUES if degrees < limit)
+
+
+def with_article(phrase: str) -> str:
+    """`"armchair"` to `"an armchair"`; plurals and uncounted nouns stay bare."""
+    if phrase.split()[-1] in _PLURALS or phrase in _PLURALS or phrase in _UNCOUNTED:
+        return phrase
+    return ("an " if re.match(r"[aeiou]", phrase) and not phrase.startswith("uni") else "a ") + phrase
+
+
+def captions(name: str, adjectives: Iterable[str]) -> tuple[str, ...]:
+    """All captions of an object without view words.
+
+    Args:
+        name: as in the object library, e.g. `"Teddy bear"`.
+        adjectives: colour and material words that are true of it.
+
+    Returns:
+        The bare name, the name with its article, and one caption an adjective.
+    """
+    noun = re.sub(r"\s+", " ", name.strip().lower())
+    described = [with_article(f"{adjective} {noun}") for adjective in adjectives if adjective not in noun.split()]
+    return tuple(dict.fromkeys([noun, with_article(noun), *described]))

@@ -1,0 +1,29 @@
+"""Noise-free regression targets: the exact posterior mean over a finite set of images."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def posterior_mean(x_t: Tensor, a_t: Tensor, s_t: Tensor, candidates: Tensor, log_prior: Tensor) -> Tensor:
+    """E[x_0 | x_t] when x_0 is one of K known latents and x_t = a_t x_0 + s_t e.
+
+    The ordinary diffusion loss regresses on the x_0 that was drawn; its minimiser is this mean. Regressing on the
+    mean itself has the same minimiser and none of the variance, which at high noise is nearly all of the loss.
+
+    Args:
+        x_t: [B, ...] noisy latents.
+        a_t: [B] signal level, `sqrt(alphas_cumprod[t])`.
+        s_t: [B] noise level, `sqrt(1 - alphas_cumprod[t])`, positive.
+        candidates: [K, ...] the latents that the condition admits.
+        log_prior: [K] or [B, K] logarithm of their probabilities (need not be normalised; -inf excludes one).
+
+    Returns:
+        [B, ...] the mean.
+    """
+    noisy, known = x_t.flatten(1), candidates.flatten(1)
+    # |x_t - a x|^2 without its |x_t|^2, which is the same for every candidate.
+    cross = noisy @ known.T
+    distance = a_t[:, None].square() * known.square().sum(dim=1) - 2 * a_t[:, None] * cross
+    weights = (log_prior - distance / (2 * s_t[:, None].square())).softmax(dim=1)
+    return (weights @ known).reshape(x_t.shape)

@@ -1,0 +1,142 @@
+"""Ray casting on the CPU with Embree: RGBA and planar depth of a mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+from numpy.typing import NDArray
+
+from placid_kedro.cameras import Cameras
+from placid_kedro.rendering.mesh import FloatArray, Mesh
+
+# A grey world: most light from everywhere, a little more from above, so that shape shows in one colour.
+AMBIENT, FROM_ABOVE, FROM_THE_EYE = 0.62, 0.22, 0.16
+MAX_LAYERS = 6
+# Half-transparent glass still belongs to the object; what lets more light through than this is a hole.
+ALPHA_CUTOFF = 0.12
+_STEP_PAST_SURFACE = 2e-5
+
+
+@dataclass(frozen=True)
+class Render:
+    """Images of one mesh.
+
+    Attributes:
+        rgba: [C, H, W, 4] uint8, straight (not premultiplied) alpha.
+        depth: [C, H, W] float32, planar depth (camera z) of the first surface, 0 where there is none.
+    """
+
+    rgba: NDArray[np.uint8]
+    depth: FloatArray
+
+
+def render_mesh(mesh: Mesh, cameras: Cameras, supersample: int = 2) -> Render:
+    """Render a mesh under even grey light.
+
+    Args:
+        mesh: inside the unit cube.
+        cameras: C views.
+        supersample: rays per pixel along each axis; alpha is their share that hits.
+
+    Returns:
+        RGBA and planar depth; the depth of a pixel is the mean over its rays that hit.
+    """
+    scene = EmbreeScene()
+    TriangleMesh(scene, mesh.vertices, mesh.faces)
+    normals = _unit_normals(mesh)
+    height, width = cameras.height, cameras.width
+    rgba = np.zeros((len(cameras), height, width, 4), np.uint8)
+    depth = np.zeros((len(cameras), height, width), np.float32)
+    fine = cameras.resized(width * supersample, height * supersample)
+    for view in range(len(cameras)):
+        camera = fine[view]
+        all_origins, all_directions = (part[0].reshape(-1, 3).numpy() for part in camera.rays())
+        forward = camera.world_to_camera[0, 2, :3].numpy()
+        color, distance = _trace(scene, mesh, normals, all_origins, all_directions, forward)
+        premultiplied = _pool(color, height, width, supersample)
+        coverage = premultiplied[..., 3:]
+        rgb = premultiplied[..., :3] / np.maximum(coverage, 1e-6)
+        rgba[view] = np.rint(np.concatenate([rgb, coverage], axis=-1).clip(0, 1) * 255)
+        hit = _pool((distance > 0).astype(np.float32)[:, None], height, width, supersample)[..., 0]
+        depth[view] = _pool(distance[:, None], height, width, supersample)[..., 0] / np.maximum(hit, 1e-6)
+    return Render(rgba, depth)
+
+
+def _pool(values: FloatArray, height: int, width: int, supersample: int) -> FloatArray:
+    grid = values.reshape(height, supersample, width, supersample, values.shape[-1])
+    pooled: FloatArray = grid.mean(axis=(1, 3), dtype=np.float32)
+    return pooled
+
+
+def _unit_normals(mesh: Mesh) -> FloatArray:
+    corners = mesh.vertices[mesh.faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    unit: FloatArray = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
+    return unit
+
+
+def _trace(
+    scene: EmbreeScene,
+    mesh: Mesh,
+    normals: FloatArray,
+    origins: FloatArray,
+    directions: FloatArray,
+    forward: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Premultiplied RGBA [R, 4] and planar depth [R] (0: no hit), front to back through transparent layers."""
+    color = np.zeros((len(origins), 4), np.float32)
+    depth = np.zeros(len(origins), np.float32)
+    # Only rays that can meet the cube's bounding sphere are worth casting.
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    nearest = np.einsum("ij,ij->i", -origins, unit)
+    miss = np.linalg.norm(origins + nearest[:, None] * unit, axis=1) > 0.88
+    active = np.flatnonzero(~miss)
+    start = origins[active].astype(np.float32)
+    for _ in range(MAX_LAYERS):
+        if not len(active):
+            break
+        hit = scene.run(start, unit[active].astype(np.float32), query="INTERSECT", output=True)
+        found = hit["primID"] >= 0
+        active, start = active[found], start[found]
+        if not len(active):
+            break
+        face, distance = hit["primID"][found], hit["tfar"][found]
+        surface = _surface_color(mesh, face, hit["u"][found], hit["v"][found])
+        surface[:, :3] *= _light(normals[face], unit[active])[:, None]
+        solid = surface[:, 3] > ALPHA_CUTOFF
+        here = start + distance[:, None] * unit[active]
+        first = solid & (depth[active] == 0)
+        depth[active[first]] = (here[first] - origins[active[first]]) @ forward
+        weight = np.where(solid, surface[:, 3], 0.0) * (1 - color[active, 3])
+        color[active] += weight[:, None] * np.concatenate([surface[:, :3], np.ones((len(face), 1))], axis=1)
+        through = color[active, 3] < 0.98
+        active = active[through]
+        start = (here[through] + _STEP_PAST_SURFACE * unit[active]).astype(np.float32)
+    return color, depth
+
+
+def _surface_color(mesh: Mesh, face: NDArray[np.int32], u: FloatArray, v: FloatArray) -> FloatArray:
+    """RGBA [R, 4] of the hit points: interpolated colour times the texture's nearest texel."""
+    weights = np.stack([1 - u - v, u, v], axis=1).astype(np.float32)
+    color: FloatArray = np.einsum("rk,rkc->rc", weights, mesh.corner_colors[face])
+    uv = np.einsum("rk,rkc->rc", weights, mesh.corner_uvs[face])
+    texture_of = mesh.face_textures[face]
+    for index in np.unique(texture_of[texture_of >= 0]):
+        here = texture_of == index
+        texture = mesh.textures[index]
+        rows, columns = texture.shape[:2]
+        column = np.floor(uv[here, 0] * columns).astype(np.int64) % columns
+        row = np.floor((1 - uv[here, 1]) * rows).astype(np.int64) % rows
+        color[here] *= texture[row, column].astype(np.float32) / 255.0
+    return color.clip(0, 1)
+
+
+def _light(normals: FloatArray, directions: FloatArray) -> FloatArray:
+    """Grey light on two-sided surfaces, in [0, 1]."""
+    facing = np.einsum("ij,ij->i", normals, directions)
+    upward = -np.sign(facing) * normals[:, 2]
+    light: FloatArray = AMBIENT + FROM_ABOVE * (upward + 1) / 2 + FROM_THE_EYE * np.abs(facing)
+    return light
