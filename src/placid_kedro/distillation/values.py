@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Value(BaseModel):
-    """A frozen parameter value: unknown names, infinities and NaN are refused."""
+    """A frozen parameter value: unknown names, other types, infinities and NaN are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Weighting(Value):
