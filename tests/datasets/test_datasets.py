@@ -20,6 +20,7 @@ from torch import Tensor
 from placid_kedro.datasets import (
     FigureDataset,
     FolderDataset,
+    GaussiansDataset,
     ImageDataset,
     ImageSheetDataset,
     JsonModelDataset,
@@ -161,6 +162,24 @@ def test_figure(tmp_path: Path) -> None:
     assert dataset.preview()["data"][0]["type"] == "bar"
 
 
+def test_gaussians(tmp_path: Path) -> None:
+    from plyfile import PlyData
+
+    from placid_kedro.splats import Gaussians
+
+    dataset = GaussiansDataset(filepath=str(tmp_path / "gaussians.ply"))
+    generator = torch.Generator().manual_seed(0)
+    means, sh0 = torch.rand(6, 3, generator=generator), torch.rand(6, 1, 3, generator=generator)
+    quats = torch.tensor([1.0, 0, 0, 0]).expand(6, 4).clone()
+    dataset.save(
+        Gaussians(means, quats, torch.zeros(6, 3), torch.linspace(-2, 2, 6), sh0, torch.zeros(6, 0, 3))
+    )
+    assert torch.equal(dataset.load().means, means)
+    assert np.allclose(PlyData.read(tmp_path / "gaussians.ply")["vertex"]["x"], means[:, 0].numpy())
+    points = dataset.preview()["data"][0]
+    assert (points["type"], len(points["marker"]["color"])) == ("scatter3d", 6)
+
+
 class Model:
     """What `save_pretrained` gets is an empty folder."""
 
@@ -209,6 +228,7 @@ def test_missing_file_names_itself(tmp_path: Path) -> None:
     [
         FigureDataset,
         FolderDataset,
+        GaussiansDataset,
         ImageDataset,
         ImageSheetDataset,
         JsonModelDataset,

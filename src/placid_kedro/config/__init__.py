@@ -10,7 +10,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from placid_kedro.config.base import ParameterModel
 from placid_kedro.config.run import (
     ModelsParameters,
     PromptProcessorParameters,
@@ -26,6 +25,7 @@ from placid_kedro.config.stages import (
     ReferenceParameters,
 )
 from placid_kedro.distillation import DistillationConfig
+from placid_kedro.parameter_types import ParameterModel
 
 
 class Parameters(ParameterModel):

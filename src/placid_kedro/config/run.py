@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from placid_kedro.config.base import (
+from placid_kedro.parameter_types import (
     Names,
     NonNegativeFloat,
     NonNegativeInt,

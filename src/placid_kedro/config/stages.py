@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from placid_kedro.config.base import (
+from placid_kedro.distillation import TimestepSchedule
+from placid_kedro.parameter_types import (
     Elevation,
     Fraction,
     NonNegativeFloat,
@@ -14,7 +15,7 @@ from placid_kedro.config.base import (
     PositiveInt,
     Range,
 )
-from placid_kedro.distillation import TimestepSchedule
+from placid_kedro.splats import DensificationConfig
 
 FieldOfView = Annotated[float, Field(gt=0, lt=180)]
 
@@ -109,31 +110,6 @@ class LearningRates(ParameterModel):
     opacity: DecayParameters
 
 
-class DensificationParameters(ParameterModel):
-    """When Gaussians are split, cloned and pruned.
-
-    Attributes:
-        start: first step that densifies.
-        stop: no densification from this step on.
-        every: steps between two densifications.
-        gradient: of the 2D mean, above which a Gaussian is split or cloned.
-        percent_dense: share of the scene's extent that parts small Gaussians (cloned) from large ones
-            (split).
-        minimum_opacity: below which a Gaussian is pruned.
-        reset_every: steps between two resets of the opacities.
-        maximum: Gaussians that are never exceeded.
-    """
-
-    start: NonNegativeInt
-    stop: NonNegativeInt
-    every: PositiveInt
-    gradient: PositiveFloat
-    percent_dense: PositiveFloat
-    minimum_opacity: Annotated[float, Field(ge=0, lt=1)]
-    reset_every: PositiveInt
-    maximum: PositiveInt
-
-
 class RandomCameraParameters(ParameterModel):
     """Cameras that a distillation step draws: distances in edges of the object's cube, angles in degrees."""
 
@@ -181,7 +157,7 @@ class BsdParameters(ParameterModel):
     flip_probability: Fraction
     cameras: RandomCameraParameters
     learning_rates: LearningRates
-    densification: DensificationParameters
+    densification: DensificationConfig
     losses: LossWeights
 
 

@@ -3,6 +3,7 @@
 from placid_kedro.datasets.base import FileDataset
 from placid_kedro.datasets.figure import FigureDataset
 from placid_kedro.datasets.folders import FolderDataset
+from placid_kedro.datasets.gaussians import GaussiansDataset
 from placid_kedro.datasets.images import ImageDataset, ImageSheetDataset
 from placid_kedro.datasets.json_model import JsonModelDataset
 from placid_kedro.datasets.tensors import TensorsDataset
@@ -12,6 +13,7 @@ __all__ = [
     "FigureDataset",
     "FileDataset",
     "FolderDataset",
+    "GaussiansDataset",
     "ImageDataset",
     "ImageSheetDataset",
     "JsonModelDataset",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from placid_kedro.config.base import NonNegativeInt, ParameterModel, PositiveFloat, PositiveInt
+from placid_kedro.parameter_types import NonNegativeInt, ParameterModel, PositiveFloat, PositiveInt
 
 
 class DensificationConfig(ParameterModel):

@@ -1,4 +1,4 @@
-"""What every parameter model shares."""
+"""Base and field types of the parameter models. Imports nothing of the project: every package may use it."""
 
 from typing import Annotated
 

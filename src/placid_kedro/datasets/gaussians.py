@@ -1,0 +1,43 @@
+"""Gaussians as the standard 3DGS ply file."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kedro_datasets._typing import PlotlyPreview
+
+from placid_kedro.datasets.base import FileDataset
+
+if TYPE_CHECKING:
+    from placid_kedro.splats import Gaussians
+
+_SHOWN_POINTS = 3000
+
+
+class GaussiansDataset(FileDataset["Gaussians"]):
+    """Gaussians in a `.ply` file that splat viewers open."""
+
+    def _read(self, path: Path) -> "Gaussians":
+        from placid_kedro.splats import load_ply
+
+        return load_ply(path)
+
+    def _write(self, path: Path, data: "Gaussians") -> None:
+        from placid_kedro.splats import save_ply
+
+        save_ply(data, path)
+
+    def preview(self) -> PlotlyPreview:
+        """The most opaque centres in their colours, to turn about in Kedro-Viz."""
+        from plotly.graph_objects import Figure, Scatter3d
+
+        from placid_kedro.splats.gaussians import SH_C0
+
+        gaussians = self.load()
+        chosen = gaussians.logit_opacities.argsort(descending=True)[:_SHOWN_POINTS]
+        x, y, z = gaussians.means[chosen].T.tolist()
+        colours = (255 * (0.5 + SH_C0 * gaussians.sh0[chosen, 0])).round().clamp(0, 255).int().tolist()
+        marker = {"size": 2, "color": [f"rgb({r},{g},{b})" for r, g, b in colours]}
+        figure = Figure(Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker))
+        figure.update_layout(scene_aspectmode="data", margin={"l": 0, "r": 0, "t": 0, "b": 0})
+        return PlotlyPreview(json.loads(str(figure.to_json())))
