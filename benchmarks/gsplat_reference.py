@@ -1,5 +1,4 @@
-"""gsplat's own PyTorch rasterizer made to run without CUDA: an oracle for tests, the yardstick for
-benchmarks.
+"""gsplat's own PyTorch rasterizer made to run without CUDA: a test oracle and the benchmark's yardstick.
 
 `gsplat.rendering._rasterization` calls three CUDA functions and nerfacc. gsplat has PyTorch versions of two
 of the functions; the third (which pixels meet which Gaussians) and nerfacc's two are written here in PyTorch.

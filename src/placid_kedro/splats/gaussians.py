@@ -160,14 +160,12 @@ class Gaussians:
             colors: [N, 3] in [0, 1].
             normals: [N, 3] surface normals; with them each Gaussian is a disc across its normal.
             opacity: opacity of all, in (0, 1).
-            thickness: a disc's standard deviation along its normal, relative to the others; unused without
-            normals.
+            thickness: a disc's standard deviation along its normal, relative to the others; needs normals.
             sh_degree: degree of the spherical harmonics, bands above the constant one zero.
 
         Raises:
             ShapeError: the tensors do not fit together.
-            ParameterError: fewer than two points, a value that is not finite, or opacity or thickness out of
-            range.
+            ParameterError: fewer than two points, NaN or infinite values, opacity or thickness out of range.
         """
         if points.ndim != 2 or points.shape[1] != 3 or colors.shape != points.shape:
             raise ShapeError(

@@ -35,8 +35,8 @@ def rasterization(
 
     Tensors on CUDA go to gsplat, tensors on the CPU to this project's own kernel, which gives the same
     results, bit for bit the same on any number of threads. Differentiable by means, quats, scales, opacities,
-    colors and backgrounds.
-    On the CPU Gaussians with NaN or infinite values are not drawn and get zero gradients.
+    colors and backgrounds. On the CPU Gaussians with NaN or infinite values are not drawn and get zero
+    gradients.
 
     Args:
         means: [N, 3] float32 centres, world units.

@@ -94,7 +94,7 @@ def rasterize(
 
 
 def _without_broken_colors(colors: Tensor, opacities: Tensor, trailing: int) -> tuple[Tensor, Tensor]:
-    """Make Gaussians with a colour that is not finite transparent: projection then drops them like the others.
+    """Make Gaussians with a colour that is not finite transparent: projection drops them like the others.
 
     `trailing`: dimensions of one Gaussian's colour, 1 for plain colours, 2 for spherical harmonics.
     """
