@@ -133,7 +133,7 @@ def test_depth_outside_the_mask_may_be_anything():
 
 
 def test_saturated_occupancy_still_has_a_gradient():
-    """At an optical depth of 60 the occupancy is 1 in float32; the loss of an empty pixel is 60 and linear."""
+    """At an optical depth of 60 the occupancy is 1 in float32; an empty pixel still loses 60, linearly."""
     optical = torch.tensor([60.0], requires_grad=True)
     render = DensityRender(-torch.expm1(-optical), torch.zeros(1), -optical)
     loss = silhouette_loss(render, torch.zeros(1))

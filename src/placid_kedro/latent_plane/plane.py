@@ -204,6 +204,15 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         }
         return cls(**{**settings, **config})
 
+    def density_parameters(self) -> list[nn.Parameter]:
+        """The parameters that the density field depends on, in a fixed order."""
+        feature = {id(parameter) for parameter in self.feature_transformer.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in feature]
+
+    def feature_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the feature part, in a fixed order."""
+        return list(self.feature_transformer.parameters())
+
     def forward(self, features: Tensor, t_emb: Tensor) -> tuple[Tensor, Tensor]:
         """Enhance the feature maps of one object, or of B objects with a leading dimension on everything.
 
@@ -329,6 +338,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             outputs = self.density_transformer.attend(folded, tokens, query=None)
             return constant + sum(o.float() @ r for o, r in zip(outputs, readouts, strict=True))
 
+        if len(points) == 0:
+            return table.new_zeros(0)
         return torch.cat([self._run(block, part) for part in _blocks(len(points), self.block_size)])
 
     def _render_features(self, features: Tensor, rays: ViewRays, weights: Tensor) -> Tensor:
@@ -338,7 +349,11 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         folded = transformer.fold(self._camera_embedding())
         C, samples = features.shape[1], weights.shape[1]
         flat = weights.flatten()
-        chosen = (flat.detach() > self.weight_threshold).nonzero()[:, 0]
+        visible = flat.detach() > self.weight_threshold
+        chosen = visible.nonzero()[:, 0]
+        if len(chosen) == 0 and torch.is_grad_enabled():
+            # Distributed training waits for a gradient of every parameter, be it zero.
+            chosen = flat.argmax(0, keepdim=True)
         rendered = table.new_zeros(len(weights), C)
 
         def block(part: slice) -> Tensor:
@@ -352,7 +367,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 transformer.stack, transformer.attend(folded, tokens, query), strict=True
             ):
                 value = value + (output @ layer.to_out.weight[:C].T + layer.to_out.bias[:C])
-            return value.float() * flat[index, None]
+            return value.float() * (flat * visible)[index, None]
 
         for part in _blocks(len(chosen), self.block_size):
             rendered = rendered.index_add(0, chosen[part] // samples, self._run(block, part))

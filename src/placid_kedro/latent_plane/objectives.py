@@ -1,0 +1,179 @@
+"""What the two stages of Latent-Plane's training minimise (Sec. 4.2, App. D)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.latent_plane.losses import DensityRender, DepthPixels, density_loss, render_rays
+from placid_kedro.latent_plane.plane import LatentPlane
+from placid_kedro.latent_plane.plugin import LatentPlaneAttachment
+
+
+@dataclass(frozen=True)
+class RaySupervision:
+    """R rays through true images of each of B objects.
+
+    Attributes:
+        origins: [B, R, 3].
+        directions: [B, R, 3], of unit depth (`Cameras.rays`).
+        mask: [B, R] in [0, 1].
+        depth: [B, R] planar; not read where the mask is 0.
+    """
+
+    origins: Tensor
+    directions: Tensor
+    mask: Tensor
+    depth: Tensor
+
+    def to(self, device: torch.device | str) -> RaySupervision:
+        """The same rays on another device."""
+        parts = (self.origins, self.directions, self.mask, self.depth)
+        return RaySupervision(*(part.to(device) for part in parts))
+
+
+def draw_rays(
+    cameras: Cameras, masks: Tensor, depths: Tensor, count: int, generator: torch.Generator
+) -> RaySupervision:
+    """`count` rays through pixels drawn uniformly from one object's images, as a batch of one.
+
+    Args:
+        cameras: V views.
+        masks: [V, H, W] in [0, 1].
+        depths: [V, H, W] planar.
+        count: rays to draw, with replacement.
+        generator: on the CPU.
+    """
+    index = torch.randint(masks.numel(), (count,), generator=generator).to(masks.device)
+    origins, directions = (part.reshape(-1, 3)[index] for part in cameras.to(masks.device).rays())
+    parts = (origins, directions, masks.flatten()[index], depths.flatten()[index])
+    return RaySupervision(*(part[None] for part in parts))
+
+
+class TrainingBatch(Protocol):
+    """What the objectives read of a batch; the denoiser may read more.
+
+    Attributes:
+        latents: [B, N, c, h, w] clean latents of the N views.
+        rays: true masks and depths; only the density stage reads them.
+    """
+
+    @property
+    def latents(self) -> Tensor: ...
+
+    @property
+    def rays(self) -> RaySupervision: ...
+
+
+# (batch, noisy latents [B * N, c, h, w], timesteps [B * N]) -> the frozen UNet's output [B * N, c, h, w].
+Denoiser = Callable[[Any, Tensor, Tensor], Tensor]
+
+
+def diffuse(
+    latents: Tensor, schedule: NoiseSchedule, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Noise latents [B, N, c, h, w] at one uniform timestep an object.
+
+    Returns:
+        Noisy latents [B * N, c, h, w], the target of the network's output of that shape, timesteps [B * N].
+    """
+    timesteps = torch.randint(schedule.num_timesteps, (latents.shape[0],), generator=generator)
+    timesteps = timesteps.repeat_interleave(latents.shape[1]).to(latents.device)
+    clean = latents.flatten(0, 1)
+    noise = torch.randn(clean.shape, generator=generator).to(clean)
+    return schedule.add_noise(clean, noise, timesteps), schedule.target(clean, noise, timesteps), timesteps
+
+
+class PlaneObjective(nn.Module):
+    """A stage's loss. The UNet stays outside the module: it is frozen and neither saved nor synchronised.
+
+    Args:
+        plane: the Latent-Plane; only `trained(plane)` receives gradients.
+        attachment: the plane's attachment to the frozen UNet, not entered.
+        denoise: calls that UNet.
+        schedule: of that UNet.
+    """
+
+    def __init__(
+        self,
+        plane: LatentPlane,
+        attachment: LatentPlaneAttachment,
+        denoise: Denoiser,
+        schedule: NoiseSchedule,
+    ) -> None:
+        super().__init__()
+        self.plane = plane
+        self.attachment = attachment
+        self.denoise = denoise
+        self.schedule = schedule
+        trained = {id(parameter) for parameter in self.trained_parameters()}
+        for parameter in plane.parameters():
+            parameter.requires_grad_(id(parameter) in trained)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """The parameters that this stage trains."""
+        raise NotImplementedError
+
+    def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Scalars; the one to minimise is called "loss"."""
+        raise NotImplementedError
+
+
+class DensityObjective(PlaneObjective):
+    """Stage 1: Eq. 10 on rays of arbitrary cameras, from the features of noisy views.
+
+    Args (beside `PlaneObjective`'s):
+        depth_pixels: see `density_loss`.
+    """
+
+    def __init__(
+        self,
+        plane: LatentPlane,
+        attachment: LatentPlaneAttachment,
+        denoise: Denoiser,
+        schedule: NoiseSchedule,
+        depth_pixels: DepthPixels = "all",
+    ) -> None:
+        super().__init__(plane, attachment, denoise, schedule)
+        self.depth_pixels: DepthPixels = depth_pixels
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        return self.plane.density_parameters()
+
+    def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        noisy, _, timesteps = diffuse(batch.latents, self.schedule, generator)
+        with torch.no_grad(), self.attachment, self.attachment.disabled():
+            self.denoise(batch, noisy, timesteps)
+        inputs = self.attachment.inputs
+        assert inputs is not None
+        rays = batch.rays
+        renders = [
+            render_rays(self.plane, *one)
+            for one in zip(inputs.features, inputs.t_emb, rays.origins, rays.directions, strict=True)
+        ]
+        render = DensityRender(
+            torch.stack([one.occupancy for one in renders]),
+            torch.stack([one.depth for one in renders]),
+            torch.stack([one.log_transmittance for one in renders]),
+        )
+        return density_loss(render, rays.mask, rays.depth, depth_pixels=self.depth_pixels)
+
+
+class FeatureObjective(PlaneObjective):
+    """Stage 2: the UNet's own diffusion loss with the plane in it."""
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        return self.plane.feature_parameters()
+
+    def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        noisy, target, timesteps = diffuse(batch.latents, self.schedule, generator)
+        with self.attachment:
+            output = self.denoise(batch, noisy, timesteps)
+        return {"loss": F.mse_loss(output.float(), target.float())}
