@@ -19,7 +19,9 @@ from placid_kedro.distillation.config import (
     VSD,
     VSDMGDA,
     FixedRatio,
+    LoraSettings,
 )
+from placid_kedro.distillation.interface import Step
 from placid_kedro.errors import ModelError, ParameterError, ShapeError
 
 ALGORITHMS = [
@@ -175,7 +177,6 @@ def test_fixed_ratio(gaussian, means, latents, t, parts):
 
 def test_ism_inverts_along_the_exact_probability_flow(gaussian, means, latents):
     """For Gaussian data the flow is linear, so the fine-stepped x_s is known in closed form."""
-    from placid_kedro.distillation.interface import Step
     from placid_kedro.distillation.ism import invert
 
     schedule, std = gaussian.schedule, gaussian.network.std
@@ -301,6 +302,22 @@ def test_same_seed_same_bits(algorithm, unet_predictor, prompts):
     assert torch.equal(first.gradient, again.gradient)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: f"{a.algorithm}")
+def test_half_precision_networks_and_latents(algorithm, unet, unet_predictor, prompts):
+    """A network in bfloat16 gives nearly the gradient it gives in float32, in the latents' own dtype."""
+    latents, t = torch.randn(3, 4, 8, 8, generator=seeded(1)), torch.tensor([30, 500, 950])
+    exact = run(algorithm, unet_predictor, prompts, latents, t).gradient
+    if isinstance(algorithm, VSDMGDA):
+        assert (exact == 0).all()  # an untrained LoRA copy leaves nothing, in bfloat16 only rounding
+        return
+    unet.to(torch.bfloat16)
+    for dtype in (torch.float32, torch.bfloat16):
+        gradient = run(algorithm, unet_predictor, prompts, latents.to(dtype), t).gradient
+        assert gradient.dtype == dtype
+        similarity = torch.cosine_similarity(gradient.float().flatten(1), exact.flatten(1))
+        assert similarity.min() > 0.95
+
+
 @pytest.mark.parametrize("algorithm", ANALYTIC, ids=lambda a: f"{a.algorithm}")
 def test_velocity_and_sample_predictions_give_the_same_gradient(algorithm, gaussian, means, latents, t):
     expected = run(algorithm, gaussian, means, latents, t).gradient
@@ -337,6 +354,35 @@ def test_diagnostics(gaussian, means, latents, t, parts):
     balanced = run(BSD(), gaussian, means, latents, t).diagnostics
     torch.testing.assert_close(balanced.cfg_equivalent, 25 * balanced.alpha / (1 - balanced.alpha))
     assert balanced.means()["forwards"] == 2 and 0 <= balanced.means()["obtuse"] <= 1
+
+
+def test_vsd_and_its_balance_against_their_equations(unet_predictor, prompts):
+    latents, t = torch.randn(3, 4, 8, 8, generator=seeded(1)), torch.tensor([30, 500, 950])
+    e = torch.randn(latents.shape, generator=seeded(0))
+    schedule = unet_predictor.schedule
+    a, s = schedule.a(t), schedule.s(t)
+    x_t = a * latents + s * e
+    e_c, e_u = unet_predictor(x_t, t, [prompts.positive, prompts.unconditional], {})
+    fast = LoraSettings(learning_rate=0.02, camera_dropout=0.0)
+    for algorithm in (VSD(lora=fast), VSDMGDA(lora=fast)):
+        distiller = Distiller.create(algorithm, unet_predictor, seeded(99))
+        trainer = Step(latents, unet_predictor, prompts, t, seeded(5))
+        for _ in range(5):
+            distiller.lora.train_step(trainer)
+        with torch.no_grad():
+            cameras = {"class_labels": prompts.camera}
+            e_lora = distiller.lora.predictor(x_t, t, [prompts.positive], cameras)[0]
+        assert not torch.allclose(e_lora, e_c, rtol=0.05)
+        gradient = distiller(latents, prompts, t, seeded(0)).gradient
+        if isinstance(algorithm, VSD):
+            torch.testing.assert_close(gradient, s**2 * (e_u + 7.5 * (e_c - e_u) - e_lora))
+        else:
+            cg, sg = 25 * (e_c - e_u) / s, (e_u - e_lora) / s
+            difference = (sg - cg).double().flatten(1)
+            alpha = (difference * sg.double().flatten(1)).sum(1) / difference.square().sum(1)
+            alpha = alpha.clamp(0, 1).float().reshape(-1, 1, 1, 1)
+            expected = a**2 * (alpha * cg + (1 - alpha) * sg)
+            torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_latent_loss_has_the_given_gradient():

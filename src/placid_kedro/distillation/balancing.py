@@ -9,6 +9,9 @@ from torch import Tensor
 
 from placid_kedro.errors import ParameterError, ShapeError
 
+# A direction shorter than this many units in the last place of its two terms is rounding: they cancel.
+_ROUNDING = 32
+
 
 def balance(delta_cg: Tensor, delta_sg: Tensor, lam: float) -> tuple[Tensor, Tensor]:
     """The shortest vector between lam delta_CG and delta_SG, per sample over the whole latent.
@@ -20,8 +23,8 @@ def balance(delta_cg: Tensor, delta_sg: Tensor, lam: float) -> tuple[Tensor, Ten
         direction [B,...] in the guidances' dtype, the vector itself (Eq. 22 without w). Its product with
         neither guidance is negative.
 
-    Where both scaled guidances are equal every alpha gives the same direction, and alpha is 1/2. Where one is
-    zero, so is the direction: nothing improves both. NaN or infinite guidances give NaN.
+    Where both scaled guidances are equal every alpha gives the same direction, and alpha is 1/2. Where they
+    are opposite, or one is zero, the direction is exactly zero: nothing improves both. NaN gives NaN.
 
     Raises ParameterError for lam outside (0, inf), ShapeError for guidances of different shapes.
     """
@@ -36,11 +39,21 @@ def balance(delta_cg: Tensor, delta_sg: Tensor, lam: float) -> tuple[Tensor, Ten
     dtype = torch.float64 if delta_sg.dtype == torch.float64 else torch.float32
     classifier = lam * delta_cg.to(dtype).flatten(1)
     smoothing = delta_sg.to(dtype).flatten(1)
-    # alpha stays the same when both are divided by one number; their squares then do not overflow or vanish.
+    # Dividing both by one number leaves alpha as it is and keeps the squares from overflowing or vanishing.
     unit = torch.maximum(classifier.abs().amax(1), smoothing.abs().amax(1)).clamp_min(torch.finfo(dtype).tiny)
-    difference = smoothing / unit[:, None] - classifier / unit[:, None]
-    numerator = (difference * (smoothing / unit[:, None])).sum(1)
-    denominator = difference.square().sum(1)
-    alpha = torch.where(denominator == 0, 0.5, numerator / denominator).clamp(0, 1)
-    direction = alpha[:, None] * classifier + (1 - alpha[:, None]) * smoothing
+    classifier, smoothing = classifier / unit[:, None], smoothing / unit[:, None]
+    difference = smoothing - classifier
+    squared = difference.square().sum(1)
+    alpha = _share(difference * smoothing, squared)
+    # 1 - alpha by the same formula with the roles exchanged: exact also where alpha is nearly 1.
+    beta = _share(-difference * classifier, squared)
+    direction = alpha[:, None] * classifier + beta[:, None] * smoothing
+    terms = alpha * classifier.norm(dim=1) + beta * smoothing.norm(dim=1)
+    vanishes = direction.norm(dim=1) <= _ROUNDING * torch.finfo(dtype).eps * terms
+    direction = torch.where(vanishes[:, None], 0.0, direction) * unit[:, None]
     return alpha, direction.reshape(delta_sg.shape).to(delta_sg.dtype)
+
+
+def _share(products: Tensor, squared: Tensor) -> Tensor:
+    """The clipped quotient of Eq. 23, [B]; 1/2 where the denominator is 0."""
+    return torch.where(squared == 0, 0.5, products.sum(1) / squared).clamp(0, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import torch
@@ -68,10 +68,16 @@ class Distiller:
     ) -> Guidance:
         """The gradient with respect to latents [B,C,h,w] at timesteps t [B] (int64), and its diagnostics.
 
-        progress: the share of the run that is done, in [0, 1]. No gradient flows through it; the predictor's
-        weights and gradient flags stay as they are. Raises ShapeError and ParameterError as `Step` does.
+        progress: the share of the run that is done, in [0, 1]. Half precision latents are worked on in
+        float32. No gradient flows through it; the predictor's weights and gradient flags stay as they
+        are. Raises ShapeError and ParameterError as `Step` does.
         """
-        step = Step(latents.detach(), self.predictor, conditioning, t, generator, progress)
+        wide = latents.dtype if latents.dtype == torch.float64 else torch.float32
+        step = Step(latents.detach().to(wide), self.predictor, conditioning, t, generator, progress)
+        guidance = self._guidance(step)
+        return replace(guidance, gradient=guidance.gradient.to(latents.dtype))
+
+    def _guidance(self, step: Step) -> Guidance:
         match self.algorithm:
             case SDS():
                 return sds(self.algorithm, step)

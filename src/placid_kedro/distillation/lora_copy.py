@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +135,10 @@ def _add_adapter(unet: Any, rank: int) -> None:
     """Add a LoRA to the attention projections, beside the adapters already active; only it is trained."""
     already = unet.active_adapters() if getattr(unet, "_hf_peft_config_loaded", False) else []
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=["to_q", "to_k", "to_v", "to_out.0"])
-    unet.add_adapter(config, adapter_name=_ADAPTER)
+    with warnings.catch_warnings():
+        # A second adapter is what is wanted here.
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+        unet.add_adapter(config, adapter_name=_ADAPTER)
     if already:
         unet.set_adapters([*already, _ADAPTER])
     for name, parameter in unet.named_parameters():
@@ -144,8 +148,8 @@ def _add_adapter(unet: Any, rank: int) -> None:
 def _camera(conditioning: Conditioning, latents: Tensor) -> Tensor:
     """The camera [B,16], zeros where the conditioning has none."""
     if conditioning.camera is None:
-        return latents.new_zeros(len(latents), CAMERA_NUMBERS)
-    return conditioning.camera.to(latents)
+        return torch.zeros(len(latents), CAMERA_NUMBERS, device=latents.device)
+    return conditioning.camera.to(device=latents.device, dtype=torch.float32)
 
 
 def _inputs(conditioning: Conditioning, batch: int, camera: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

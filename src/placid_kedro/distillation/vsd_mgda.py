@@ -7,7 +7,10 @@ from placid_kedro.distillation.lora_copy import LoraCopy
 
 
 def vsd_mgda(config: VSDMGDA, lora: LoraCopy, step: Step) -> Guidance:
-    """w (alpha lam delta_CG + (1 - alpha) delta_SG) with delta_SG = (e_u - e_lora) / s_t."""
+    """w (alpha lam delta_CG + (1 - alpha) delta_SG) with delta_SG = (e_u - e_lora) / s_t.
+
+    An untrained LoRA copy predicts e_c, so that delta_SG = -delta_CG: the first step's gradient is zero.
+    """
     x_t, e = step.noised()
     p = predict(step, x_t)
     s = step.schedule.s(step.t).clamp_min(2**-12)
