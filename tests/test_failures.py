@@ -27,6 +27,8 @@ def raised_from(cause: BaseException) -> DatasetError:
         ),
         (OSError(errno.ENOSPC, "No space left on device"), "disk is full; finished files are as they were"),
         (raised_from(PermissionError(errno.EACCES, "denied", "/d")), "/d cannot be written"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "disk is full"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
         (MemoryError(), "not enough memory"),
         (ValueError("Failed to find the pipeline named 'x'. \n   Did you mean"), "named 'x'. Did you mean"),
     ],

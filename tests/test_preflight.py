@@ -28,14 +28,16 @@ def test_local_folders_need_weights(tmp_path: Path) -> None:
         check_models(source, tmp_path)
     folder = tmp_path / "models" / "scorer"
     folder.mkdir(parents=True)
-    with pytest.raises(ModelError, match=r"holds no \.safetensors"):
+    for network in ("unet", "vae"):
+        (folder / network).mkdir()
+        (folder / network / "config.json").write_text("{}")
+    (folder / "unet" / "weights.safetensors").write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"'scorer' has no weights in .*/vae"):
         check_models(source, tmp_path)
-    weights = folder / "unet" / "weights.safetensors"
-    weights.parent.mkdir()
-    weights.touch()
-    with pytest.raises(ModelError, match="is empty"):
+    (folder / "vae" / "weights.safetensors").touch()
+    with pytest.raises(ModelError, match=r"'scorer' has no weights in .*/vae"):
         check_models(source, tmp_path)
-    weights.write_bytes(b"x")
+    (folder / "vae" / "weights.safetensors").write_bytes(b"x")
     check_models(source, tmp_path)
 
 

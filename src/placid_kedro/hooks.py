@@ -124,25 +124,28 @@ class TrackingHooks:
         """Open the run, with the parameters that its nodes take."""
         if self._context is None:
             raise RuntimeError("Kedro ran a pipeline before it created a context.")
-        loader = self._context.config_loader
-        parameters = check_parameters(loader["parameters"])
+        parameters = check_parameters(self._context.config_loader["parameters"])
         groups = parameter_groups(pipeline) | {"run"}
         self._catalog = catalog
         self._console = ConsoleProgress(parameters.run.report_seconds)
         self._stage_seconds = {}
-        pipeline_names = run_params["pipeline_names"] or ["__default__"]
-        with self._console.stage("open MLflow"):
-            self._tracker = start_run(
-                parameters.tracking,
-                self._context.project_path,
-                name=getattr(loader, "slug", "run") if "prompt" in groups else "+".join(pipeline_names),
-                values={
-                    key: value for key, value in parameters.model_dump(mode="json").items() if key in groups
-                },
-                tags=run_tags(self._context.project_path, run_params),
-            )
+        if parameters.tracking.enabled:
+            with self._console.stage("open MLflow"):
+                self._tracker = self._open_run(parameters, groups, run_params)
         set_current_run(
             RunContext(TrackedProgress(self._console, self._tracker), self._tracker, self._stage_seconds)
+        )
+
+    def _open_run(self, parameters: Parameters, groups: set[str], run_params: Mapping[str, Any]) -> Tracker:
+        assert self._context is not None
+        pipeline_names = run_params["pipeline_names"] or ["__default__"]
+        slug = getattr(self._context.config_loader, "slug", "run")
+        return start_run(
+            parameters.tracking,
+            self._context.project_path,
+            name=slug if "prompt" in groups else "+".join(pipeline_names),
+            values={key: value for key, value in parameters.model_dump(mode="json").items() if key in groups},
+            tags=run_tags(self._context.project_path, run_params),
         )
 
     @hook_impl

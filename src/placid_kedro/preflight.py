@@ -51,14 +51,15 @@ def check_models(models: ModelsParameters, project_path: Path) -> None:
                 f"The model '{name}' is not at {folder}; get the complete repository, make it with "
                 f"`kedro run --pipeline pretrain`, or give another with --params models.{name}=..."
             )
-        weights = list(folder.rglob("*.safetensors"))
-        if not weights:
-            raise ModelError(
-                f"The model folder {folder} ('{name}') holds no .safetensors file; restore its weights."
-            )
-        empty = next((path for path in weights if path.stat().st_size == 0), None)
-        if empty:
-            raise ModelError(f"The weight file {empty} of the model '{name}' is empty; restore it.")
+        # In the diffusers layout each network is a folder with a config.json and its weights.
+        networks = sorted(path.parent for path in folder.rglob("config.json")) or [folder]
+        for network in networks:
+            weights = list(network.glob("*.safetensors"))
+            if not weights or any(path.stat().st_size == 0 for path in weights):
+                raise ModelError(
+                    f"The model '{name}' has no weights in {network} (a .safetensors file that is not empty); "
+                    "restore them from the repository."
+                )
 
 
 def check_device(device: str) -> None:

@@ -1,6 +1,7 @@
 """How library code tells what it is doing, without knowing who listens."""
 
 import logging
+import shutil
 import sys
 import threading
 import time
@@ -145,9 +146,8 @@ class ConsoleProgress:
             return None
         from tqdm import tqdm
 
-        return tqdm(
-            total=loop.total, desc=loop.description, file=self._stream, dynamic_ncols=True, leave=True
-        )
+        width, height = shutil.get_terminal_size()  # 80 x 24 where the terminal does not tell
+        return tqdm(total=loop.total, desc=loop.description, file=self._stream, ncols=width, nrows=height)
 
     def _beat(self, name: str, started: float, finished: threading.Event) -> None:
         """Runs in a thread of its own: a step that takes long must not look like a hang."""

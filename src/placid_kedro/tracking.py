@@ -125,7 +125,7 @@ def start_run(
     name: str,
     values: Mapping[str, Any],
     tags: Mapping[str, str],
-) -> Tracker:
+) -> MlflowTracker:
     """Open a run in MLflow.
 
     Args:
@@ -139,8 +139,6 @@ def start_run(
     Raises:
         TrackingError: the store cannot be reached or refuses the run.
     """
-    if not parameters.enabled:
-        return NoTracker()
     _limit_waiting(parameters.timeout_seconds)
     uri = tracking_uri(parameters, project_path)
     from mlflow import MlflowClient

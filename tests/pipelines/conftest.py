@@ -22,6 +22,7 @@ def project() -> Path:
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., KedroSession]:
     """Make a session: `session(env="test", prompt="a cat")`; its artifacts are under `tmp_path / "data"`."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(REPOSITORY / "models")
 
     def create(env: str = "test", **parameters: Any) -> KedroSession:
         return KedroSession.create(

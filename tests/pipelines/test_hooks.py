@@ -1,0 +1,66 @@
+"""What a session records and leaves behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.pipeline import node
+
+from placid_kedro.hooks import parameter_groups, run_tags, stage_of
+from placid_kedro.pipelines.prompt import create_pipeline
+from placid_kedro.pipelines.prompt.nodes import process_prompt
+from placid_kedro.run_context import RunContext, current_run, set_current_run
+
+
+def test_the_stage_of_a_node_is_its_folder() -> None:
+    assert stage_of(node(process_prompt, ["a", "b", "c"], "d")) == "prompt"
+    assert stage_of(node(len, "a", "b", name="length")) == "length"
+
+
+def test_groups_of_parameters_a_pipeline_takes() -> None:
+    assert parameter_groups(create_pipeline()) == {"prompt", "seed", "prompt_processor"}
+
+
+def test_tags_name_commit_pipeline_and_versions() -> None:
+    tags = run_tags(Path(__file__).parents[2], {"pipeline_names": ["generate"], "env": None})
+    assert tags["pipeline"] == "generate"
+    assert len(tags["mlflow.source.git.commit"].removesuffix("-dirty")) == 40
+    assert tags["version.torch"].startswith("2.13.0")
+
+
+def test_tags_of_a_folder_without_git(tmp_path: Path) -> None:
+    assert run_tags(tmp_path, {})["mlflow.source.git.commit"] == "unknown"
+
+
+def test_outside_a_run_the_context_is_silent() -> None:
+    assert list(current_run().progress.track([1, 2])) == [1, 2]
+    context = RunContext()
+    set_current_run(context)
+    assert current_run() is context
+    set_current_run(None)
+    assert current_run() is not context
+
+
+@pytest.fixture
+def recorded(session: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A run of the prompt stage with tracking on, and MLflow's client on its store."""
+    from mlflow import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with session(prompt="a palm tree", seed=2, tracking={"enabled": True}) as kedro_session:
+        kedro_session.run(pipeline_names=["generate"], node_names=["process_prompt"])
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("test")
+    return client.search_runs([experiment.experiment_id])
+
+
+def test_a_session_is_recorded(recorded: Any) -> None:
+    (run,) = recorded
+    assert run.info.run_name == "a-palm-tree_seed2"
+    assert run.info.status == "FINISHED"
+    assert run.data.params["prompt"] == "a palm tree"
+    assert run.data.params["prompt_processor.max_characters"] == "200"
+    assert "lora.rank" not in run.data.params  # no node of this run takes it
+    assert run.data.tags["environment"] == "test"
+    assert run.data.metrics["seconds/prompt"] >= 0
