@@ -4,9 +4,9 @@ RGB, expected depth, alpha and the gradients by all five inputs:
 
     python benchmarks/rasterizer.py [--gaussians 10000] [--size 128] [--views 1] [--repeats 20]
 
-Both render the same Gaussians (a hollow ball almost as large as the unit cube) in one run; medians are printed.
-Part of the reference's time is a Python loop over the Gaussians that finds their tiles; the ratio without it is
-printed, too.
+Both render the same Gaussians (a hollow ball almost as large as the unit cube) in one run; medians are
+printed. Part of the reference's time is a Python loop over the Gaussians that finds their tiles; the ratio
+without it is printed, too.
 Target: at least 30 times faster than the reference.
 """
 
@@ -96,7 +96,7 @@ def main() -> None:
 
     fast, slow, loop = (1e3 * statistics.median(times) for times in (ours, reference, tile_loop))
     print(
-        f"{arguments.gaussians:,} Gaussians, {arguments.views} view(s) of {arguments.size} x {arguments.size}, "
+        f"{arguments.gaussians:,} Gaussians, {arguments.views} view(s) of {arguments.size} px, "
         f"{numba.get_num_threads()} numba and {torch.get_num_threads()} torch thread(s); "
         f"first call {first:.1f} s"
     )

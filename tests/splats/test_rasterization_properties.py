@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numba
 import pytest
 import torch
@@ -37,6 +39,15 @@ def test_any_number_of_threads_gives_the_same_bits(scene):
         numba.set_num_threads(threads)
     for first, second in zip(single, double, strict=True):
         assert torch.equal(first, second)
+
+
+def test_several_python_threads_may_rasterize_at_once(scene):
+    alone = [everything(scene(300, 40, seed=seed)) for seed in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda seed: everything(scene(300, 40, seed=seed)), range(12)))
+    for separate, simultaneous in zip(alone, together, strict=True):
+        for first, second in zip(separate, simultaneous, strict=True):
+            assert torch.equal(first, second)
 
 
 def test_the_order_of_the_gaussians_does_not_matter(scene):

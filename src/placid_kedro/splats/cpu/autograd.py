@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import numba
@@ -13,6 +14,8 @@ from placid_kedro.splats.cpu import compositing, projection, tiling
 
 CHANNELS = 4
 """Channels that one call of `Composite` blends."""
+
+_PARALLEL = Lock()  # numba's own pool takes one parallel kernel at a time
 
 
 class Project(torch.autograd.Function):
@@ -44,24 +47,25 @@ class Project(torch.autograd.Function):
         conics = means.new_zeros(views, gaussians, 3)
         depths = means.new_zeros(views, gaussians)
         radii = torch.zeros(views, gaussians, 2, dtype=torch.int32)
-        projection.project_forward(
-            _numpy(means),
-            _numpy(quats),
-            _numpy(scales),
-            _numpy(opacities),
-            _numpy(viewmats),
-            _numpy(Ks),
-            np.float32(width),
-            np.float32(height),
-            np.float32(near),
-            np.float32(far),
-            np.float32(eps2d),
-            np.float32(radius_clip),
-            radii.numpy(),
-            means2d.numpy(),
-            depths.numpy(),
-            conics.numpy(),
-        )
+        with _PARALLEL:
+            projection.project_forward(
+                _numpy(means),
+                _numpy(quats),
+                _numpy(scales),
+                _numpy(opacities),
+                _numpy(viewmats),
+                _numpy(Ks),
+                np.float32(width),
+                np.float32(height),
+                np.float32(near),
+                np.float32(far),
+                np.float32(eps2d),
+                np.float32(radius_clip),
+                radii.numpy(),
+                means2d.numpy(),
+                depths.numpy(),
+                conics.numpy(),
+            )
         ctx.save_for_backward(means, quats, scales, viewmats, Ks, radii, conics)
         ctx.size = np.float32(width), np.float32(height)
         ctx.mark_non_differentiable(radii)
@@ -76,23 +80,24 @@ class Project(torch.autograd.Function):
             for tensor in (means, quats, scales)
         )
         width, height = ctx.size
-        projection.project_backward(
-            _numpy(means),
-            _numpy(quats),
-            _numpy(scales),
-            _numpy(viewmats),
-            _numpy(Ks),
-            width,
-            height,
-            _numpy(radii),
-            _numpy(conics),
-            _numpy(v_means2d),
-            _numpy(v_depths),
-            _numpy(v_conics),
-            v_means.numpy(),
-            v_quats.numpy(),
-            v_scales.numpy(),
-        )
+        with _PARALLEL:
+            projection.project_backward(
+                _numpy(means),
+                _numpy(quats),
+                _numpy(scales),
+                _numpy(viewmats),
+                _numpy(Ks),
+                width,
+                height,
+                _numpy(radii),
+                _numpy(conics),
+                _numpy(v_means2d),
+                _numpy(v_depths),
+                _numpy(v_conics),
+                v_means.numpy(),
+                v_quats.numpy(),
+                v_scales.numpy(),
+            )
         return v_means, v_quats, v_scales, *(None,) * 9
 
 
@@ -139,9 +144,10 @@ class Composite(torch.autograd.Function):
         work = _dealt(views * tiles_x * tiles_y)
         image = torch.empty(views, height, width, CHANNELS)
         alphas = torch.empty(views, height, width)
-        compositing.composite_forward(
-            work, records, offsets, members, tiles_x, tiles_y, image.numpy(), alphas.numpy()
-        )
+        with _PARALLEL:
+            compositing.composite_forward(
+                work, records, offsets, members, tiles_x, tiles_y, image.numpy(), alphas.numpy()
+            )
         ctx.save_for_backward(means2d, image, alphas)
         ctx.lists, ctx.sources, ctx.absgrad = (
             (work, records, offsets, members, tiles_x, tiles_y),
@@ -157,20 +163,21 @@ class Composite(torch.autograd.Function):
         work, records, offsets, members, tiles_x, tiles_y = ctx.lists
         views, gaussians = ctx.sources.shape
         v_members = np.zeros((len(members), tiling.RECORD), np.float32)
-        compositing.composite_backward(
-            work,
-            records,
-            offsets,
-            members,
-            tiles_x,
-            tiles_y,
-            _numpy(image),
-            _numpy(alphas),
-            _numpy(v_image),
-            _numpy(v_alphas[..., 0]),
-            ctx.absgrad,
-            v_members,
-        )
+        with _PARALLEL:
+            compositing.composite_backward(
+                work,
+                records,
+                offsets,
+                members,
+                tiles_x,
+                tiles_y,
+                _numpy(image),
+                _numpy(alphas),
+                _numpy(v_image),
+                _numpy(v_alphas[..., 0]),
+                ctx.absgrad,
+                v_members,
+            )
         v_records = torch.zeros(views, gaussians, tiling.RECORD)
         tiling.sum_over_tiles(offsets, members, ctx.sources, v_members, tiles_x * tiles_y, v_records.numpy())
         if ctx.absgrad:
