@@ -78,6 +78,22 @@ def test_sds_finds_the_mean_of_a_gaussian(gaussian, means, tmp_path):
     assert error < 0.35 and error < 0.3 * (start - means.positive.reshape(start.shape)).square().mean().sqrt()
 
 
+def test_over_training_on_a_gaussian_as_the_paper_says(gaussian, means, tmp_path):
+    """Sec. 4.3: SDS runs past the prompt's mean; BSD goes less far, the less the larger lam is."""
+    start = start_noise([0, 1], 1, (3, 4, 4)).double()
+    lab = Lab(gaussian, means, start, LabSettings(snapshots=(300,)), "gaussian")
+    towards = (means.positive - means.unconditional).flatten(1)
+
+    def progress(algorithm):
+        """How far the result lies from the empty prompt's mean towards the prompt's, where it would be 1."""
+        reached = lab.run(algorithm, tmp_path).snapshots[300].flatten(1) - means.unconditional.flatten(1)
+        return ((reached * towards).sum(1) / towards.square().sum(1)).mean()
+
+    sds, *balanced = map(progress, (SDS(guidance_scale=7.5), BSD(lam=5), BSD(lam=15), BSD(lam=35)))
+    assert sds > 5
+    assert sds > 2 * balanced[0] and balanced[0] > balanced[1] > balanced[2] > 0
+
+
 def test_pixels_through_an_encoder(lab, tmp_path):
     """What is optimised need not be the latent: here pixels, encoded by averaging 2 x 2 blocks."""
     pixels = torch.randn(3, 4, 16, 16, generator=torch.Generator().manual_seed(0))

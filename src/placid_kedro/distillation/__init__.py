@@ -1,5 +1,14 @@
 """Score distillation: every algorithm of the paper behind one interface.
 
+    predictor = NoisePredictor(unet, NoiseSchedule.from_scheduler(scheduler))
+    distiller = Distiller.create(config, predictor, generator)
+    guard = GuidanceGuard()
+    for step in range(steps):
+        latents = encode(render(scene))
+        t = timesteps(step / steps, len(latents), predictor.schedule, generator)
+        guidance = distiller(latents, conditioning, t, generator, step / steps)
+        loss = latent_loss(latents, guard.filtered(guidance.gradient))
+
 The parameter types (`config`, `timesteps`, `values`) import no torch; the rest loads when first asked for.
 """
 
