@@ -9,9 +9,14 @@ from placid_kedro.cameras import Cameras
 from placid_kedro.splats import rasterization
 
 
-@pytest.mark.parametrize("size", [(48, 48), (45, 37), (16, 70), (5, 3)])
-def test_images_and_gradients(scene, oracle, size):
+@pytest.mark.parametrize(
+    ("size", "opaque"),
+    [((48, 48), False), ((48, 48), True), ((45, 37), False), ((16, 70), False), ((5, 3), False)],
+)
+def test_images_and_gradients(scene, oracle, size, opaque):
     some = scene(50, 48, 2, scale=0.05, seed=3)
+    if opaque:  # alpha is clamped to 0.999 near the centres
+        some.opacities.data.fill_(0.9997)
     width, height = size
     cameras = some.cameras.resized(width, height)
     backgrounds = torch.rand(2, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()

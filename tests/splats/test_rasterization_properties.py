@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from placid_kedro.errors import ParameterError, ShapeError
-from placid_kedro.splats import rasterization
+from placid_kedro.splats import compile_kernels, rasterization
+from placid_kedro.splats.cpu import compositing, projection, tiling
 
 
 def everything(scene, **options) -> list[torch.Tensor]:
@@ -18,6 +19,18 @@ def everything(scene, **options) -> list[torch.Tensor]:
     image, alphas, _ = rasterization(*scene.arguments, render_mode="RGB+ED", **options)
     (image.square().sum() + alphas.sum()).backward()
     return [image.detach(), alphas.detach(), *(leaf.grad for leaf in scene.leaves.values())]
+
+
+def test_compiling_beforehand_leaves_nothing_to_compile(scene):
+    compile_kernels()
+    kernels = (
+        projection.project_forward, projection.project_backward, tiling.fill_records, tiling.sort_into_tiles,
+        tiling.sum_over_tiles, compositing.composite_forward, compositing.composite_backward,
+    )  # fmt: skip
+    before = [kernel.signatures[:] for kernel in kernels]
+    assert all(len(signatures) == 1 for signatures in before)
+    everything(scene(100, 40, sh_degree=1), sh_degree=1, backgrounds=torch.ones(2, 3), absgrad=True)
+    assert [kernel.signatures for kernel in kernels] == before
 
 
 def test_two_runs_give_the_same_bits(scene):

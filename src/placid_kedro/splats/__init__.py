@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from placid_kedro.splats.config import DensificationConfig
 
 if TYPE_CHECKING:
+    from placid_kedro.splats.cpu.rasterizer import compile_kernels
     from placid_kedro.splats.densification import Densification
     from placid_kedro.splats.gaussians import Gaussians
     from placid_kedro.splats.ply import load_ply, save_ply
@@ -22,6 +23,7 @@ __all__ = [
     "DensificationConfig",
     "Gaussians",
     "RenderedViews",
+    "compile_kernels",
     "load_ply",
     "rasterization",
     "render",
@@ -32,6 +34,7 @@ _MODULES = {
     "Densification": "densification",
     "Gaussians": "gaussians",
     "RenderedViews": "views",
+    "compile_kernels": "cpu.rasterizer",
     "load_ply": "ply",
     "rasterization": "rasterizer",
     "render": "views",
