@@ -3,7 +3,7 @@ when one pipeline is asked for, and pipelines made of several stages would come 
 
 from kedro.pipeline import Pipeline
 
-from placid_kedro.pipelines import prompt
+from placid_kedro.pipelines import bsd_3dgs, init, lora, multiview, prompt, reference, t3bench_eval
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -12,6 +12,6 @@ def register_pipelines() -> dict[str, Pipeline]:
     Returns:
         `generate`: a prompt becomes a 3D object; it is also what `kedro run` alone does.
     """
-    stages = [prompt]
+    stages = [prompt, reference, multiview, init, lora, bsd_3dgs, t3bench_eval]
     generate = sum((stage.create_pipeline() for stage in stages), Pipeline([]))
     return {"generate": generate, "__default__": generate}

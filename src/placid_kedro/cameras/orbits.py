@@ -32,7 +32,10 @@ def orbit(azimuth_deg: Angles, elevation_deg: Angles, distance: Angles, focal: f
     Raises:
         ParameterError: for an elevation at a pole, where "up" has no direction in the image.
     """
-    columns = [torch.as_tensor(value, dtype=torch.float32).reshape(-1) for value in (azimuth_deg, elevation_deg, distance)]
+    columns = [
+        torch.as_tensor(value, dtype=torch.float32).reshape(-1)
+        for value in (azimuth_deg, elevation_deg, distance)
+    ]
     azimuth, elevation, radius = torch.broadcast_tensors(*columns)
     if bool((elevation.abs() >= 90).any()):
         raise ParameterError("elevation_deg must lie strictly between -90 and 90.")
@@ -77,7 +80,9 @@ def random_orbit(
         return bounds[0] + (bounds[1] - bounds[0]) * torch.rand(count, generator=generator)
 
     azimuth_deg = uniform(azimuth_range_deg)
-    elevation_deg, distance, fov_deg = (uniform(b) for b in (elevation_range_deg, distance_range, fov_range_deg))
+    elevation_deg, distance, fov_deg = (
+        uniform(b) for b in (elevation_range_deg, distance_range, fov_range_deg)
+    )
     cameras = orbit(azimuth_deg, elevation_deg, distance, 1.0, size)
     focal = 0.5 * size / torch.tan(torch.deg2rad(fov_deg) / 2)
     K = cameras.K.clone()

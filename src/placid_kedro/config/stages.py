@@ -26,14 +26,13 @@ class ReferenceParameters(ParameterModel):
     Attributes:
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
-        candidates: images that are drawn; the scorer that also guides nothing else picks one.
-        margin: white border as a share of the image, on each side of the object.
+        margin: the object is centred with this border on each side, as a share of the image; null leaves it
+            where the model drew it.
     """
 
     steps: PositiveInt
     guidance_scale: NonNegativeFloat
-    candidates: PositiveInt
-    margin: Annotated[float, Field(ge=0, lt=0.5)]
+    margin: Annotated[float, Field(ge=0, lt=0.5)] | None
 
 
 class MultiviewParameters(ParameterModel):
@@ -60,19 +59,70 @@ class MultiviewParameters(ParameterModel):
     points_per_block: PositiveInt
 
 
-class InitParameters(ParameterModel):
-    """Stage `init`: the density field's surface becomes Gaussians (Sec. 4.1).
+class IsoLevel(ParameterModel):
+    """The surface is where the density softplus(sigma) has this value; the paper's is 15."""
+
+    kind: Literal["density"] = "density"
+    density: PositiveFloat
+
+
+class OccupancyLevel(ParameterModel):
+    """The surface is where a layer of `thickness` (edges of the cube) would hide this share of the light."""
+
+    kind: Literal["occupancy"] = "occupancy"
+    occupancy: Annotated[float, Field(gt=0, lt=1)]
+    thickness: PositiveFloat
+
+
+InitLevel = IsoLevel | OccupancyLevel
+
+
+class DensitySource(ParameterModel):
+    """Points on the surface of Latent-Plane's density field (the paper)."""
+
+    kind: Literal["density"] = "density"
+    level: Annotated[InitLevel, Field(discriminator="kind")]
+
+
+class SphereSource(ParameterModel):
+    """Grey points on a sphere, a baseline of the ablation."""
+
+    kind: Literal["sphere"] = "sphere"
+    radius: Annotated[float, Field(gt=0, le=0.5)] = 0.4
+
+
+class RandomSource(ParameterModel):
+    """Grey points anywhere in the cube, a baseline of the ablation."""
+
+    kind: Literal["random"] = "random"
+
+
+class FileSource(ParameterModel):
+    """Another method's point cloud: a `.ply` file, or Point-E's `.npz`.
 
     Attributes:
+        path: of the file.
+        longest_edge: of the cloud's bounding box after it is brought into the cube.
+    """
+
+    kind: Literal["file"] = "file"
+    path: Annotated[str, Field(min_length=1)]
+    longest_edge: Annotated[float, Field(gt=0, le=1)] = 0.9
+
+
+class InitParameters(ParameterModel):
+    """Stage `init`: points become Gaussians (Sec. 4.1).
+
+    Attributes:
+        source: where the points come from.
         resolution: samples of the density field along each edge of the cube.
-        iso_level: of softplus(sigma), where the surface is.
         points: number of Gaussians at the start.
         opacity: of each Gaussian at the start.
     """
 
+    source: Annotated[DensitySource | SphereSource | RandomSource | FileSource, Field(discriminator="kind")]
     resolution: Annotated[int, Field(ge=8)]
-    iso_level: PositiveFloat
-    points: PositiveInt
+    points: Annotated[int, Field(ge=2)]
     opacity: Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -147,6 +197,8 @@ class BsdParameters(ParameterModel):
         timesteps: which noise levels are visited when.
         depth_share: share of the steps in which the depth map is encoded instead of the colours.
         flip_probability: of mirroring a rendered image.
+        backgrounds: behind the rendered images, drawn anew each step: white, black or a random colour.
+        image_every: steps between two recorded images; 0 records none.
     """
 
     steps: NonNegativeInt
@@ -155,6 +207,8 @@ class BsdParameters(ParameterModel):
     timesteps: TimestepSchedule
     depth_share: Fraction
     flip_probability: Fraction
+    backgrounds: Annotated[tuple[Literal["white", "black", "random"], ...], Field(strict=False, min_length=1)]
+    image_every: NonNegativeInt
     cameras: RandomCameraParameters
     learning_rates: LearningRates
     densification: DensificationConfig

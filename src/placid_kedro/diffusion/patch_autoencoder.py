@@ -17,7 +17,7 @@ from torch import Tensor, nn
 _LOG_VARIANCE = -30.0
 
 
-class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class PatchAutoencoder(ModelMixin, ConfigMixin):
     """An f8 autoencoder with the interface of diffusers' `AutoencoderKL`.
 
     Args:
@@ -36,6 +36,8 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
+        self.latent_channels = latent_channels
+        self.patch_size = patch_size
         self.analysis = nn.Conv2d(3, latent_channels, patch_size, stride=patch_size, bias=False)
         self.synthesis = nn.ConvTranspose2d(latent_channels, 3, patch_size, stride=patch_size, bias=False)
         self.repair = nn.Sequential(
@@ -75,13 +77,13 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
             [C] the share of the patches' energy that each component holds.
         """
         energies, vectors = torch.linalg.eigh(second_moment.double())
-        count = self.config.latent_channels
+        count = self.latent_channels
         energies, vectors = energies.flip(0), vectors.flip(1)[:, :count]
         deviation = energies[:count].sqrt()
         gain = deviation.rsqrt()
         # Mean square of all latents, background included, becomes one.
         gain = gain / (gain * deviation).square().mean().sqrt()
-        patch = self.config.patch_size
+        patch = self.patch_size
         self.analysis.weight.copy_((vectors * gain).T.reshape(count, 3, patch, patch))
         self.synthesis.weight.copy_((vectors / gain).T.reshape(count, 3, patch, patch))
         return (energies[:count] / energies.sum()).float()

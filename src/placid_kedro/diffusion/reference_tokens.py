@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from placid_kedro.errors import ShapeError
 
 
-class ReferenceTokens(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class ReferenceTokens(ModelMixin, ConfigMixin):
     """Reference latents and a relative pose to cross-attention context.
 
     Zero-1-to-3 gives its UNet one CLIP token; with small models, tokens that keep their place in the image carry
@@ -24,12 +24,17 @@ class ReferenceTokens(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """
 
     @register_to_config
-    def __init__(self, latent_channels: int = 16, latent_size: int = 16, width: int = 192, patch_size: int = 2) -> None:
+    def __init__(
+        self, latent_channels: int = 16, latent_size: int = 16, width: int = 192, patch_size: int = 2
+    ) -> None:
         super().__init__()
+        self.latent_shape = (latent_channels, latent_size, latent_size)
         self.patches = nn.Conv2d(latent_channels, width, patch_size, stride=patch_size)
         self.places = nn.Parameter(0.1 * torch.randn((latent_size // patch_size) ** 2, width))
         self.pose = nn.Sequential(nn.Linear(4, width), nn.SiLU(), nn.Linear(width, width))
-        self.mix = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        self.mix = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, reference_latents: Tensor, relative_poses: Tensor) -> Tensor:
         """Context of the conditional branch; the unconditional one is all zeros.
@@ -44,10 +49,10 @@ class ReferenceTokens(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Raises:
             ShapeError: when the latents are not of the size the model was made for.
         """
-        size, channels = self.config.latent_size, self.config.latent_channels
-        if reference_latents.shape[1:] != (channels, size, size):
+        if reference_latents.shape[1:] != self.latent_shape:
             raise ShapeError(
-                f"The reference latents are {list(reference_latents.shape[1:])}, expected [{channels}, {size}, {size}]."
+                f"The reference latents are {list(reference_latents.shape[1:])}, "
+                f"expected {list(self.latent_shape)}."
             )
         pose = self.pose(relative_poses)[:, None]
         tokens = self.patches(reference_latents).flatten(2).transpose(1, 2) + self.places + pose

@@ -11,9 +11,28 @@ from numpy.typing import NDArray
 
 # A colour is named when it covers this share of the object.
 _DOMINANT_SHARE = 0.5
-_PLURALS = {"scissors", "headphones", "sunglasses", "slippers", "orchids", "sneakers", "apples", "french fries", "glasses"}
+_PLURALS = {
+    "scissors",
+    "headphones",
+    "sunglasses",
+    "slippers",
+    "orchids",
+    "sneakers",
+    "apples",
+    "french fries",
+    "glasses",
+}
 _UNCOUNTED = {"milk", "sugar", "bamboo"}
-_HUES = ((20, "red"), (43, "orange"), (68, "yellow"), (165, "green"), (255, "blue"), (300, "purple"), (342, "pink"), (361, "red"))
+_HUES = (
+    (20, "red"),
+    (43, "orange"),
+    (68, "yellow"),
+    (165, "green"),
+    (255, "blue"),
+    (300, "purple"),
+    (342, "pink"),
+    (361, "red"),
+)
 
 
 def color_word(rgb: NDArray[np.float32]) -> str | None:
@@ -56,5 +75,7 @@ def captions(name: str, adjectives: Iterable[str]) -> tuple[str, ...]:
         The bare name, the name with its article, and one caption an adjective.
     """
     noun = re.sub(r"\s+", " ", name.strip().lower())
-    described = [with_article(f"{adjective} {noun}") for adjective in adjectives if adjective not in noun.split()]
+    described = [
+        with_article(f"{adjective} {noun}") for adjective in adjectives if adjective not in noun.split()
+    ]
     return tuple(dict.fromkeys([noun, with_article(noun), *described]))

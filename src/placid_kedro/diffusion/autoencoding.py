@@ -1,0 +1,24 @@
+"""Images to latents and back, for any autoencoder with the interface of diffusers' `AutoencoderKL`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+
+def encode(autoencoder: Any, images: Tensor) -> Tensor:
+    """The mode of the latents of images [B, 3, H, W] in [0, 1], scaled as the UNet expects: [B, C, H/8, W/8].
+
+    Differentiable by the images.
+    """
+    moments = autoencoder.encode(images.to(autoencoder.dtype) * 2 - 1).latent_dist
+    latents: Tensor = moments.mode() * autoencoder.config.scaling_factor
+    return latents.to(images.dtype)
+
+
+def decode(autoencoder: Any, latents: Tensor) -> Tensor:
+    """Images [B, 3, 8h, 8w] in [0, 1] of scaled latents [B, C, h, w]."""
+    scaled = latents.to(autoencoder.dtype) / autoencoder.config.scaling_factor
+    images: Tensor = autoencoder.decode(scaled).sample
+    return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)

@@ -1,0 +1,115 @@
+"""Model folders in the diffusers layout: the embedded models, the hub's and a researcher's own."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from placid_kedro.errors import ModelError
+
+# A folder decides which classes are loaded, so only these libraries may be named in it.
+_LIBRARIES = {
+    "diffusers": "diffusers",
+    "transformers": "transformers",
+    "placid_kedro": "placid_kedro.diffusion",
+    "placid_kedro.evaluation": "placid_kedro.evaluation",
+    "placid_kedro.latent_plane": "placid_kedro.latent_plane",
+    # The name under which Zero-1-to-3's diffusers checkpoints know their projection of image and pose.
+    "pipeline_zero1to3": "placid_kedro.diffusion.pose_projection",
+}
+INDEX = "model_index.json"
+
+
+def model_folder(source: str, root: Path) -> Path:
+    """The local folder of a model.
+
+    Args:
+        source: a path that begins with `.`, `/` or `~` (relative to `root`), or a hub id, which is downloaded
+            once into the hub's cache.
+        root: the project's folder.
+
+    Raises:
+        ModelError: when there is no such folder, or the hub cannot be reached.
+    """
+    if source[:1] in "./~":
+        folder = (root / Path(source).expanduser()).resolve()
+        if not (folder / INDEX).is_file():
+            raise ModelError(
+                f"{source} holds no model ({INDEX} is missing); give a folder in the diffusers layout or a hub id."
+            )
+        return folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(source, allow_patterns=["*.json", "*.txt", "*.safetensors", "*.model"]))
+    except Exception as error:  # the client raises its own, requests' and the operating system's errors
+        raise ModelError(
+            f"The model {source} cannot be fetched from the hub ({type(error).__name__}); "
+            "check the name and the network, or give a local folder."
+        ) from error
+
+
+def component_names(folder: Path) -> tuple[str, ...]:
+    """The components that a model folder's index lists."""
+    return tuple(name for name, entry in _index(folder).items() if isinstance(entry, list) and entry[0])
+
+
+def load_component(folder: Path, name: str) -> Any:
+    """One component of a model (a network in float32 and evaluation mode, a tokenizer, a scheduler).
+
+    Raises:
+        ModelError: when the index does not list it, names a class of an unknown library, or its files are
+            missing, damaged or of another architecture.
+    """
+    entry = _index(folder).get(name)
+    if not isinstance(entry, list) or len(entry) != 2 or not entry[0]:
+        raise ModelError(f"{folder / INDEX} lists no component {name!r}, which this stage needs.")
+    library, class_name = entry
+    if library not in _LIBRARIES:
+        raise ModelError(
+            f"{folder / INDEX} wants {name!r} from the library {library!r}; known are {', '.join(_LIBRARIES)}."
+        )
+    try:
+        loaded_class = getattr(import_module(_LIBRARIES[library]), class_name)
+    except AttributeError as error:
+        raise ModelError(
+            f"{library} has no class {class_name}, which {folder / INDEX} names for {name!r}."
+        ) from error
+    options: dict[str, Any] = {}
+    if issubclass(loaded_class, nn.Module):
+        options = {"torch_dtype": torch.float32, "use_safetensors": True, "low_cpu_mem_usage": False}
+        if library == "transformers":
+            options = {"dtype": torch.float32, "use_safetensors": True}
+    try:
+        component = loaded_class.from_pretrained(folder / name, **options)
+    except Exception as error:  # safetensors, json, torch and the two libraries each raise their own
+        raise ModelError(
+            f"{folder / name} cannot be loaded as {class_name} ({type(error).__name__}: {_first_line(error)}); "
+            "its files are missing, damaged or of another model."
+        ) from error
+    return component.eval().requires_grad_(False) if isinstance(component, nn.Module) else component
+
+
+def write_index(folder: Path, class_name: str, components: dict[str, tuple[str, str]]) -> None:
+    """Write the index of a model folder: each component's library (as in `_LIBRARIES`) and class."""
+    index = {"_class_name": class_name, **{name: list(entry) for name, entry in components.items()}}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / INDEX} is missing or damaged; a model folder needs it.") from error
+    if not isinstance(index, dict):
+        raise ModelError(f"{folder / INDEX} must hold an object with a line for each component.")
+    return index
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no further word"])[0][:200]

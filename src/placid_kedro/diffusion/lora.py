@@ -1,0 +1,121 @@
+"""LoRA fine-tuning of a text-to-image UNet on the views of one object (Sec. 4.1, "personalization")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from torch import Tensor
+from torch.nn import functional as F
+
+from placid_kedro.diffusion.autoencoding import encode
+from placid_kedro.diffusion.text_to_image import TextToImage
+from placid_kedro.errors import ModelError, ShapeError
+from placid_kedro.progress import SILENT, Progress
+
+# The UNet's attention projections only.
+TARGET_MODULES = ("to_q", "to_k", "to_v", "to_out.0")
+_ADAPTER = "object"
+
+
+def fine_tune(
+    model: TextToImage,
+    images: Tensor,
+    prompts: Sequence[str],
+    *,
+    rank: int,
+    learning_rate: float,
+    steps: int,
+    batch_size: int,
+    generator: torch.Generator,
+    progress: Progress = SILENT,
+) -> dict[str, Tensor]:
+    """Train a LoRA of the UNet on views and their directional prompts with the ordinary diffusion loss.
+
+    The model is as before when this returns.
+
+    Args:
+        model: the text-to-image model.
+        images: [N, 3, H, W] in [0, 1].
+        prompts: N texts, one an image.
+        rank: of the update matrices.
+        learning_rate: of AdamW.
+        steps: of training.
+        batch_size: images a step, drawn with replacement.
+        generator: draws everything random, on the CPU.
+        progress: shows the steps and receives the loss.
+
+    Returns:
+        The LoRA's weights on the CPU, for `lora_applied`.
+
+    Raises:
+        ShapeError: when images and prompts do not belong together.
+    """
+    if images.ndim != 4 or len(images) != len(prompts):
+        raise ShapeError(
+            f"{len(prompts)} prompts need as many images [N, 3, H, W], got {list(images.shape)}."
+        )
+    with torch.no_grad():
+        latents = encode(model.autoencoder, images.to(model.device))
+        context = model.embed(prompts)
+    with _adapter(model.unet, rank, generator):
+        weights = [parameter for parameter in model.unet.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(weights, lr=learning_rate)
+        for step in progress.track(range(steps), description="LoRA on the views"):
+            index = torch.randint(len(latents), (batch_size,), generator=generator)
+            loss = _diffusion_loss(model, latents[index], context[index], generator)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            progress.log_metrics(step, {"lora_loss": float(loss.detach())})
+        state = get_peft_model_state_dict(model.unet, adapter_name=_ADAPTER)
+        return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+@contextmanager
+def lora_applied(model: TextToImage, weights: dict[str, Tensor]) -> Iterator[TextToImage]:
+    """The model with a LoRA in its UNet for as long as the `with` block lasts.
+
+    Raises:
+        ModelError: when the weights are not a LoRA of this UNet.
+    """
+    ranks = {value.shape[0] for name, value in weights.items() if "lora_A" in name}
+    if len(ranks) != 1:
+        raise ModelError("The LoRA's weights hold no or several ranks; run the stage lora again.")
+    with _adapter(model.unet, ranks.pop(), torch.Generator()):
+        result: Any = set_peft_model_state_dict(model.unet, dict(weights), adapter_name=_ADAPTER)
+        if result.unexpected_keys:
+            raise ModelError("The LoRA's weights belong to another UNet; run the stage lora again.")
+        model.unet.requires_grad_(False)
+        yield model
+
+
+@contextmanager
+def _adapter(unet: Any, rank: int, generator: torch.Generator) -> Iterator[None]:
+    """A fresh trainable LoRA in the UNet, taken out again at the end."""
+    config = LoraConfig(
+        r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=list(TARGET_MODULES)
+    )
+    seed = int(torch.randint(2**62, (), generator=generator))
+    # peft draws its start values from torch's global generator.
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet.add_adapter(config, adapter_name=_ADAPTER)
+    try:
+        yield
+    finally:
+        unet.delete_adapters(_ADAPTER)
+
+
+def _diffusion_loss(
+    model: TextToImage, latents: Tensor, context: Tensor, generator: torch.Generator
+) -> Tensor:
+    schedule = model.schedule
+    noise = torch.randn(latents.shape, generator=generator).to(latents)
+    t = torch.randint(schedule.num_timesteps, (len(latents),), generator=generator).to(model.device)
+    x_t = schedule.add_noise(latents, noise, t)
+    output = model.unet(x_t, t, encoder_hidden_states=context, return_dict=False)[0]
+    return F.mse_loss(output, schedule.target(latents, noise, t))

@@ -1,0 +1,58 @@
+"""What a run leaves behind about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class RankedName(BaseModel):
+    """A name and how well it fits an object's images (cosine similarity)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    score: float
+
+
+class RetrievalScore(BaseModel):
+    """See `placid_kedro.evaluation.Retrieval`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rank: int
+    of: int
+    score: float
+    best: tuple[RankedName, ...]
+
+
+class Report(BaseModel):
+    """How an object was made and how well it matches its prompt.
+
+    Attributes:
+        prompt: the cleaned prompt.
+        slug: folder name of the run.
+        seed: of the run.
+        versions: of the packages that decide the result.
+        models: where each model came from.
+        distillation: the algorithm with all its parameters.
+        stage_seconds: wall-clock seconds of each stage that this run computed; stages whose results were kept
+            from an earlier run are missing.
+        gaussians: number of Gaussians of the object.
+        retrieval: rank of the prompt for the finished object.
+        retrieval_of_start: the same for the Gaussians before distillation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str
+    slug: str
+    seed: int
+    versions: dict[str, str]
+    models: dict[str, str]
+    distillation: dict[str, Any]
+    stage_seconds: dict[str, float]
+    gaussians: int
+    retrieval: RetrievalScore
+    retrieval_of_start: RetrievalScore

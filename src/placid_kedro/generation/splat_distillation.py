@@ -1,0 +1,230 @@
+"""Score distillation of a text-to-image model into Gaussians (Sec. 4.1, 4.3; settings of the authors' configs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from placid_kedro.cameras import Cameras, random_orbit
+from placid_kedro.config.stages import BsdParameters, DecayParameters
+from placid_kedro.diffusion.autoencoding import encode
+from placid_kedro.diffusion.text_to_image import TextToImage
+from placid_kedro.distillation import (
+    Conditioning,
+    DistillationConfig,
+    Distiller,
+    GuidanceGuard,
+    NoisePredictor,
+    ViewEmbeddings,
+    latent_loss,
+)
+from placid_kedro.progress import SILENT, Progress
+from placid_kedro.splats import Gaussians, RenderedViews, render
+from placid_kedro.splats.densification import Densification
+
+NEGATIVE_PROMPT = "unrealistic, blurry, low quality."
+# The object's cube has edges of length one.
+_SCENE_EXTENT = 1.0
+_ADAM_EPSILON = 1e-15
+
+
+@dataclass(frozen=True, eq=False)
+class PromptEmbeddings:
+    """What the text says of the object, as context of the model.
+
+    Attributes:
+        views: the directional prompts, blended by azimuth.
+        unconditional: [1, L, D] of the empty prompt.
+        negative: [1, L, D] of the negative prompt.
+    """
+
+    views: ViewEmbeddings
+    unconditional: Tensor
+    negative: Tensor
+
+    @classmethod
+    def of(cls, model: TextToImage, prompts: dict[float, str]) -> PromptEmbeddings:
+        """Embed directional prompts, given by the azimuth in degrees that each describes."""
+        return cls(
+            views=ViewEmbeddings(torch.tensor(list(prompts)), model.embed(list(prompts.values()))),
+            unconditional=model.embed([""]),
+            negative=model.embed([NEGATIVE_PROMPT]),
+        )
+
+    def conditioning(self, azimuth_deg: Tensor, cameras: Cameras) -> Conditioning:
+        """The conditioning of a batch of rendered views."""
+        return Conditioning(
+            positive=self.views(azimuth_deg),
+            unconditional=self.unconditional,
+            negative=self.negative,
+            camera=cameras.world_to_camera.flatten(1).to(self.unconditional.device),
+        )
+
+
+def distill(
+    gaussians: Gaussians,
+    model: TextToImage,
+    prompts: dict[float, str],
+    algorithm: DistillationConfig,
+    settings: BsdParameters,
+    *,
+    generator: torch.Generator,
+    progress: Progress = SILENT,
+) -> Gaussians:
+    """Optimise Gaussians until their images are what the model expects of the prompt.
+
+    Args:
+        gaussians: the start.
+        model: the (fine-tuned) text-to-image model; its weights do not change.
+        prompts: the directional prompt at each azimuth in degrees.
+        algorithm: the distillation algorithm and its parameters.
+        settings: of the optimisation.
+        generator: draws everything random, on the CPU.
+        progress: shows the steps, receives metrics and images.
+
+    Returns:
+        The optimised Gaussians.
+
+    Raises:
+        GuidanceError: when the guidance stays zero or not finite.
+    """
+    parameters = gaussians.to(model.device).to_parameters()
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        name: torch.optim.Adam([parameter], lr=1.0, eps=_ADAM_EPSILON)
+        for name, parameter in parameters.items()
+    }
+    densification = Densification(settings.densification, _SCENE_EXTENT, generator)
+    embeddings = PromptEmbeddings.of(model, prompts)
+    distiller = Distiller.create(algorithm, NoisePredictor(model.unet, model.schedule), generator)
+    guard = GuidanceGuard()
+    for step in progress.track(range(settings.steps), description="distillation"):
+        done = step / settings.steps
+        _set_learning_rates(optimizers, settings, done)
+        cameras, azimuth_deg = _draw_cameras(settings, generator)
+        background = _draw_background(settings, generator)
+        views = render(
+            Gaussians.from_parameters(parameters), cameras.to(model.device), background.to(model.device)
+        )
+        densification.before_backward(views.meta)
+        images, seen_azimuth_deg = _as_seen(views, azimuth_deg, settings, generator)
+        latents = encode(model.autoencoder, images)
+        t = settings.timesteps(done, len(cameras), model.schedule, generator).to(model.device)
+        conditioning = embeddings.conditioning(seen_azimuth_deg, cameras)
+        guidance = distiller(latents, conditioning, t, generator, done)
+        losses = _losses(latents, guard.filtered(guidance.gradient), views, parameters, settings)
+        torch.stack(list(losses.values())).sum().backward()
+        densification.after_backward(step, views.meta, parameters, optimizers)
+        for optimizer in optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        _report(step, guidance.diagnostics.means(), losses, parameters, views, settings, progress)
+    return Gaussians.from_parameters(parameters).detach().to("cpu")
+
+
+def _draw_cameras(settings: BsdParameters, generator: torch.Generator) -> tuple[Cameras, Tensor]:
+    ranges = settings.cameras
+    return random_orbit(
+        settings.cameras_per_step,
+        generator,
+        elevation_range_deg=ranges.elevation_deg,
+        distance_range=ranges.distance,
+        fov_range_deg=ranges.field_of_view_deg,
+        size=settings.image_size,
+    )
+
+
+def _draw_background(settings: BsdParameters, generator: torch.Generator) -> Tensor:
+    """One of the configured backgrounds, [3]."""
+    names = settings.backgrounds
+    name = names[int(torch.randint(len(names), (), generator=generator))]
+    if name == "random":
+        return torch.rand(3, generator=generator)
+    return torch.full((3,), 1.0 if name == "white" else 0.0)
+
+
+def _as_seen(
+    views: RenderedViews, azimuth_deg: Tensor, settings: BsdParameters, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The images [C, 3, H, W] that are distilled, and the azimuths that they show.
+
+    Now and then these are depth maps, near surfaces bright; and now and then they are mirrored, which turns an
+    azimuth round.
+    """
+    depth_step, mirror = (
+        torch.rand(2, generator=generator) < torch.tensor([settings.depth_share, settings.flip_probability])
+    ).tolist()
+    images = _depth_images(views) if depth_step else views.rgb
+    return (images.flip(-1), -azimuth_deg) if mirror else (images, azimuth_deg)
+
+
+def _depth_images(views: RenderedViews) -> Tensor:
+    """Inverse depth within the object's range, over black, [C, 3, H, W]."""
+    seen = views.alpha.detach() > 0.5
+    depth = views.depth
+    near = torch.where(seen, depth, torch.inf).amin(dim=(1, 2, 3), keepdim=True)
+    far = torch.where(seen, depth, -torch.inf).amax(dim=(1, 2, 3), keepdim=True)
+    brightness = ((far - depth) / (far - near).clamp_min(1e-4)).nan_to_num(0.0, 0.0, 0.0).clamp(0, 1)
+    return (brightness * views.alpha).expand(-1, 3, -1, -1)
+
+
+def _losses(
+    latents: Tensor,
+    gradient: Tensor,
+    views: RenderedViews,
+    parameters: dict[str, nn.Parameter],
+    settings: BsdParameters,
+) -> dict[str, Tensor]:
+    weights = settings.losses
+    return {
+        "guidance": weights.guidance * latent_loss(latents, gradient) / len(latents),
+        "colour_variation": weights.colour_variation * _total_variation(views.rgb),
+        "depth_variation": weights.depth_variation * _total_variation(views.depth),
+        "scale": weights.scale * parameters["scales"].exp().mean(),
+    }
+
+
+def _total_variation(images: Tensor) -> Tensor:
+    """Mean squared difference of neighbouring pixels of [C, K, H, W], both ways."""
+    vertical, horizontal = images.diff(dim=-2), images.diff(dim=-1)
+    return vertical.square().mean() + horizontal.square().mean()
+
+
+def _set_learning_rates(
+    optimizers: dict[str, torch.optim.Optimizer], settings: BsdParameters, done: float
+) -> None:
+    rates = settings.learning_rates
+    decays = {
+        "means": rates.position,
+        "sh0": rates.colour,
+        "shN": rates.colour,
+        "scales": rates.scale,
+        "quats": rates.rotation,
+        "opacities": rates.opacity,
+    }
+    for name, optimizer in optimizers.items():
+        extent = _SCENE_EXTENT if name == "means" else 1.0
+        optimizer.param_groups[0]["lr"] = extent * _log_linear(decays[name], done)
+
+
+def _log_linear(decay: DecayParameters, done: float) -> float:
+    """start^(1 - done) end^done."""
+    return decay.start ** (1 - done) * decay.end**done
+
+
+def _report(
+    step: int,
+    diagnostics: dict[str, float],
+    losses: dict[str, Tensor],
+    parameters: dict[str, nn.Parameter],
+    views: RenderedViews,
+    settings: BsdParameters,
+    progress: Progress,
+) -> None:
+    finite = {name: value for name, value in diagnostics.items() if value == value}
+    numbers = {name: float(value.detach()) for name, value in losses.items()}
+    progress.log_metrics(step, {**finite, **numbers, "gaussians": float(len(parameters["means"]))})
+    if settings.image_every and step % settings.image_every == 0:
+        sheet = views.rgb.detach().clamp(0, 1).permute(1, 2, 0, 3).flatten(2)
+        progress.log_image(step, "distillation", sheet.cpu())

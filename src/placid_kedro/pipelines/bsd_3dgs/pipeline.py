@@ -1,0 +1,29 @@
+"""Pipeline of the stage `bsd_3dgs`."""
+
+from kedro.pipeline import Pipeline, node, pipeline
+
+from placid_kedro.pipelines.bsd_3dgs import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """`initial_gaussians` and `lora` in, `gaussians` out."""
+    return pipeline(
+        [
+            node(
+                nodes.distill_into_gaussians,
+                inputs=[
+                    "initial_gaussians",
+                    "lora",
+                    "prompts",
+                    "params:seed",
+                    "params:models",
+                    "params:run",
+                    "params:distillation",
+                    "params:bsd_3dgs",
+                ],
+                outputs="gaussians",
+                name="distill_into_gaussians",
+                tags="bsd_3dgs",
+            )
+        ]
+    )

@@ -1,0 +1,54 @@
+"""Nodes of the stage `init`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from placid_kedro.config import InitParameters, MultiviewParameters
+from placid_kedro.randomness import stage_generator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from placid_kedro.latent_plane.point_clouds import PointCloud
+    from placid_kedro.splats import Gaussians
+
+
+def place_gaussians(
+    density: dict[str, Tensor],
+    views: Tensor,
+    seed: int,
+    parameters: InitParameters,
+    multiview: MultiviewParameters,
+) -> Gaussians:
+    """Put Gaussians on the object's surface, or on one of the ablation's baselines."""
+    from placid_kedro.generation.surface import gaussians_of
+
+    return gaussians_of(
+        _point_cloud(density["density"], views, seed, parameters, multiview), parameters.opacity
+    )
+
+
+def _point_cloud(
+    density: Tensor, views: Tensor, seed: int, parameters: InitParameters, multiview: MultiviewParameters
+) -> PointCloud:
+    from pathlib import Path
+
+    from placid_kedro.cameras import focal_from_fov, orbit
+    from placid_kedro.generation.surface import color_from_views, surface_points
+    from placid_kedro.latent_plane.point_clouds import fit_to_cube, from_point_cloud_file, random, sphere
+
+    generator = stage_generator(seed, "init")
+    source = parameters.source
+    if source.kind == "sphere":
+        return sphere(parameters.points, source.radius, generator)
+    if source.kind == "random":
+        return random(parameters.points, generator)
+    if source.kind == "file":
+        return fit_to_cube(from_point_cloud_file(Path(source.path)), source.longest_edge)
+    size = views.shape[-1]
+    azimuths = [360.0 * index / len(views) for index in range(len(views))]
+    focal = focal_from_fov(multiview.field_of_view_deg, size)
+    cameras = orbit(azimuths, multiview.elevation_deg, multiview.distance, focal, size)
+    points = surface_points(density, source.level, parameters.points, generator)
+    return color_from_views(points, views, cameras)

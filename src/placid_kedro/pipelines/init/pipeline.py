@@ -1,0 +1,26 @@
+"""Pipeline of the stage `init`."""
+
+from kedro.pipeline import Pipeline, node, pipeline
+
+from placid_kedro.pipelines.init import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """`density` and `views` in, `initial_gaussians` out."""
+    return pipeline(
+        [
+            node(
+                nodes.place_gaussians,
+                inputs=[
+                    "density",
+                    "views",
+                    "params:seed",
+                    "params:init",
+                    "params:multiview",
+                ],
+                outputs="initial_gaussians",
+                name="place_gaussians",
+                tags="init",
+            )
+        ]
+    )

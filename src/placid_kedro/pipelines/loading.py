@@ -1,0 +1,32 @@
+"""What every node of the generation does first: set the threads, choose the device, find the model's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placid_kedro.config import RunParameters
+
+if TYPE_CHECKING:
+    import torch
+
+
+def start(run: RunParameters) -> torch.device:
+    """Set the number of CPU threads and return the device."""
+    import torch
+
+    from placid_kedro.device import resolve_device
+
+    if run.threads:
+        import numba
+
+        torch.set_num_threads(run.threads)
+        numba.set_num_threads(min(run.threads, numba.get_num_threads()))
+    return resolve_device(run.device)
+
+
+def folder_of(source: str) -> Path:
+    """The local folder of a model; names of folders are relative to the project, where `kedro` runs."""
+    from placid_kedro.diffusion.loading import model_folder
+
+    return model_folder(source, Path.cwd())

@@ -1,0 +1,45 @@
+"""Nodes of the stage `lora`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from placid_kedro.config import LoraParameters, ModelsParameters, RunParameters
+from placid_kedro.prompts import Prompts
+from placid_kedro.randomness import stage_generator
+from placid_kedro.run_context import current_run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def personalise(
+    prompts: Prompts,
+    views: Tensor,
+    seed: int,
+    models: ModelsParameters,
+    run: RunParameters,
+    parameters: LoraParameters,
+) -> dict[str, Tensor]:
+    """Fine-tune the text-to-image UNet on the views and their directional prompts: the LoRA's weights."""
+    from torch.nn import functional as F
+
+    from placid_kedro.diffusion.lora import fine_tune
+    from placid_kedro.diffusion.text_to_image import load_text_to_image
+    from placid_kedro.pipelines.loading import folder_of, start
+
+    device = start(run)
+    model = load_text_to_image(folder_of(models.text_to_image), device)
+    size = model.image_size
+    images = F.interpolate(views, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return fine_tune(
+        model,
+        images.clamp(0, 1),
+        [prompts.at(360.0 * index / len(views)).text for index in range(len(views))],
+        rank=parameters.rank,
+        learning_rate=parameters.learning_rate,
+        steps=parameters.steps,
+        batch_size=parameters.batch_size,
+        generator=stage_generator(seed, "lora"),
+        progress=current_run().progress,
+    )

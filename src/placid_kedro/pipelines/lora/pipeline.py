@@ -1,0 +1,27 @@
+"""Pipeline of the stage `lora`."""
+
+from kedro.pipeline import Pipeline, node, pipeline
+
+from placid_kedro.pipelines.lora import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """`views` in, `lora` out."""
+    return pipeline(
+        [
+            node(
+                nodes.personalise,
+                inputs=[
+                    "prompts",
+                    "views",
+                    "params:seed",
+                    "params:models",
+                    "params:run",
+                    "params:lora",
+                ],
+                outputs="lora",
+                name="personalise",
+                tags="lora",
+            )
+        ]
+    )

@@ -1,0 +1,63 @@
+"""Nodes of the stage `multiview`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from placid_kedro.config import InitParameters, ModelsParameters, MultiviewParameters, RunParameters
+from placid_kedro.randomness import stage_generator
+from placid_kedro.run_context import current_run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def draw_views(
+    reference: Tensor,
+    seed: int,
+    models: ModelsParameters,
+    run: RunParameters,
+    parameters: MultiviewParameters,
+    init: InitParameters,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Draw the object from all round.
+
+    Returns:
+        The views [N, 3, H, W] in [0, 1], and the density field: `density` [R, R, R], softplus(sigma) over the
+        cube, indexed x, y, z.
+    """
+    from torch.nn import functional as F
+
+    from placid_kedro.cameras import multiview_cameras
+    from placid_kedro.diffusion.loading import load_component
+    from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
+    from placid_kedro.generation.background import over_white
+    from placid_kedro.latent_plane import preset
+    from placid_kedro.latent_plane.extraction import density_grid
+    from placid_kedro.pipelines.loading import folder_of, start
+
+    device = start(run)
+    model = load_novel_view(folder_of(models.zero123), device)
+    plane = load_component(folder_of(models.latent_plane), "latent_plane").to(device)
+    plane.block_size = parameters.points_per_block
+    size = model.image_size
+    image = over_white(reference)[None]
+    image = F.interpolate(image, (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+    views = sample_views(
+        model,
+        image.clamp(0, 1),
+        multiview_cameras(size)[0],
+        plane.cameras,
+        steps=parameters.steps,
+        guidance_scale=parameters.guidance_scale,
+        generator=stage_generator(seed, "multiview"),
+        plane=plane,
+        policy=preset(parameters.plane_preset).sampling,
+        progress=current_run().progress,
+    )
+    inputs = views.plane_inputs
+    assert inputs is not None, "sample_views was given a plane"
+    grid = density_grid(
+        lambda points: plane.density(inputs.features[0], inputs.t_emb[0], points), init.resolution, device
+    )
+    return views.images.cpu(), {"density": grid}

@@ -1,0 +1,26 @@
+"""Pipeline of the stage `reference`."""
+
+from kedro.pipeline import Pipeline, node, pipeline
+
+from placid_kedro.pipelines.reference import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Prompts in, `reference` out."""
+    return pipeline(
+        [
+            node(
+                nodes.draw_reference,
+                inputs=[
+                    "prompts",
+                    "params:seed",
+                    "params:models",
+                    "params:run",
+                    "params:reference",
+                ],
+                outputs="reference",
+                name="draw_reference",
+                tags="reference",
+            )
+        ]
+    )

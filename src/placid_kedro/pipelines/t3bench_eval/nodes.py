@@ -1,0 +1,103 @@
+"""Nodes of the stage `t3bench_eval`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from placid_kedro.config import DistillationConfig, EvaluationParameters, ModelsParameters, RunParameters
+from placid_kedro.prompts import Prompts
+from placid_kedro.run_context import current_run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from placid_kedro.cameras import Cameras
+    from placid_kedro.evaluation.report import Report, RetrievalScore
+    from placid_kedro.splats import Gaussians
+
+_VERSIONED = ("placid_kedro", "torch", "diffusers", "peft", "numba", "gsplat", "kedro")
+
+
+def film_turntable(gaussians: Gaussians, run: RunParameters, parameters: EvaluationParameters) -> Tensor:
+    """Frames [T, 3, H, W] of one turn round the object, over white."""
+    import torch
+
+    from placid_kedro.pipelines.loading import start
+
+    start(run)
+    cameras = _ring(parameters, parameters.turntable_frames, parameters.turntable_size)
+    frames = [
+        _over_white(gaussians, cameras[index])
+        for index in current_run().progress.track(range(len(cameras)), description="turntable")
+    ]
+    return torch.cat(frames)
+
+
+def judge(
+    gaussians: Gaussians,
+    initial_gaussians: Gaussians,
+    prompts: Prompts,
+    seed: int,
+    models: ModelsParameters,
+    run: RunParameters,
+    distillation: DistillationConfig,
+    parameters: EvaluationParameters,
+) -> Report:
+    """Rank the prompt among all names that the scorer knows, for the object and for its start; report."""
+    from importlib.metadata import version
+
+    from placid_kedro.evaluation.report import Report
+    from placid_kedro.pipelines.loading import start
+
+    start(run)
+    retrieval = _retrieve(gaussians, prompts.text, models.scorer, parameters)
+    report = Report(
+        prompt=prompts.text,
+        slug=prompts.slug,
+        seed=seed,
+        versions={name: version(name) for name in _VERSIONED},
+        models=models.model_dump(),
+        distillation=distillation.model_dump(),
+        stage_seconds=dict(current_run().stage_seconds),
+        gaussians=len(gaussians),
+        retrieval=retrieval,
+        retrieval_of_start=_retrieve(initial_gaussians, prompts.text, models.scorer, parameters),
+    )
+    current_run().progress.log_metrics(
+        0, {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score}
+    )
+    return report
+
+
+def _retrieve(
+    gaussians: Gaussians, prompt: str, scorer_source: str, parameters: EvaluationParameters
+) -> RetrievalScore:
+    from dataclasses import asdict
+
+    from placid_kedro.evaluation import load_scorer, rank_of_prompt
+    from placid_kedro.evaluation.report import RankedName, RetrievalScore
+    from placid_kedro.evaluation.scorer import known_names
+    from placid_kedro.pipelines.loading import folder_of
+
+    folder = folder_of(scorer_source)
+    images = _over_white(gaussians, _ring(parameters, parameters.views, parameters.image_size))
+    result = rank_of_prompt(load_scorer(folder), images, prompt, known_names(folder))
+    best = tuple(RankedName(name=name, score=score) for name, score in result.best)
+    return RetrievalScore(**{**asdict(result), "best": best})
+
+
+def _ring(parameters: EvaluationParameters, count: int, size: int) -> Cameras:
+    from placid_kedro.cameras import focal_from_fov, orbit
+
+    azimuths = [360.0 * index / count for index in range(count)]
+    focal = focal_from_fov(parameters.field_of_view_deg, size)
+    return orbit(azimuths, parameters.elevation_deg, parameters.distance, focal, size)
+
+
+def _over_white(gaussians: Gaussians, cameras: Cameras) -> Tensor:
+    import torch
+
+    from placid_kedro.splats import render
+
+    with torch.no_grad():
+        return render(gaussians, cameras, torch.ones(3)).rgb.clamp(0, 1)

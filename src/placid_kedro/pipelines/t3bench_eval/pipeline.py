@@ -1,0 +1,36 @@
+"""Pipeline of the stage `t3bench_eval`."""
+
+from kedro.pipeline import Pipeline, node, pipeline
+
+from placid_kedro.pipelines.t3bench_eval import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """`gaussians` in, `turntable` and `report` out."""
+    return pipeline(
+        [
+            node(
+                nodes.film_turntable,
+                inputs=["gaussians", "params:run", "params:t3bench_eval"],
+                outputs="turntable",
+                name="film_turntable",
+                tags="t3bench_eval",
+            ),
+            node(
+                nodes.judge,
+                inputs=[
+                    "gaussians",
+                    "initial_gaussians",
+                    "prompts",
+                    "params:seed",
+                    "params:models",
+                    "params:run",
+                    "params:distillation",
+                    "params:t3bench_eval",
+                ],
+                outputs="report",
+                name="judge",
+                tags="t3bench_eval",
+            ),
+        ]
+    )

@@ -1,0 +1,85 @@
+"""Trained networks to model folders in the diffusers layout, as the rest of the project loads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler
+
+from placid_kedro.diffusion.loading import write_index
+from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
+
+
+def embedded_scheduler() -> Any:
+    """Noise levels of the embedded models: Stable Diffusion's betas, rescaled to end in pure noise.
+
+    With latents of 16 x 16 the unscaled schedule would leave the object's colour readable at its last step, which
+    sampling then could not start from (Lin et al. 2023, "Common Diffusion Noise Schedules ... are Flawed").
+    """
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        steps_offset=0,
+    )
+
+
+def save_text_to_image(folder: Path, unet: Any, autoencoder: Any) -> None:
+    """Write the embedded text-to-image model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _save_half(unet, folder / "unet")
+    _save_half(autoencoder, folder / "vae")
+    embedded_scheduler().save_pretrained(folder / "scheduler")
+    MiniLMTextEncoder().save_pretrained(folder / "text_encoder")
+    components = {
+        "scheduler": ("diffusers", "DDIMScheduler"),
+        "text_encoder": ("placid_kedro", "MiniLMTextEncoder"),
+        "unet": ("diffusers", "UNet2DConditionModel"),
+        "vae": ("placid_kedro", "PatchAutoencoder"),
+    }
+    write_index(folder, "TextToImage", components)
+
+
+def save_novel_view(folder: Path, unet: Any, reference_tokens: Any, autoencoder: Any) -> None:
+    """Write the embedded novel-view model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _save_half(unet, folder / "unet")
+    _save_half(reference_tokens, folder / "reference_tokens")
+    _save_half(autoencoder, folder / "vae")
+    embedded_scheduler().save_pretrained(folder / "scheduler")
+    components = {
+        "reference_tokens": ("placid_kedro", "ReferenceTokens"),
+        "scheduler": ("diffusers", "DDIMScheduler"),
+        "unet": ("diffusers", "UNet2DConditionModel"),
+        "vae": ("placid_kedro", "PatchAutoencoder"),
+    }
+    write_index(folder, "NovelView", components)
+
+
+def save_latent_plane(folder: Path, plane: Any) -> None:
+    """Write a Latent-Plane."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _save_half(plane, folder / "latent_plane")
+    write_index(folder, "LatentPlane", {"latent_plane": ("placid_kedro.latent_plane", "LatentPlane")})
+
+
+def save_scorer(folder: Path, scorer: Any, names: Sequence[str]) -> None:
+    """Write the scorer and the names it was trained on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _save_half(scorer, folder / "scorer")
+    (folder / "names.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    write_index(folder, "ImageScorer", {"scorer": ("placid_kedro.evaluation", "ImageScorer")})
+
+
+def _save_half(network: Any, folder: Path) -> None:
+    """Half the bytes; loading turns the weights back into float32."""
+    network.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    network.to(torch.float32)
