@@ -4,9 +4,9 @@ RGB, expected depth, alpha and the gradients by all five inputs:
 
     python benchmarks/rasterizer.py [--gaussians 10000] [--size 128] [--views 1] [--repeats 20]
 
-Both render the same Gaussians (a hollow ball almost as large as the unit cube) in one run; medians are
-printed. Part of the reference's time is a Python loop over the Gaussians that finds their tiles; the ratio
-without it is printed, too.
+Both render the same Gaussians (a hollow ball almost as large as the unit cube) in one run. The fastest
+repetitions are compared: they depend least on what else the machine is doing. Part of the reference's time is a
+Python loop over the Gaussians that finds their tiles; the ratio without it is printed, too.
 Target: at least 30 times faster than the reference.
 """
 
@@ -94,18 +94,27 @@ def main() -> None:
             reference.append(step(gsplat_rasterization, leaves, arguments.views, arguments.size))
             ours.append(step(rasterization, leaves, arguments.views, arguments.size))
 
-    fast, slow, loop = (1e3 * statistics.median(times) for times in (ours, reference, tile_loop))
+    without_loop = [total - part for total, part in zip(reference, tile_loop, strict=True)]
+    rows = {
+        "this project (numba)": ours,
+        "gsplat reference (PyTorch)": reference,
+        "  without its tile loop": without_loop,
+    }
     print(
         f"{arguments.gaussians:,} Gaussians, {arguments.views} view(s) of {arguments.size} px, "
         f"{numba.get_num_threads()} numba and {torch.get_num_threads()} torch thread(s); "
         f"first call {first:.1f} s"
     )
-    print(f"{'':28}{'ms':>10}{'ratio':>10}")
-    print(f"{'this project (numba)':28}{fast:>10.1f}{1.0:>10.1f}")
-    print(f"{'gsplat reference (PyTorch)':28}{slow:>10.1f}{slow / fast:>10.1f}")
-    print(f"{'  without its tile loop':28}{slow - loop:>10.1f}{(slow - loop) / fast:>10.1f}")
-    verdict = "reached" if slow / fast >= TARGET else "missed"
-    print(f"target: at least {TARGET:.0f} times faster than the reference: {verdict}")
+    print(f"{'':28}{'median ms':>12}{'ratio':>8}{'fastest ms':>14}{'ratio':>8}")
+    for name, times in rows.items():
+        median, fastest = statistics.median(times), min(times)
+        print(
+            f"{name:28}{1e3 * median:>12.1f}{median / statistics.median(ours):>8.1f}"
+            f"{1e3 * fastest:>14.1f}{fastest / min(ours):>8.1f}"
+        )
+    ratio = min(reference) / min(ours)
+    verdict = "reached" if ratio >= TARGET else "missed"
+    print(f"target: at least {TARGET:.0f} times faster than the reference: {verdict} ({ratio:.1f})")
 
 
 if __name__ == "__main__":
