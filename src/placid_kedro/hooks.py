@@ -4,7 +4,7 @@ import atexit
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +15,14 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from pydantic import BaseModel
 
 from placid_kedro import __version__, preflight
 from placid_kedro.config import Parameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.progress import ConsoleProgress
 from placid_kedro.run_context import RunContext, TrackedProgress, set_current_run
-from placid_kedro.runners.stamps import Stamps
+from placid_kedro.runners.stamps import Stamps, dataset_path
 from placid_kedro.tracking import NoTracker, Tracker, start_run
 
 _VERSIONED = ("torch", "diffusers", "kedro", "numpy")
@@ -33,6 +34,15 @@ def parameter_groups(pipeline: Pipeline) -> set[str]:
     return {
         name.removeprefix("params:").split(".")[0] for name in pipeline.inputs() if name.startswith("params:")
     }
+
+
+def typed_parameters(model: BaseModel | None, prefix: str = "params:") -> Iterator[tuple[str, BaseModel]]:
+    """Every group of a parameter tree, as the name that nodes know it by and its model."""
+    for name in type(model).model_fields if model is not None else ():
+        group = getattr(model, name)
+        if isinstance(group, BaseModel):
+            yield f"{prefix}{name}", group
+            yield from typed_parameters(group, f"{prefix}{name}.")
 
 
 def stage_of(node: Node) -> str:
@@ -55,6 +65,17 @@ class PreflightHooks:
         self._parameters = check_parameters(context.config_loader["parameters"])
         self._project_path = context.project_path
         self._data_root = context.project_path / context.config_loader["globals"]["data_root"]
+
+    @hook_impl
+    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+        """Give every node its parameters as models.
+
+        Kedro does so where it can evaluate all hints of a node's function, but one hint that is imported for type
+        checkers only (a tensor's) makes it hand over dictionaries.
+        """
+        for name, model in typed_parameters(self._parameters):
+            if name in catalog:
+                catalog.save(name, model)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -164,17 +185,18 @@ class TrackingHooks:
         self._tracker.log_metrics(0, {f"seconds/{stage}": self._stage_seconds[stage]})
 
     @hook_impl
-    def on_node_error(self) -> None:
+    def on_node_error(self, error: Exception) -> None:
         """Stop the sign of life."""
-        self._node.close()
+        self._node.__exit__(type(error), error, error.__traceback__)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
         """Record an artifact whose catalog entry says `metadata: {mlflow: true}`."""
         dataset = self._catalog.get(dataset_name) if self._catalog is not None else None
         metadata: Mapping[str, Any] = getattr(dataset, "metadata", None) or {}
-        if metadata.get("mlflow") and dataset is not None:
-            self._tracker.log_artifact(dataset.path)
+        path = dataset_path(dataset)
+        if metadata.get("mlflow") and path is not None:
+            self._tracker.log_artifact(path)
 
     @hook_impl
     def after_pipeline_run(self) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from kedro.pipeline import node
 
+from placid_kedro.config import DistillationConfig, LoraParameters
 from placid_kedro.hooks import parameter_groups, run_tags, stage_of
 from placid_kedro.pipelines.prompt import create_pipeline
 from placid_kedro.pipelines.prompt.nodes import process_prompt
 from placid_kedro.run_context import RunContext, current_run, set_current_run
+from placid_kedro.splats import DensificationConfig
 
 
 def test_the_stage_of_a_node_is_its_folder() -> None:
@@ -20,6 +22,14 @@ def test_the_stage_of_a_node_is_its_folder() -> None:
 
 def test_groups_of_parameters_a_pipeline_takes() -> None:
     assert parameter_groups(create_pipeline()) == {"prompt", "seed", "prompt_processor"}
+
+
+def test_every_group_of_parameters_reaches_nodes_as_a_model(session: Callable[..., Any]) -> None:
+    catalog = session(lora={"steps": 7}).load_context().catalog
+    assert isinstance(catalog.load("params:lora"), LoraParameters)
+    assert catalog.load("params:lora").steps == 7
+    assert isinstance(catalog.load("params:bsd_3dgs.densification"), DensificationConfig)
+    assert isinstance(catalog.load("params:distillation"), DistillationConfig)
 
 
 def test_tags_name_commit_pipeline_and_versions() -> None:

@@ -32,9 +32,7 @@ class Stamps:
 
     def path(self, name: str) -> Path | None:
         """Where a dataset lies on disk; None for one that lives in memory."""
-        dataset = self._catalog.get(name) if name in self._catalog else None
-        found = getattr(dataset, "path", None) or getattr(dataset, "_filepath", None)
-        return Path(str(found)) if found else None
+        return dataset_path(self._catalog.get(name)) if name in self._catalog else None
 
     def is_stale(self, node: Node) -> bool:
         """Whether an output of the node on disk is missing or was made from something else."""
@@ -67,6 +65,12 @@ class Stamps:
         path = self.path(name)
         if path is not None and path.exists():
             write_stamp(path, self.digest(node))
+
+
+def dataset_path(dataset: object) -> Path | None:
+    """Where a dataset, of this project or of Kedro's, lies on disk; None for one that lives in memory."""
+    found = getattr(dataset, "path", None) or getattr(dataset, "_filepath", None)
+    return Path(str(found)) if found else None
 
 
 def stamp_path(artifact: Path) -> Path:
