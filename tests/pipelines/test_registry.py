@@ -39,6 +39,14 @@ def test_every_artifact_is_under_the_data_root(
         assert path is None or Path(path).is_relative_to(root), name
 
 
+def test_everything_for_the_user_is_recorded_in_mlflow(session: Callable[..., KedroSession]) -> None:
+    catalog = session(env="base").load_context().catalog
+    datasets = {name: catalog.get(name) for name in pipelines["generate"].all_outputs()}
+    reporting = {name for name, dataset in datasets.items() if "08_reporting" in str(dataset.path)}
+    assert {"reference", "views", "gaussians", "turntable", "report"} <= reporting
+    assert all(datasets[name].metadata["mlflow"] is True for name in reporting)
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_two_prompts_share_no_path(session: Callable[..., KedroSession], env: str) -> None:
     def written(prompt: str) -> set[Path]:
