@@ -1,6 +1,7 @@
 """Meshes to images and depth."""
 
 from placid_kedro.rendering.embree import Render, render_mesh
-from placid_kedro.rendering.mesh import Mesh, load_mesh
+from placid_kedro.rendering.mesh import Mesh
+from placid_kedro.rendering.mesh_files import FORMATS, MeshLimits, load_mesh, load_parts
 
-__all__ = ["Mesh", "Render", "load_mesh", "render_mesh"]
+__all__ = ["FORMATS", "Mesh", "MeshLimits", "Render", "load_mesh", "load_parts", "render_mesh"]

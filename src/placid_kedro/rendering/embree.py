@@ -10,7 +10,7 @@ from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.rendering.mesh import FloatArray, Mesh
+from placid_kedro.rendering.mesh import FloatArray, Mesh, surface_color
 
 # A grey world: most light from everywhere, a little more from above, so that shape shows in one colour.
 AMBIENT, FROM_ABOVE, FROM_THE_EYE = 0.62, 0.22, 0.16
@@ -86,7 +86,7 @@ def _trace(
     directions: FloatArray,
     forward: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Premultiplied RGBA [R, 4] and planar depth [R] (0: no hit), front to back through transparent layers."""
+    """Premultiplied RGBA [R, 4] and planar depth [R] (0: no hit), front to back through what is transparent."""
     color = np.zeros((len(origins), 4), np.float32)
     depth = np.zeros(len(origins), np.float32)
     # Only rays that can meet the cube's bounding sphere are worth casting.
@@ -104,7 +104,7 @@ def _trace(
         if not len(active):
             break
         face, distance = hit["primID"][found], hit["tfar"][found]
-        surface = _surface_color(mesh, face, hit["u"][found], hit["v"][found])
+        surface = surface_color(mesh, face, hit["u"][found], hit["v"][found])
         surface[:, :3] *= _light(normals[face], unit[active])[:, None]
         solid = surface[:, 3] > ALPHA_CUTOFF
         here = start + distance[:, None] * unit[active]
@@ -116,22 +116,6 @@ def _trace(
         active = active[through]
         start = (here[through] + _STEP_PAST_SURFACE * unit[active]).astype(np.float32)
     return color, depth
-
-
-def _surface_color(mesh: Mesh, face: NDArray[np.int32], u: FloatArray, v: FloatArray) -> FloatArray:
-    """RGBA [R, 4] of the hit points: interpolated colour times the texture's nearest texel."""
-    weights = np.stack([1 - u - v, u, v], axis=1).astype(np.float32)
-    color: FloatArray = np.einsum("rk,rkc->rc", weights, mesh.corner_colors[face])
-    uv = np.einsum("rk,rkc->rc", weights, mesh.corner_uvs[face])
-    texture_of = mesh.face_textures[face]
-    for index in np.unique(texture_of[texture_of >= 0]):
-        here = texture_of == index
-        texture = mesh.textures[index]
-        rows, columns = texture.shape[:2]
-        column = np.floor(uv[here, 0] * columns).astype(np.int64) % columns
-        row = np.floor((1 - uv[here, 1]) * rows).astype(np.int64) % rows
-        color[here] *= texture[row, column].astype(np.float32) / 255.0
-    return color.clip(0, 1)
 
 
 def _light(normals: FloatArray, directions: FloatArray) -> FloatArray:

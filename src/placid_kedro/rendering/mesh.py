@@ -1,18 +1,16 @@
-"""Any mesh file that trimesh reads, as flat arrays in the house's world, scaled into the unit cube."""
+"""A mesh as flat arrays in the house's world, scaled into the unit cube."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from placid_kedro.errors import AssetError
-
-FloatArray = NDArray[np.float32]
+from placid_kedro.rejections import Reason, RejectedAsset
+from placid_kedro.rendering.surfaces import FloatArray, part_surface
 
 # glTF and the furniture files are y-up with +z as the front; the house is z-up with +x as the front.
 _Y_UP_TO_WORLD = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=np.float64)
@@ -29,6 +27,7 @@ class Mesh:
         corner_uvs: [F, 3, 2] float32, v upwards as in OBJ and in trimesh.
         face_textures: [F] int32, index into `textures`, -1 for none.
         textures: RGBA images [H, W, 4] uint8.
+        is_colored: whether the file says anything of its colours.
     """
 
     vertices: FloatArray
@@ -37,112 +36,77 @@ class Mesh:
     corner_uvs: FloatArray
     face_textures: NDArray[np.int32]
     textures: tuple[NDArray[np.uint8], ...]
-
-
-def load_mesh(path: str | Path) -> Mesh:
-    """Read a GLB, GLTF or OBJ file.
-
-    The bounding box is centred on the origin and its longest side becomes 1, all axes by the same factor.
-
-    Raises:
-        AssetError: when the file cannot be read, holds no triangle, or has a coordinate that is not finite.
-    """
-    try:
-        scene = trimesh.load_scene(path, process=False)
-        parts = [geometry for geometry in scene.dump() if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces)]
-    except Exception as error:  # trimesh raises whatever its parsers meet in a malformed file
-        raise AssetError(f"{path} cannot be read as a mesh: {type(error).__name__}: {error}") from error
-    if not parts:
-        raise AssetError(f"{path} holds no triangles.")
-    return merge_parts(parts, str(path))
+    is_colored: bool = True
 
 
 def merge_parts(parts: list[trimesh.Trimesh], name: str) -> Mesh:
     """Join the y-up parts of a scene into one `Mesh` (see `load_mesh`)."""
-    textures: list[NDArray[np.uint8]] = []
+    textures: dict[int, int] = {}
+    images: list[NDArray[np.uint8]] = []
     vertices, faces, colors, uvs, face_textures = [], [], [], [], []
     offset = 0
-    for part in parts:
+    surfaces = [part_surface(part) for part in parts]
+    for part, surface in zip(parts, surfaces, strict=True):
         index = np.asarray(part.faces, dtype=np.int32)
-        color, uv, texture = _surface(part)
-        if texture is not None:
-            textures.append(texture)
+        texture = -1
+        if surface.image is not None:
+            if id(surface.image) not in textures:
+                textures[id(surface.image)] = len(images)
+                images.append(_pixels(surface.image, name))
+            texture = textures[id(surface.image)]
         vertices.append(np.asarray(part.vertices, dtype=np.float64))
         faces.append(index + offset)
-        colors.append(color[index])
-        uvs.append(uv[index])
-        face_textures.append(np.full(len(index), len(textures) - 1 if texture is not None else -1, np.int32))
+        colors.append(surface.color[index])
+        uvs.append(surface.uv[index])
+        face_textures.append(np.full(len(index), texture, np.int32))
         offset += len(part.vertices)
     points = np.concatenate(vertices) @ _Y_UP_TO_WORLD.T
     triangles = np.concatenate(faces)
     used = points[np.unique(triangles)]
     if not np.isfinite(used).all():
-        raise AssetError(f"{name} has vertices that are not finite numbers.")
+        raise RejectedAsset(Reason.NOT_FINITE, f"{name} has vertices that are not finite numbers")
     low, high = used.min(axis=0), used.max(axis=0)
     longest = float((high - low).max())
-    if longest <= 0:
-        raise AssetError(f"{name} has no extent: all its vertices coincide.")
+    if not 0 < longest < np.inf:
+        raise RejectedAsset(Reason.NO_EXTENT, f"{name} has an extent of {longest}")
     return Mesh(
         vertices=((points - (low + high) / 2) / longest).astype(np.float32),
         faces=triangles,
         corner_colors=np.concatenate(colors).astype(np.float32),
         corner_uvs=np.concatenate(uvs).astype(np.float32),
         face_textures=np.concatenate(face_textures),
-        textures=tuple(textures),
+        textures=tuple(images),
+        is_colored=any(surface.is_colored for surface in surfaces),
     )
 
 
-def _surface(part: trimesh.Trimesh) -> tuple[FloatArray, FloatArray, NDArray[np.uint8] | None]:
-    """Per-vertex RGBA factor [V, 4], texture coordinates [V, 2] and the texture of one part."""
-    count = len(part.vertices)
-    white = np.ones((count, 4), np.float32)
-    no_uv = np.zeros((count, 2), np.float32)
-    visual = part.visual
-    if isinstance(visual, trimesh.visual.ColorVisuals):
-        if visual.kind is None:
-            return white * np.float32([0.6, 0.6, 0.6, 1.0]), no_uv, None
-        return np.asarray(visual.vertex_colors, np.float32) / 255.0, no_uv, None
-    material = visual.material
-    if isinstance(material, trimesh.visual.material.PBRMaterial):
-        factor, image = _pbr(material)
-    else:
-        factor, image = _simple(material)
-    uv = visual.uv
-    if image is None or uv is None or len(uv) != count:
-        return white * factor, no_uv, None
-    return white * factor, np.nan_to_num(np.asarray(uv, np.float32)[:, :2]), np.asarray(image.convert("RGBA"))
-
-
-def _pbr(material: Any) -> tuple[FloatArray, Any]:
-    factor = np.ones(4, np.float32)
-    if material.baseColorFactor is not None:
-        given = np.asarray(material.baseColorFactor, np.float32)
-        factor[: len(given)] = given / 255.0 if np.asarray(material.baseColorFactor).dtype == np.uint8 else given
-    if material.alphaMode in (None, "OPAQUE"):
-        factor[3] = np.float32(2.0)  # larger than any cut-off: an opaque material ignores its texture's alpha
-    return factor, material.baseColorTexture
-
-
-def _simple(material: Any) -> tuple[FloatArray, Any]:
-    factor = np.ones(4, np.float32)
-    properties = getattr(material, "kwargs", None) or {}
-    if properties.get("kd") is not None:
-        factor[:3] = np.asarray(properties["kd"], np.float32)[:3]
-    elif getattr(material, "diffuse", None) is not None and material.image is None:
-        factor[:3] = np.asarray(material.diffuse, np.float32)[:3] / 255.0
-    opacity = _first_number(properties.get("d"))
-    if opacity is not None:
-        factor[3] = opacity
-    # Exporters write black beside a texture when they mean "the texture alone".
-    if getattr(material, "image", None) is not None and factor[:3].max() < 0.05:
-        factor[:3] = 1.0
-    return factor, getattr(material, "image", None)
-
-
-def _first_number(value: Any) -> float | None:
-    while isinstance(value, (list, tuple)) and value:
-        value = value[0]
+def _pixels(image: Any, name: str) -> NDArray[np.uint8]:
     try:
-        return None if value is None else float(value)
-    except ValueError:
-        return None
+        return np.asarray(image.convert("RGBA"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise RejectedAsset(Reason.TEXTURE_UNREADABLE, f"{name} has a broken texture: {error}") from error
+
+
+def surface_color(mesh: Mesh, face: NDArray[np.int32], u: FloatArray, v: FloatArray) -> FloatArray:
+    """RGBA of points on a mesh, without light: interpolated colour times the texture's nearest texel.
+
+    Args:
+        mesh: with T faces.
+        face: [R] faces the points lie on.
+        u, v: [R] barycentric coordinates of the second and third corner.
+
+    Returns:
+        [R, 4] float32 in [0, 1].
+    """
+    weights = np.stack([1 - u - v, u, v], axis=1).astype(np.float32)
+    color: FloatArray = np.einsum("rk,rkc->rc", weights, mesh.corner_colors[face])
+    uv = np.einsum("rk,rkc->rc", weights, mesh.corner_uvs[face])
+    texture_of = mesh.face_textures[face]
+    for index in np.unique(texture_of[texture_of >= 0]):
+        here = texture_of == index
+        texture = mesh.textures[index]
+        rows, columns = texture.shape[:2]
+        column = np.floor(uv[here, 0] * columns).astype(np.int64) % columns
+        row = np.floor((1 - uv[here, 1]) * rows).astype(np.int64) % rows
+        color[here] *= texture[row, column].astype(np.float32) / 255.0
+    return color.clip(0, 1)

@@ -1,0 +1,166 @@
+"""Many jobs over many processes and machines with dask, each object isolated from the others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import get_ident
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
+from distributed.scheduler import KilledWorker
+
+from placid_kedro.errors import ResourceError
+from placid_kedro.objects.isolation import IsolatedProcess, Outcome
+from placid_kedro.progress import SILENT, Progress
+from placid_kedro.rejections import Reason
+
+_PLUGIN = "placid_kedro_isolated_processes"
+_CONNECT_SECONDS = 15
+# A worker may die twice, for reasons of the machine, before the object it had is given up.
+_DEATHS_ALLOWED = 1
+_QUEUED_PER_THREAD = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to do with one object.
+
+    Attributes:
+        uid: of the object.
+        task: name in `placid_kedro.objects.tasks.TASKS`.
+        arguments: of the task, as JSON.
+        seconds: after which it is given up.
+    """
+
+    uid: str
+    task: str
+    arguments: dict[str, Any]
+    seconds: float
+
+
+class _Processes(WorkerPlugin):
+    """One isolated process for each thread of a dask worker, ended with the worker."""
+
+    name = _PLUGIN
+
+    def __init__(self, memory_mb: int) -> None:
+        self._memory_mb = memory_mb
+
+    def setup(self, worker: Any) -> None:
+        """Called by dask on the worker."""
+        self._by_thread: dict[int, IsolatedProcess] = {}
+
+    def teardown(self, worker: Any) -> None:
+        """Called by dask on the worker."""
+        for process in self._by_thread.values():
+            process.close()
+
+    def run(self, job: Job) -> Outcome:
+        """Do a job in this thread's process."""
+        process = self._by_thread.setdefault(get_ident(), IsolatedProcess(self._memory_mb))
+        return process.run(job.task, job.arguments, job.seconds)
+
+
+def _do(job: Job) -> Outcome:
+    plugin = get_worker().plugins[_PLUGIN]
+    assert isinstance(plugin, _Processes)
+    return plugin.run(job)
+
+
+@contextmanager
+def dask_client(scheduler: str, workers: int) -> Iterator[Client]:
+    """Connect to a scheduler, or start workers on this machine and end them afterwards.
+
+    Args:
+        scheduler: address as `tcp://host:8786`; empty for this machine.
+        workers: of this machine; 0 for one a core.
+
+    Raises:
+        ResourceError: nothing answers at the address.
+    """
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    if scheduler:
+        try:
+            client = Client(scheduler, timeout=_CONNECT_SECONDS)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ResourceError(
+                f"No dask scheduler answers at {scheduler} ({type(error).__name__}); start one with "
+                "`dask scheduler`, or leave the address empty to use this machine."
+            ) from error
+        with client:
+            yield client
+        return
+    count = workers or len(os.sched_getaffinity(0))
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS_ALLOWED}),
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            memory_limit=0,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    total: int,
+    client: Client,
+    memory_mb: int,
+    progress: Progress = SILENT,
+    name: str = "",
+) -> Iterator[tuple[Job, Outcome]]:
+    """Do jobs on a cluster; results come as they are ready, in any order.
+
+    Only a few jobs a worker are under way at once: memory does not grow with their number.
+
+    Args:
+        jobs: what to do.
+        total: how many there are.
+        client: of the cluster.
+        memory_mb: MiB that each job's process may allocate.
+        progress: shows the bar and the objects an hour.
+        name: on the bar.
+    """
+    client.register_plugin(_Processes(memory_mb))
+    waiting = iter(jobs)
+    under_way: dict[Any, Job] = {}
+    finished = as_completed()
+    started = time.monotonic()
+
+    def submit() -> bool:
+        job = next(waiting, None)
+        if job is None:
+            return False
+        future = client.submit(_do, job, pure=False)
+        under_way[future.key] = job
+        finished.add(future)
+        return True
+
+    def results() -> Iterator[tuple[Job, Outcome]]:
+        threads = max(1, sum(client.nthreads().values()))
+        while len(under_way) < _QUEUED_PER_THREAD * threads and submit():
+            pass
+        for future in finished:
+            job = under_way.pop(future.key)
+            try:
+                outcome = future.result()
+            except KilledWorker:
+                detail = "the workers that handled it died"
+                outcome = Outcome(reason=Reason.WORKER_DIED.value, detail=detail)
+            submit()
+            yield job, outcome
+
+    for number, pair in enumerate(progress.track(results(), total, name), start=1):
+        hours = (time.monotonic() - started) / 3600
+        progress.log_metrics(number, {f"{name}/objects_per_hour": number / hours})
+        yield pair

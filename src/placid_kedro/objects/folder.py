@@ -1,0 +1,78 @@
+"""Mesh files in a folder, with an optional csv of captions."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from placid_kedro.errors import DataError
+from placid_kedro.files import file_hash
+from placid_kedro.objects.config import FolderSource
+from placid_kedro.objects.lists import read_records
+from placid_kedro.objects.table import ObjectRecord
+from placid_kedro.rejections import Reason
+
+FORMATS = (".glb", ".gltf", ".obj")
+
+
+def list_folder(source: FolderSource) -> list[ObjectRecord]:
+    """The mesh files of a folder, in the order of their paths, or the rows of its csv.
+
+    Without a csv an object's uid is its path with `-` for what is no letter or digit, and its caption is the
+    file's name in words. With a csv its rows decide, and a row whose file is not there is a rejected row.
+
+    Raises:
+        DataError: the folder does not exist or holds no mesh, or the csv lacks a column.
+    """
+    folder = Path(source.folder).expanduser().absolute()
+    if not folder.is_dir():
+        raise DataError(f"The folder {folder} does not exist; give one with objaverse_ingest.folder.folder.")
+    if source.captions:
+        records = _from_csv(folder, source)
+    else:
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS)
+        if not files:
+            raise DataError(f"The folder {folder} holds no GLB, GLTF or OBJ file.")
+        records = [_record(folder, file, {}, source.licence) for file in files]
+    return records[: source.count or None]
+
+
+def _from_csv(folder: Path, source: FolderSource) -> list[ObjectRecord]:
+    rows = read_records(source.captions, ("caption",))
+    if rows and not {"file", "uid"} & set(rows[0]):
+        raise DataError(f"{source.captions} has neither a column 'file' nor a column 'uid'.")
+    by_uid = {path.stem: path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS}
+    records = []
+    for row in rows:
+        file = folder / row["file"] if row.get("file") else by_uid.get(row.get("uid", ""), folder / "none")
+        records.append(_record(folder, file, row, source.licence))
+    return records
+
+
+def _record(folder: Path, file: Path, row: dict[str, str], licence: str) -> ObjectRecord:
+    words = re.sub(r"[\W_]+", " ", file.stem).strip()
+    name = row.get("name") or words
+    described = {
+        "uid": row.get("uid") or _uid(folder, file),
+        "source": "folder",
+        "name": name,
+        "caption": row.get("caption") or name,
+        "licence": row.get("licence") or licence,
+        "attribution": row.get("attribution", ""),
+        "category": row.get("category", ""),
+    }
+    if not file.resolve().is_relative_to(folder.resolve()):
+        detail = f"{row.get('file') or file.name!r} lies outside the folder"
+        return ObjectRecord(**described, reason=Reason.PATH_OUTSIDE.value, detail=detail)
+    if not file.is_file():
+        detail = f"{row.get('file') or row.get('uid')!r} is not in the folder"
+        return ObjectRecord(**described, reason=Reason.MISSING_FILE.value, detail=detail)
+    return ObjectRecord(**described, path=str(file), sha256=file_hash(file), bytes=file.stat().st_size)
+
+
+def _uid(folder: Path, file: Path) -> str:
+    try:
+        inside = file.relative_to(folder).with_suffix("")
+    except ValueError:
+        return file.stem
+    return re.sub(r"[^A-Za-z0-9_]+", "-", inside.as_posix()).strip("-")

@@ -1,0 +1,143 @@
+"""Objects are handled in another process, so that one that hangs, crashes or eats memory costs itself only."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from placid_kedro.rejections import Reason
+
+_START_SECONDS = 120.0
+_TAIL_BYTES = 2000
+# One process an object: threads inside it would fight with those of the others.
+_ONE_THREAD = {
+    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    Attributes:
+        result: what the task returned; empty when it failed.
+        reason: empty when it succeeded.
+        detail: the reason as a sentence.
+    """
+
+    result: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    detail: str = ""
+
+
+class IsolatedProcess:
+    """A process that does one job after the other and is replaced when it is lost.
+
+    Args:
+        memory_mb: MiB that it may allocate.
+    """
+
+    def __init__(self, memory_mb: int) -> None:
+        self._memory_mb = memory_mb
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._unread = b""
+
+    def run(self, task: str, arguments: dict[str, Any], seconds: float) -> Outcome:
+        """Do one job.
+
+        Args:
+            task: name in `placid_kedro.objects.tasks.TASKS`.
+            arguments: of the task, as JSON.
+            seconds: after which it is given up; the start of the process does not count.
+        """
+        process = self._started()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps({"task": task, "arguments": arguments}).encode() + b"\n")
+            process.stdin.flush()
+            line = self._line(seconds)
+        except BrokenPipeError:
+            line = b""
+        if line is None:
+            self.close()
+            return Outcome(reason=Reason.TIMED_OUT.value, detail=f"gave no result in {seconds:g} s")
+        if not line:
+            return self._post_mortem()
+        return Outcome(**json.loads(line))
+
+    def close(self) -> None:
+        """End the process and everything it started."""
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                self._process.poll()  # it had ended by itself
+            self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout, self._errors):
+                if stream is not None:
+                    stream.close()
+        self._process, self._errors, self._unread = None, None, b""
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        command = [sys.executable, "-m", "placid_kedro.objects.worker", str(self._memory_mb)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,
+        )
+        if not self._line(_START_SECONDS):
+            outcome = self._post_mortem()
+            raise RuntimeError(f"The process that handles objects did not start: {outcome.detail}")
+        return self._process
+
+    def _line(self, seconds: float) -> bytes | None:
+        """One line of the process's output; empty when it ended, None when the time is over."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return None
+                if selector.select(left):
+                    block = os.read(self._process.stdout.fileno(), 1 << 16)
+                    if not block:
+                        return b""
+                    self._unread += block
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _post_mortem(self) -> Outcome:
+        """Why the process ended."""
+        assert self._process is not None
+        assert self._errors is not None
+        code = self._process.wait()
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - _TAIL_BYTES))
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        self.close()
+        if code == -signal.SIGKILL or "bad_alloc" in last:
+            return Outcome(reason=Reason.OUT_OF_MEMORY.value, detail="the system ended its process")
+        name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return Outcome(
+            reason=Reason.CRASHED.value, detail=f"its process ended with {name}: {last}".rstrip(": ")
+        )

@@ -1,0 +1,110 @@
+"""Small text and csv files by path or URL: lists of uids, stop words, captions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import urllib.request
+from pathlib import Path, PurePosixPath
+from urllib.error import URLError
+
+from placid_kedro.errors import DataError
+from placid_kedro.objects.table import is_uid
+
+_URL_SECONDS = 30
+_MAX_BYTES = 2**30
+
+
+def read_text(source: str) -> str:
+    """The text at a path or an http(s) URL.
+
+    Raises:
+        DataError: it cannot be read, is not UTF-8, or is larger than 1 GiB.
+    """
+    try:
+        if source.startswith(("http://", "https://")):
+            with urllib.request.urlopen(source, timeout=_URL_SECONDS) as response:
+                data = response.read(_MAX_BYTES + 1)
+        else:
+            with Path(source).expanduser().open("rb") as stream:
+                data = stream.read(_MAX_BYTES + 1)
+    except (OSError, URLError, ValueError) as error:
+        raise DataError(f"The list {source} cannot be read ({error}); check its path or URL.") from error
+    if len(data) > _MAX_BYTES:
+        raise DataError(f"The list {source} is larger than 1 GiB; cut it down.")
+    try:
+        return str(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"The list {source} is not text in UTF-8; convert it.") from error
+
+
+def read_lines(source: str) -> list[str]:
+    """The lines of a list that are not empty, without surrounding blanks."""
+    return [line.strip() for line in read_text(source).splitlines() if line.strip()]
+
+
+def read_uids(source: str) -> list[str]:
+    """The uids of a list, each once, in its order.
+
+    A line is `uid`, `000-xxx,uid` (as LGM's list) or `000-xxx/uid.glb`; a header line `uid` is skipped.
+
+    Raises:
+        DataError: naming the first line that is none of these.
+    """
+    uids: dict[str, None] = {}
+    for number, line in enumerate(read_lines(source), start=1):
+        fields = [field.strip() for field in line.split(",")]
+        uid = PurePosixPath(fields[-1]).name.removesuffix(".glb")
+        if number == 1 and uid == "uid":
+            continue
+        if len(fields) > 2 or not is_uid(uid):
+            raise DataError(
+                f"Line {number} of {source} is {line[:60]!r}, but should be `000-xxx,uid` or `uid`."
+            )
+        uids[uid] = None
+    return list(uids)
+
+
+def read_records(source: str, required: tuple[str, ...]) -> list[dict[str, str]]:
+    """The rows of a csv with a header.
+
+    Args:
+        source: path or URL.
+        required: columns that it must have.
+
+    Raises:
+        DataError: a column is missing, or a row is longer than the header.
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(source)))
+        missing = [column for column in required if column not in (reader.fieldnames or [])]
+        if missing:
+            raise DataError(
+                f"{source} has the columns {', '.join(reader.fieldnames or ['(none)'])}, but no '{missing[0]}'."
+            )
+        rows = []
+        for row in reader:
+            if None in row:
+                raise DataError(
+                    f"Line {reader.line_num} of {source} has more fields than its header; quote its commas."
+                )
+            rows.append({key: (value or "").strip() for key, value in row.items()})
+    except csv.Error as error:
+        raise DataError(f"{source} is no csv file ({error}).") from error
+    return rows
+
+
+def read_captions(source: str) -> dict[str, str]:
+    """Captions by uid from a csv of `uid,caption` lines without header; a comma belongs to the caption.
+
+    Raises:
+        DataError: naming the first line without a comma.
+    """
+    captions = {}
+    for number, row in enumerate(csv.reader(io.StringIO(read_text(source))), start=1):
+        if not row:
+            continue
+        if len(row) < 2:
+            raise DataError(f"Line {number} of {source} is {row[0][:60]!r}, but should be `uid,caption`.")
+        captions[row[0].strip()] = ",".join(row[1:]).strip()
+    return captions

@@ -1,0 +1,53 @@
+"""Two renderers behind one method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from placid_kedro.cameras import Cameras
+from placid_kedro.objects.config import RenderParameters
+from placid_kedro.rendering import Mesh, Render, render_mesh
+
+
+class Renderer(Protocol):
+    """Makes images and planar depth of one object."""
+
+    def render(self, path: Path, mesh: Mesh, cameras: Cameras) -> Render:
+        """Render the views of an object.
+
+        Args:
+            path: of its file.
+            mesh: the same, loaded.
+            cameras: the views.
+        """
+
+
+@dataclass(frozen=True)
+class EmbreeRenderer:
+    """Ray casting on the CPU.
+
+    Attributes:
+        supersample: rays per pixel along each axis.
+    """
+
+    supersample: int
+
+    def render(self, path: Path, mesh: Mesh, cameras: Cameras) -> Render:
+        """Render the loaded mesh; the file is not read again."""
+        return render_mesh(mesh, cameras, self.supersample)
+
+
+def make_renderer(parameters: RenderParameters) -> Renderer:
+    """The renderer that the parameters choose."""
+    if parameters.renderer == "embree":
+        return EmbreeRenderer(parameters.embree.supersample)
+    from placid_kedro.rendering.blender import BlenderRenderer
+
+    return BlenderRenderer(
+        parameters.blender.command,
+        parameters.blender.samples,
+        parameters.blender.denoise,
+        parameters.blender.device,
+    )

@@ -1,0 +1,138 @@
+"""The furniture libraries of Sweet Home 3D: `.sh3f` archives with a catalog and OBJ models."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from placid_kedro.errors import DataError
+from placid_kedro.objects.archives import extract_folder, open_archive
+from placid_kedro.objects.config import SweetHome3dSource
+from placid_kedro.objects.table import ObjectRecord
+
+_CATALOG = "PluginFurnitureCatalog.properties"
+_ENTRY = re.compile(r"^(\w+)#(\d+)=(.*)$", re.MULTILINE)
+_HEADER = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
+_MAX_LIBRARY_BYTES = 2**30
+_MAX_MODEL_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class FurnitureModel:
+    """One model inside a library.
+
+    Attributes:
+        record: its row, without path, hash and size: these come with the conversion to GLB.
+        library: the `.sh3f` file.
+        member: its OBJ file inside the library.
+        rotation: 9 numbers, a 3 x 3 matrix by rows that turns it upright with the front to +z (y up).
+    """
+
+    record: ObjectRecord
+    library: Path
+    member: str
+    rotation: tuple[float, ...] | None
+
+
+def list_furniture(source: SweetHome3dSource) -> list[FurnitureModel]:
+    """The models of the chosen libraries, in the order of file names and catalogs.
+
+    Raises:
+        DataError: the folder or a chosen library is missing, or a library cannot be read.
+    """
+    folder = Path(source.folder).expanduser()
+    libraries = sorted(folder.glob("*.sh3f"))
+    if not libraries:
+        raise DataError(
+            f"{folder} holds no .sh3f library; install the Debian package sweethome3d-furniture, or give "
+            "another folder with --params objaverse_ingest.sweethome3d.folder=..."
+        )
+    unknown = sorted(set(source.libraries) - {library.stem for library in libraries})
+    if unknown:
+        raise DataError(
+            f"{folder} has no library {unknown[0]}.sh3f; there are {', '.join(p.stem for p in libraries)}."
+        )
+    models = [
+        model
+        for library in libraries
+        if not source.libraries or library.stem in source.libraries
+        for model in _models(library)
+    ]
+    return models[: source.count or None]
+
+
+def read_properties(text: bytes) -> str:
+    """Java's `.properties`: Latin-1 with `\\uXXXX` escapes."""
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text.decode("latin1"))
+
+
+def _models(library: Path) -> Iterator[FurnitureModel]:
+    with open_archive(library) as archive:
+        try:
+            info = archive.getinfo(_CATALOG)
+            if info.file_size > _MAX_LIBRARY_BYTES:
+                raise DataError(f"The catalog of {library} is {info.file_size} bytes long; get it again.")
+            text = read_properties(archive.read(info))
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise DataError(f"{library} holds no readable {_CATALOG}; get it again.") from error
+    header = dict(_HEADER.findall(text))
+    entries: dict[int, dict[str, str]] = defaultdict(dict)
+    for key, number, value in _ENTRY.findall(text):
+        entries[int(number)][key] = value.strip()
+    for number, entry in sorted(entries.items()):
+        if "model" not in entry:
+            continue
+        member = entry["model"].lstrip("/")
+        # The catalog's id has spaces and '#'; the model's own name is unique within its library.
+        uid = _slug(f"{library.stem}-{PurePosixPath(member).stem}")
+        name = entry.get("name", uid)
+        record = ObjectRecord(
+            uid=uid,
+            source="sweethome3d",
+            name=name,
+            caption=name.lower(),
+            licence=" ".join(header.get("license", "").split()),
+            attribution=entry.get("creator", ""),
+            category=entry.get("category", ""),
+        )
+        yield FurnitureModel(record, library, member, _rotation(entry.get("modelRotation"), library, number))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def _rotation(text: str | None, library: Path, number: int) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        values = tuple(float(value) for value in text.split())
+    except ValueError as error:
+        raise DataError(f"The rotation of model {number} in {library} is not a matrix: {text!r}.") from error
+    if len(values) != 9:
+        raise DataError(f"The rotation of model {number} in {library} has {len(values)} numbers, not 9.")
+    return values
+
+
+def convert_model(library: Path, member: str, rotation: tuple[float, ...] | None, target: Path) -> None:
+    """Write one model of a library as a GLB file, upright and with its front to +z.
+
+    Raises:
+        RejectedAsset: the model cannot be read.
+    """
+    from placid_kedro.objects.glb import write_glb
+    from placid_kedro.rendering import MeshLimits, load_parts
+
+    inside = PurePosixPath(member)
+    with tempfile.TemporaryDirectory() as scratch, open_archive(library) as archive:
+        extract_folder(archive, inside.parent.as_posix(), Path(scratch), _MAX_MODEL_BYTES)
+        parts = load_parts(Path(scratch) / inside.name, MeshLimits())
+        matrix = None if rotation is None else np.asarray(rotation, np.float64).reshape(3, 3)
+        write_glb(parts, target, matrix)

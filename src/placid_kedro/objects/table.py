@@ -1,0 +1,120 @@
+"""The table of objects: one row for each, from the library to the training set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from placid_kedro.errors import DataError
+from placid_kedro.rejections import Reason
+
+_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}")
+
+
+@dataclass(frozen=True)
+class ObjectRecord:
+    """One object of a library.
+
+    Attributes:
+        uid: unique within a table; letters, digits, `_` and `-`, so that files can be named after it.
+        source: `objaverse`, `sweethome3d` or `folder`.
+        path: of the mesh file; empty when there is none.
+        name: as the library calls it.
+        caption: a description, or the best there is; may be empty.
+        licence: as the library states it; empty when unknown.
+        attribution: whom the licence wants named.
+        category: LVIS's or the library's.
+        sha256: of the mesh file.
+        bytes: of the mesh file.
+        reason: why the object is rejected, see `placid_kedro.rejections.Reason`; empty when it is not.
+        detail: the same as a sentence.
+    """
+
+    uid: str
+    source: str
+    path: str = ""
+    name: str = ""
+    caption: str = ""
+    licence: str = ""
+    attribution: str = ""
+    category: str = ""
+    sha256: str = ""
+    bytes: int = 0
+    reason: str = ""
+    detail: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(ObjectRecord))
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text can name an object and its files."""
+    return _UID.fullmatch(text) is not None
+
+
+def to_table(records: Iterable[ObjectRecord]) -> pd.DataFrame:
+    """The records as a table; bad and repeated uids are marked as rejected.
+
+    The first object with a uid keeps it; the others stay in the table with the reason.
+    """
+    rows = [asdict(record) for record in records]
+    seen: set[str] = set()
+    for row in rows:
+        if row["reason"]:
+            continue
+        if not is_uid(row["uid"]):
+            row["reason"] = Reason.BAD_UID.value
+            row["detail"] = f"{row['uid'][:80]!r} is no uid: letters, digits, '_' and '-' only"
+        elif row["uid"] in seen:
+            row["reason"] = Reason.DUPLICATE_UID.value
+            row["detail"] = f"another object before it is called {row['uid']}"
+        seen.add(row["uid"])
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(
+        dict.fromkeys(COLUMNS, "object") | {"bytes": "int64"}
+    )
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table of objects from a Parquet file.
+
+    Raises:
+        DataError: the file is no such table.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no table of objects; run the stage that writes it again.") from error
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise DataError(f"{path} lacks the column '{missing[0]}'; run the stage that writes it again.")
+    return table
+
+
+def accepted(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows without a reason against them."""
+    return table[table["reason"] == ""]
+
+
+def reject(table: pd.DataFrame, reasons: dict[str, tuple[Reason, str]]) -> pd.DataFrame:
+    """A copy in which accepted objects are rejected.
+
+    Args:
+        table: of objects.
+        reasons: reason and sentence by uid.
+    """
+    result = table.copy()
+    for index, row in table.iterrows():
+        if row["reason"] == "" and row["uid"] in reasons:
+            reason, detail = reasons[row["uid"]]
+            result.loc[index, ["reason", "detail"]] = [reason.value, detail]
+    return result
+
+
+def count_by_reason(table: pd.DataFrame) -> dict[str, int]:
+    """Rows by reason, most frequent first; accepted ones under `accepted`."""
+    counts = table["reason"].replace("", "accepted").value_counts()
+    return {str(reason): int(count) for reason, count in counts.items()}
