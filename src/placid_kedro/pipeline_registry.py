@@ -3,7 +3,18 @@ when one pipeline is asked for, and pipelines made of several stages would come 
 
 from kedro.pipeline import Pipeline
 
-from placid_kedro.pipelines import bsd_3dgs, init, lora, multiview, prompt, reference, t3bench_eval
+from placid_kedro.pipelines import (
+    bsd_3dgs,
+    filter,
+    init,
+    lora,
+    multiview,
+    objaverse_ingest,
+    prompt,
+    reference,
+    syncdreamer_render,
+    t3bench_eval,
+)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -11,7 +22,14 @@ def register_pipelines() -> dict[str, Pipeline]:
 
     Returns:
         `generate`: a prompt becomes a 3D object; it is also what `kedro run` alone does.
+        `prepare`: object libraries become a training set; its stages also by their own names.
     """
     stages = [prompt, reference, multiview, init, lora, bsd_3dgs, t3bench_eval]
     generate = sum((stage.create_pipeline() for stage in stages), Pipeline([]))
-    return {"generate": generate, "__default__": generate}
+    preparation = {
+        "objaverse_ingest": objaverse_ingest.create_pipeline(),
+        "syncdreamer_render": syncdreamer_render.create_pipeline(),
+        "filter": filter.create_pipeline(),
+    }
+    prepare = sum(preparation.values(), Pipeline([]))
+    return {"generate": generate, "prepare": prepare, **preparation, "__default__": generate}

@@ -25,6 +25,7 @@ from placid_kedro.config.stages import (
     ReferenceParameters,
 )
 from placid_kedro.distillation import DistillationConfig
+from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters
 from placid_kedro.parameter_types import ParameterModel
 
 
@@ -49,12 +50,17 @@ class Parameters(ParameterModel):
     distillation: DistillationConfig
     bsd_3dgs: BsdParameters
     t3bench_eval: EvaluationParameters
+    objaverse_ingest: IngestParameters
+    syncdreamer_render: RenderParameters
+    filter: FilterParameters
 
 
 __all__ = [
     "BsdParameters",
     "DistillationConfig",
     "EvaluationParameters",
+    "FilterParameters",
+    "IngestParameters",
     "InitParameters",
     "LoraParameters",
     "ModelsParameters",
@@ -63,6 +69,7 @@ __all__ = [
     "Parameters",
     "PromptProcessorParameters",
     "ReferenceParameters",
+    "RenderParameters",
     "RunParameters",
     "TrackingParameters",
 ]

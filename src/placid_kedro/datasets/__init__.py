@@ -6,6 +6,7 @@ from placid_kedro.datasets.folders import FolderDataset
 from placid_kedro.datasets.gaussians import GaussiansDataset
 from placid_kedro.datasets.images import ImageDataset, ImageSheetDataset
 from placid_kedro.datasets.json_model import JsonModelDataset
+from placid_kedro.datasets.table import TableDataset
 from placid_kedro.datasets.tensors import TensorsDataset
 from placid_kedro.datasets.video import VideoDataset
 
@@ -17,6 +18,7 @@ __all__ = [
     "ImageDataset",
     "ImageSheetDataset",
     "JsonModelDataset",
+    "TableDataset",
     "TensorsDataset",
     "VideoDataset",
 ]

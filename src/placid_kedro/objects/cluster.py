@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from threading import get_ident
 from typing import Any
 
-import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.scheduler import KilledWorker
 
@@ -22,8 +21,6 @@ from placid_kedro.rejections import Reason
 
 _PLUGIN = "placid_kedro_isolated_processes"
 _CONNECT_SECONDS = 15
-# A worker may die twice, for reasons of the machine, before the object it had is given up.
-_DEATHS_ALLOWED = 1
 _QUEUED_PER_THREAD = 3
 
 
@@ -77,6 +74,9 @@ def _do(job: Job) -> Outcome:
 def dask_client(scheduler: str, workers: int) -> Iterator[Client]:
     """Connect to a scheduler, or start workers on this machine and end them afterwards.
 
+    A remote worker that dies gives its objects to the others; an object that does this to several workers (as
+    many as the scheduler's `allowed-failures`) is given up.
+
     Args:
         scheduler: address as `tcp://host:8786`; empty for this machine.
         workers: of this machine; 0 for one a core.
@@ -98,10 +98,11 @@ def dask_client(scheduler: str, workers: int) -> Iterator[Client]:
         return
     count = workers or len(os.sched_getaffinity(0))
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS_ALLOWED}),
         LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
+            # Each thread waits for an isolated process of its own; dask's need not be one more.
+            n_workers=1,
+            threads_per_worker=count,
+            processes=False,
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
             memory_limit=0,

@@ -237,7 +237,7 @@ class ScoreRule(ParameterModel):
         enabled: whether it is applied; it needs a scorer.
         scorer: folder or hub id of the model.
         minimum: least score, in the scorer's own unit.
-        views: of each object that are scored, evenly taken from the first ring.
+        views: of each object that are scored, evenly taken from all.
     """
 
     enabled: bool

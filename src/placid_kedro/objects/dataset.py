@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from placid_kedro.errors import DataError
 from placid_kedro.objects.table import accepted, read_table
-from placid_kedro.objects.views import ObjectViews, read_views
+from placid_kedro.objects.views import ObjectViews, count_views, read_views
 
 TABLE, PROVENANCE = "objects.parquet", "provenance.json"
 
@@ -68,6 +68,10 @@ class RenderedObjects(Dataset[ObjectViews]):
 
     def __getitem__(self, index: int) -> ObjectViews:
         return self.read(index)
+
+    def view_count(self, index: int) -> int:
+        """How many views an object has."""
+        return count_views(self._folder / self._views[index])
 
     def read(self, index: int, views: Sequence[int] | None = None) -> ObjectViews:
         """Some views of one object.

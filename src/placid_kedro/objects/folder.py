@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from placid_kedro.errors import DataError
 from placid_kedro.files import file_hash
@@ -11,8 +12,7 @@ from placid_kedro.objects.config import FolderSource
 from placid_kedro.objects.lists import read_records
 from placid_kedro.objects.table import ObjectRecord
 from placid_kedro.rejections import Reason
-
-FORMATS = (".glb", ".gltf", ".obj")
+from placid_kedro.rendering import FORMATS
 
 
 def list_folder(source: FolderSource) -> list[ObjectRecord]:
@@ -52,7 +52,7 @@ def _from_csv(folder: Path, source: FolderSource) -> list[ObjectRecord]:
 def _record(folder: Path, file: Path, row: dict[str, str], licence: str) -> ObjectRecord:
     words = re.sub(r"[\W_]+", " ", file.stem).strip()
     name = row.get("name") or words
-    described = {
+    described: dict[str, Any] = {
         "uid": row.get("uid") or _uid(folder, file),
         "source": "folder",
         "name": name,

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -128,7 +129,7 @@ def _converted(model: FurnitureModel, folder: Path, recipe: str) -> ObjectRecord
         return None
 
 
-def _record(model: FurnitureModel, folder: Path, answer: dict) -> ObjectRecord:  # type: ignore[type-arg]
+def _record(model: FurnitureModel, folder: Path, answer: dict[str, Any]) -> ObjectRecord:
     if answer["reason"]:
         return dataclasses.replace(model.record, reason=answer["reason"], detail=answer["detail"])
     return dataclasses.replace(

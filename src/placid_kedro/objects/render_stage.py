@@ -71,7 +71,7 @@ class RenderPlan:
     @property
     def folder(self) -> Path:
         """Where the views lie; absolute, for workers that run elsewhere."""
-        return Path(self.parameters.folder).expanduser().absolute()
+        return views_folder(self.parameters)
 
     def recipe(self, input_sha256: str) -> str:
         """Hash of everything on which the views of an object depend."""
@@ -146,6 +146,11 @@ class RenderPlan:
         )
         with new_file(self.manifest_path(job.uid)) as temporary:
             temporary.write_text(json.dumps(asdict(manifest), indent=1) + "\n")
+
+
+def views_folder(parameters: RenderParameters) -> Path:
+    """Where the views lie, as an absolute path."""
+    return Path(parameters.folder).expanduser().absolute()
 
 
 def views_name(uid: str) -> str:

@@ -43,11 +43,6 @@ def make_renderer(parameters: RenderParameters) -> Renderer:
     """The renderer that the parameters choose."""
     if parameters.renderer == "embree":
         return EmbreeRenderer(parameters.embree.supersample)
-    from placid_kedro.rendering.blender import BlenderRenderer
+    from placid_kedro.rendering.blender import BlenderRenderer, BlenderSettings
 
-    return BlenderRenderer(
-        parameters.blender.command,
-        parameters.blender.samples,
-        parameters.blender.denoise,
-        parameters.blender.device,
-    )
+    return BlenderRenderer(BlenderSettings(**parameters.blender.model_dump()))

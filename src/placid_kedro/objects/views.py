@@ -96,6 +96,19 @@ def write_views(path: Path, cameras: Cameras, render: Render) -> None:
             _add(archive, f"depth_{view:03d}.png", _png(levels.astype(np.uint16)))
 
 
+def count_views(path: Path) -> int:
+    """How many views a file holds.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return len(json.loads(archive.read(_CAMERAS))["K"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} does not hold the views of an object ({error}); render it again.") from error
+
+
 def read_views(path: Path, uid: str, caption: str, views: Sequence[int] | None = None) -> ObjectViews:
     """Read views of one object; the file is open only meanwhile.
 

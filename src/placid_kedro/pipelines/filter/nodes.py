@@ -1,0 +1,43 @@
+"""Nodes of the stage `filter`."""
+
+from placid_kedro.config import FilterParameters, IngestParameters, RenderParameters
+from placid_kedro.pipelines.types import DataFrame, Figure, TrainingSet
+from placid_kedro.run_context import current_run
+
+
+def apply_filters(objects: DataFrame, renders: RenderParameters, parameters: FilterParameters) -> DataFrame:
+    """Reject the objects that break a rule, and count them by reason."""
+    from placid_kedro.objects.filters import filter_objects
+    from placid_kedro.objects.render_stage import views_folder
+    from placid_kedro.objects.table import count_by_reason
+
+    scorer = None
+    if parameters.score.enabled:
+        from placid_kedro.evaluation.scorer import load_scorer
+        from placid_kedro.pipelines.loading import folder_of
+
+        scorer = load_scorer(folder_of(parameters.score.scorer))
+    progress = current_run().progress
+    table = filter_objects(objects, views_folder(renders), parameters, scorer, progress)
+    progress.log_metrics(0, {f"filter/{reason}": count for reason, count in count_by_reason(table).items()})
+    return table
+
+
+def finish_set(
+    objects: DataFrame,
+    seed: int,
+    ingest: IngestParameters,
+    renders: RenderParameters,
+    parameters: FilterParameters,
+) -> tuple[TrainingSet, Figure]:
+    """The training set with its card, and the chart of reasons."""
+    from placid_kedro.objects.render_stage import RenderPlan, views_folder
+    from placid_kedro.objects.training_set import TrainingSet, reasons_figure
+
+    provenance = {
+        "objaverse_ingest": ingest.model_dump(mode="json", exclude={"converted"}),
+        "syncdreamer_render": RenderPlan(renders, seed).provenance(),
+        "filter": parameters.model_dump(mode="json"),
+    }
+    finished = TrainingSet(objects, views_folder(renders), provenance, parameters.sheet_objects)
+    return finished, reasons_figure(objects)

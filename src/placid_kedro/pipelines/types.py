@@ -1,0 +1,30 @@
+"""Types of what nodes hand on. Kedro evaluates a node's annotations to build its parameters, so the names must exist
+at run time; the classes behind them would load torch at start-up."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from plotly.graph_objects import Figure
+    from torch import Tensor
+
+    from placid_kedro.cameras import Cameras
+    from placid_kedro.evaluation.report import Report, RetrievalScore
+    from placid_kedro.latent_plane.point_clouds import PointCloud
+    from placid_kedro.objects.training_set import TrainingSet
+    from placid_kedro.splats import Gaussians
+else:
+    DataFrame = Figure = TrainingSet = Any
+    Cameras = Gaussians = PointCloud = Report = RetrievalScore = Tensor = Any
+
+__all__ = [
+    "Cameras",
+    "DataFrame",
+    "Figure",
+    "Gaussians",
+    "PointCloud",
+    "Report",
+    "RetrievalScore",
+    "Tensor",
+    "TrainingSet",
+]

@@ -1,0 +1,150 @@
+"""Blender's Cycles as a program of its own.
+
+Blender and what imports it are under the GPL: the script that runs inside Blender (`tools/blender_render.py`) is
+no part of this package, and the two talk through files and pipes only.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from placid_kedro.cameras import Cameras, opencv_to_blender
+from placid_kedro.errors import ResourceError
+from placid_kedro.rendering.embree import Render
+from placid_kedro.rendering.mesh import Mesh
+
+SCRIPT = Path("tools/blender_render.py")
+_PREFIX = "placid "
+
+
+def find_script() -> Path:
+    """The script that runs inside Blender, in the working folder or beside the sources.
+
+    Raises:
+        ResourceError: it is in neither place.
+    """
+    for root in (Path.cwd(), Path(__file__).parents[3]):
+        if (root / SCRIPT).is_file():
+            return (root / SCRIPT).absolute()
+    raise ResourceError(f"{SCRIPT} is not in {Path.cwd()}; run from the project's folder.")
+
+
+@dataclass(frozen=True)
+class BlenderSettings:
+    """How Cycles renders.
+
+    Attributes:
+        command: a Python interpreter that has `bpy`, or a `blender` executable.
+        samples: per pixel.
+        denoise: with Open Image Denoise.
+        device: `CPU` or a GPU interface that Cycles knows.
+    """
+
+    command: str
+    samples: int
+    denoise: bool
+    device: str
+
+
+class BlenderRenderer:
+    """One Blender process that renders object after object; it ends with this object.
+
+    Args:
+        settings: how.
+    """
+
+    def __init__(self, settings: BlenderSettings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[str] | None = None
+
+    def render(self, path: Path, mesh: Mesh, cameras: Cameras) -> Render:
+        """Import the file with all its materials and render it, scaled and turned as `load_mesh` does.
+
+        Raises:
+            ResourceError: Blender is not there or fails.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            job = {
+                "path": str(path.absolute()),
+                "output": scratch,
+                "width": cameras.width,
+                "height": cameras.height,
+                "camera_to_world": opencv_to_blender(cameras.world_to_camera).tolist(),
+                "focal": cameras.K[:, 0, 0].tolist(),
+                "samples": self._settings.samples,
+                "denoise": self._settings.denoise,
+                "device": self._settings.device,
+            }
+            answer = self._ask(job)
+            if "error" in answer:
+                raise ResourceError(f"Blender could not render {path.name}: {answer['error']}")
+            return _collect(Path(scratch), len(cameras))
+
+    def close(self) -> None:
+        """End Blender."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    stream.close()
+            self._process = None
+
+    def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        process = self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        # Blender prints on the same stream; answers are marked.
+        for line in process.stdout:
+            if line.startswith(_PREFIX):
+                answer: dict[str, Any] = json.loads(line.removeprefix(_PREFIX))
+                return answer
+        code = process.wait()
+        self.close()
+        raise ResourceError(
+            f"{self._settings.command} ended with status {code} before it rendered anything; check that it is a "
+            "Python with bpy or a blender executable."
+        )
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            command = self._settings.command
+            script = str(find_script())
+            is_blender = Path(command).name.lower().startswith("blender")
+            arguments = ["--background", "--python", script] if is_blender else [script]
+            try:
+                self._process = subprocess.Popen(
+                    [command, *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+            except OSError as error:
+                raise ResourceError(
+                    f"Blender cannot be started as {command} ({error.strerror}); make its environment with "
+                    "`make blender`, or give a command with --params syncdreamer_render.blender.command=..."
+                ) from error
+        return self._process
+
+
+def _collect(folder: Path, views: int) -> Render:
+    """What the script left: `rgba_NNN.png`, and planar depth `depth_NNN.npy` with large numbers for "nothing"."""
+    rgba, depth = [], []
+    for view in range(views):
+        with Image.open(folder / f"rgba_{view:03d}.png") as image:
+            rgba.append(np.asarray(image.convert("RGBA")))
+        planar = np.load(folder / f"depth_{view:03d}.npy", allow_pickle=False).astype(np.float32)
+        depth.append(np.where(planar < 1e4, planar, np.float32(0)))
+    return Render(np.stack(rgba), np.stack(depth))
