@@ -33,6 +33,8 @@ $(INSTALLED): pyproject.toml requirements.lock
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	@echo "Compiling the CPU rasterizer ..."
+	@$(VENV)/bin/python -c 'import placid_kedro.splats as splats; splats.compile_kernels()'
 	@touch $@
 
 generate: $(INSTALLED)

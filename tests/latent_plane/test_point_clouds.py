@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from plyfile import PlyData, PlyElement
 
 from placid_kedro.errors import DataError
 from placid_kedro.latent_plane.point_clouds import (
@@ -40,20 +39,55 @@ def test_trimesh_cloud_with_byte_colours(tmp_path):
     assert cloud.normals is None and cloud.points.dtype == torch.float32
 
 
+HEADER = """ply
+format {} 1.0
+comment a triangle
+element vertex 3
+property float x
+property float y
+property float z
+property float nx
+property float ny
+property float nz
+property float red
+property float green
+property float blue
+element face 1
+property list uchar int vertex_indices
+end_header
+"""
+
+
 def test_mesh_vertices_with_float_colours_and_normals(tmp_path):
-    names = ["x", "y", "z", "nx", "ny", "nz", "red", "green", "blue"]
-    rows = np.zeros(3, dtype=[(name, "f4") for name in names])
-    for axis, name in enumerate("xyz"):
-        rows[name] = POINTS[:, axis]
-    rows["nz"], rows["green"] = 2.0, 0.25
-    faces = np.array([([0, 1, 2],)], dtype=[("vertex_indices", "i4", (3,))])
-    elements = [PlyElement.describe(rows, "vertex"), PlyElement.describe(faces, "face")]
-    for text in (True, False):
-        PlyData(elements, text=text).write(str(tmp_path / "mesh.ply"))
+    rows = np.hstack([POINTS, [[0, 0, 2, 0, 0.25, 0]] * 3]).astype(np.float32)
+    lines = [" ".join(map(str, row)) for row in rows]
+    text = HEADER.format("ascii") + "\n".join([*lines, "3 0 1 2", ""])
+    little = HEADER.format("binary_little_endian").encode() + rows.astype("<f4").tobytes()
+    big = HEADER.format("binary_big_endian").encode() + rows.astype(">f4").tobytes()
+    indices = np.array([0, 1, 2])
+    for content in (
+        text.encode(),
+        little + b"\x03" + indices.astype("<i4").tobytes(),
+        big + b"\x03" + indices.astype(">i4").tobytes(),
+    ):
+        (tmp_path / "mesh.ply").write_bytes(content)
         cloud = from_point_cloud_file(tmp_path / "mesh.ply")
         np.testing.assert_allclose(cloud.points, POINTS)
         np.testing.assert_allclose(cloud.colors, [[0, 0.25, 0]] * 3)
         np.testing.assert_allclose(cloud.normals, [[0, 0, 1]] * 3)
+
+
+def test_text_with_byte_colours(tmp_path):
+    kinds = "".join(f"property uchar {name}\n" for name in ("red", "green", "blue"))
+    axes = "".join(f"property double {name}\n" for name in "xyz")
+    header = f"ply\nformat ascii 1.0\nelement vertex 2\n{axes}{kinds}end_header\n"
+    (tmp_path / "cloud.ply").write_text(header + "0 0.1 0.2 255 0 51\n1 2 3 0 102 0\n")
+    cloud = from_point_cloud_file(tmp_path / "cloud.ply")
+    np.testing.assert_allclose(cloud.points, [[0, 0.1, 0.2], [1, 2, 3]], atol=1e-7)
+    np.testing.assert_allclose(cloud.colors, [[1, 0, 0.2], [0, 0.4, 0]], atol=1e-7)
+    (tmp_path / "cloud.ply").write_text(header + "0 0.1 0.2 255 0 51\n")
+    with pytest.raises(DataError, match="announces 2 vertices and holds fewer"):
+        from_point_cloud_file(tmp_path / "cloud.ply")
 
 
 def test_point_e_file(tmp_path):
@@ -85,7 +119,12 @@ def test_unreadable_files_are_refused(tmp_path):
             return (print, ("code",))
 
     np.savez(tmp_path / "code.npz", coords=np.array([Payload()], dtype=object))
-    (tmp_path / "text.ply").write_text("not a ply\n")
+    (tmp_path / "text.ply").write_text("some text\n")
+    (tmp_path / "header.ply").write_text("ply\nformat ascii 1.0\nelement vertex 3\n")
+    (tmp_path / "property.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 1\nproperty quad x\nend_header\n1\n"
+    )
+    (tmp_path / "faces.ply").write_text("ply\nformat ascii 1.0\nelement face 0\nend_header\n")
     (tmp_path / "text.npz").write_text("not a zip")
     np.savez(tmp_path / "flat.npz", coords=np.zeros(6))
     np.savez(tmp_path / "nan.npz", coords=np.full((2, 3), np.nan))
@@ -95,6 +134,9 @@ def test_unreadable_files_are_refused(tmp_path):
     for name, message in {
         "code.npz": "no whole point cloud",
         "text.ply": "no whole point cloud",
+        "header.ply": "no whole point cloud",
+        "property.ply": "no whole point cloud",
+        "faces.ply": "no whole point cloud",
         "text.npz": "no whole point cloud",
         "cut.ply": "no whole point cloud",
         "flat.npz": r"coords must be \[P, 3\]",

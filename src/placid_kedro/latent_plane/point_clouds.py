@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from plyfile import PlyData, PlyParseError
 from torch import Tensor
 from torch.nn import functional as F
+from trimesh.exchange.ply import load_ply
 
 from placid_kedro.errors import DataError
 from placid_kedro.latent_plane.geometry import CUBE_HALF_EXTENT
@@ -74,7 +74,7 @@ def from_point_cloud_file(path: Path) -> PointCloud:
         columns = _ply_columns(path) if suffix == ".ply" else _npz_columns(path)
     except OSError as error:
         raise DataError(f"Cannot read the point cloud {path}: {error.strerror or error}.") from error
-    except (PlyParseError, zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+    except (zipfile.BadZipFile, ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
         raise DataError(f"{path} is no whole point cloud: {error}.") from error
     points = _stack(columns, "xyz")
     if points is None or len(points) == 0:
@@ -97,8 +97,14 @@ def from_point_cloud_file(path: Path) -> PointCloud:
 
 
 def _ply_columns(path: Path) -> dict[str, np.ndarray]:
-    vertices = PlyData.read(str(path))["vertex"]
-    return {name: np.asarray(vertices[name]) for name in vertices.data.dtype.names}
+    with path.open("rb") as stream:
+        elements = load_ply(stream, fix_texture=False, skip_materials=True)["metadata"]["_ply_raw"]
+    vertices = elements["vertex"]
+    # trimesh stops early, without a word, where a text file ends too soon.
+    columns = {name: np.asarray(vertices["data"][name]).reshape(-1) for name in vertices["properties"]}
+    if any(len(column) != vertices["length"] for column in columns.values()):
+        raise ValueError(f"it announces {vertices['length']} vertices and holds fewer")
+    return columns
 
 
 def _npz_columns(path: Path) -> dict[str, np.ndarray]:
