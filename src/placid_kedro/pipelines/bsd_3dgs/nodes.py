@@ -1,18 +1,10 @@
 """Nodes of the stage `bsd_3dgs`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from placid_kedro.config import BsdParameters, DistillationConfig, ModelsParameters, RunParameters
+from placid_kedro.pipelines.types import Gaussians, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
 from placid_kedro.run_context import current_run
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from placid_kedro.splats import Gaussians
 
 
 def distill_into_gaussians(

@@ -1,17 +1,8 @@
 """Nodes of the stage `init`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from placid_kedro.config import InitParameters, MultiviewParameters
+from placid_kedro.pipelines.types import Gaussians, PointCloud, Tensor
 from placid_kedro.randomness import stage_generator
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from placid_kedro.latent_plane.point_clouds import PointCloud
-    from placid_kedro.splats import Gaussians
 
 
 def place_gaussians(

@@ -1,15 +1,9 @@
 """Nodes of the stage `multiview`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from placid_kedro.config import InitParameters, ModelsParameters, MultiviewParameters, RunParameters
+from placid_kedro.pipelines.types import Tensor
 from placid_kedro.randomness import stage_generator
 from placid_kedro.run_context import current_run
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def draw_views(

@@ -1,19 +1,9 @@
 """Nodes of the stage `t3bench_eval`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from placid_kedro.config import DistillationConfig, EvaluationParameters, ModelsParameters, RunParameters
+from placid_kedro.pipelines.types import Cameras, Gaussians, Report, RetrievalScore, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.run_context import current_run
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from placid_kedro.cameras import Cameras
-    from placid_kedro.evaluation.report import Report, RetrievalScore
-    from placid_kedro.splats import Gaussians
 
 _VERSIONED = ("placid_kedro", "torch", "diffusers", "peft", "numba", "gsplat", "kedro")
 
