@@ -1,11 +1,12 @@
 """Nodes of the stage `t3bench_eval`."""
 
+from placid_kedro import __version__
 from placid_kedro.config import DistillationConfig, EvaluationParameters, ModelsParameters, RunParameters
-from placid_kedro.pipelines.types import Cameras, Gaussians, Report, RetrievalScore, Tensor
+from placid_kedro.pipelines.types import Cameras, Gaussians, Report, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.run_context import current_run
 
-_VERSIONED = ("placid_kedro", "torch", "diffusers", "peft", "numba", "gsplat", "kedro")
+_VERSIONED = ("torch", "diffusers", "peft", "numba", "gsplat", "kedro")
 
 
 def film_turntable(gaussians: Gaussians, run: RunParameters, parameters: EvaluationParameters) -> Tensor:
@@ -36,22 +37,33 @@ def judge(
     """Rank the prompt among all names that the scorer knows, for the object and for its start; report."""
     from importlib.metadata import version
 
-    from placid_kedro.evaluation.report import Report
-    from placid_kedro.pipelines.loading import start
+    from placid_kedro.evaluation import load_scorer, rank_of_prompt
+    from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
+    from placid_kedro.evaluation.scorer import known_names
+    from placid_kedro.pipelines.loading import folder_of, start
 
     start(run)
-    retrieval = _retrieve(gaussians, prompts.text, models.scorer, parameters)
+    folder = folder_of(models.scorer)
+    scorer, names = load_scorer(folder), known_names(folder)
+
+    def retrieve(candidate: Gaussians) -> RetrievalScore:
+        images = _over_white(candidate, _ring(parameters, parameters.views, parameters.image_size))
+        result = rank_of_prompt(scorer, images, prompts.text, names)
+        best = tuple(RankedName(name=name, score=score) for name, score in result.best)
+        return RetrievalScore(rank=result.rank, of=result.of, score=result.score, best=best)
+
+    retrieval = retrieve(gaussians)
     report = Report(
         prompt=prompts.text,
         slug=prompts.slug,
         seed=seed,
-        versions={name: version(name) for name in _VERSIONED},
+        versions={"placid_kedro": __version__, **{name: version(name) for name in _VERSIONED}},
         models=models.model_dump(),
         distillation=distillation.model_dump(),
         stage_seconds=dict(current_run().stage_seconds),
         gaussians=len(gaussians),
         retrieval=retrieval,
-        retrieval_of_start=_retrieve(initial_gaussians, prompts.text, models.scorer, parameters),
+        retrieval_of_start=retrieve(initial_gaussians),
     )
     current_run().progress.log_metrics(
         0, {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score}
@@ -59,29 +71,10 @@ def judge(
     return report
 
 
-def _retrieve(
-    gaussians: Gaussians, prompt: str, scorer_source: str, parameters: EvaluationParameters
-) -> RetrievalScore:
-    from dataclasses import asdict
-
-    from placid_kedro.evaluation import load_scorer, rank_of_prompt
-    from placid_kedro.evaluation.report import RankedName, RetrievalScore
-    from placid_kedro.evaluation.scorer import known_names
-    from placid_kedro.pipelines.loading import folder_of
-
-    folder = folder_of(scorer_source)
-    images = _over_white(gaussians, _ring(parameters, parameters.views, parameters.image_size))
-    result = rank_of_prompt(load_scorer(folder), images, prompt, known_names(folder))
-    best = tuple(RankedName(name=name, score=score) for name, score in result.best)
-    return RetrievalScore(**{**asdict(result), "best": best})
-
-
 def _ring(parameters: EvaluationParameters, count: int, size: int) -> Cameras:
-    from placid_kedro.cameras import focal_from_fov, orbit
+    from placid_kedro.cameras import ring
 
-    azimuths = [360.0 * index / count for index in range(count)]
-    focal = focal_from_fov(parameters.field_of_view_deg, size)
-    return orbit(azimuths, parameters.elevation_deg, parameters.distance, focal, size)
+    return ring(count, parameters.elevation_deg, parameters.distance, parameters.field_of_view_deg, size)
 
 
 def _over_white(gaussians: Gaussians, cameras: Cameras) -> Tensor:
