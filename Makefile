@@ -15,11 +15,15 @@ export PROMPT PARAMS
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup generate test viz mlflow
+BLENDER_VENV := .venv-blender
+BLENDER := $(BLENDER_VENV)/.installed
+
+.PHONY: help setup generate test blender viz mlflow
 
 help:
 	@echo 'make generate PROMPT="a teddy bear" [PARAMS=seed=3,lora.steps=50]   text to 3D'
 	@echo 'make test      lint, types and tests'
+	@echo 'make blender   Blender as a Python module, in an environment of its own, $(BLENDER_VENV)'
 	@echo 'make viz       the pipelines in the browser (Kedro-Viz)'
 	@echo 'make mlflow    the recorded runs in the browser'
 	@echo 'make setup     the environment alone, in $(VENV)'
@@ -45,6 +49,14 @@ test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest
+
+# bpy is under the GPL and wants an older numpy: it is called as a program and never imported by the package.
+blender: $(BLENDER)
+
+$(BLENDER):
+	test -x $(BLENDER_VENV)/bin/python || $(PYTHON) -m venv $(BLENDER_VENV)
+	$(BLENDER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check bpy==4.5.15
+	@touch $@
 
 viz: $(INSTALLED)
 	$(VENV)/bin/kedro viz

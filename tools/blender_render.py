@@ -5,9 +5,9 @@ GPL, and shares nothing with the package but the lines of JSON on its standard i
     python tools/blender_render.py            with a Python that has bpy
     blender --background --python tools/blender_render.py
 
-A job names a mesh file, an output folder, the image's size, and cameras (Blender's `matrix_world` and the focal length
-in pixels). The object is centred, its longest side scaled to 1, and its front (+z of a y-up file) turned to +x. For each
-view the folder gets `rgba_NNN.png` and `depth_NNN.npy` (planar depth; 1e10 where there is nothing).
+A job names a mesh file, an output folder, the image's size, and cameras (Blender's `matrix_world` and the focal
+length in pixels). The object is centred, its longest side scaled to 1, and its front (+z of a y-up file) turned to
++x. For each view the folder gets `rgba_NNN.png` and `depth_NNN.npy` (planar depth; 1e10 where there is nothing).
 """
 
 import json
@@ -132,7 +132,7 @@ def render(job):
     lens.clip_start, lens.clip_end = 0.01, 100.0
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_mode = "RGBA"
-    for view, (matrix, focal) in enumerate(zip(job["camera_to_world"], job["focal"])):
+    for view, (matrix, focal) in enumerate(zip(job["camera_to_world"], job["focal"], strict=True)):
         camera.matrix_world = Matrix(matrix)
         lens.lens = focal / job["width"] * lens.sensor_width
         scene.frame_set(view)

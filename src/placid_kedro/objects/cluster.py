@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_wo
 from distributed.scheduler import KilledWorker
 
 from placid_kedro.errors import ResourceError
-from placid_kedro.objects.isolation import IsolatedProcess, Outcome
+from placid_kedro.objects.isolation import IsolatedProcess, Outcome, worker_command
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.rejections import Reason
 
@@ -60,7 +60,7 @@ class _Processes(WorkerPlugin):
 
     def run(self, job: Job) -> Outcome:
         """Do a job in this thread's process."""
-        process = self._by_thread.setdefault(get_ident(), IsolatedProcess(self._memory_mb))
+        process = self._by_thread.setdefault(get_ident(), IsolatedProcess(worker_command(self._memory_mb)))
         return process.run(job.task, job.arguments, job.seconds)
 
 

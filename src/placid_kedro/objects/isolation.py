@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -21,6 +22,15 @@ _TAIL_BYTES = 2000
 _ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 }
+
+
+def worker_command(memory_mb: int) -> list[str]:
+    """What starts the process that does `placid_kedro.objects.tasks`.
+
+    Args:
+        memory_mb: MiB that it may allocate.
+    """
+    return [sys.executable, "-m", "placid_kedro.objects.worker", str(memory_mb)]
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,12 @@ class IsolatedProcess:
     """A process that does one job after the other and is replaced when it is lost.
 
     Args:
-        memory_mb: MiB that it may allocate.
+        command: starts a program that says `ready` and then answers lines of JSON, as
+            `placid_kedro.objects.worker` does.
     """
 
-    def __init__(self, memory_mb: int) -> None:
-        self._memory_mb = memory_mb
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
         self._unread = b""
@@ -92,9 +103,8 @@ class IsolatedProcess:
             return self._process
         self.close()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        command = [sys.executable, "-m", "placid_kedro.objects.worker", str(self._memory_mb)]
         self._process = subprocess.Popen(
-            command,
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -13,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from placid_kedro import __version__
-from placid_kedro.errors import DataError
+from placid_kedro.errors import DataError, ResourceError
 from placid_kedro.files import new_file
 from placid_kedro.objects.cluster import Job, dask_client, run_jobs
 from placid_kedro.objects.config import RenderParameters
@@ -158,6 +159,20 @@ def views_name(uid: str) -> str:
     return f"{hashlib.sha256(uid.encode()).hexdigest()[:2]}/{uid}.zip"
 
 
+def check_renderer(parameters: RenderParameters) -> None:
+    """Refuse a renderer that is not there, before it fails on every object.
+
+    Raises:
+        ResourceError: naming the command.
+    """
+    command = parameters.blender.command
+    if parameters.renderer == "blender" and shutil.which(command) is None:
+        raise ResourceError(
+            f"Blender cannot be started as {command}; make its environment with `make blender`, or give a command "
+            "with --params syncdreamer_render.blender.command=..."
+        )
+
+
 def render_objects(table: pd.DataFrame, plan: RenderPlan, progress: Progress = SILENT) -> pd.DataFrame:
     """Render every accepted object that is not done yet.
 
@@ -170,8 +185,9 @@ def render_objects(table: pd.DataFrame, plan: RenderPlan, progress: Progress = S
         The table with the columns `VIEW_COLUMNS`; objects that could not be rendered have their reason.
 
     Raises:
-        DataError: every object failed for the same reason, which is then not the objects' fault.
+        ResourceError: Blender is to render and is not there, or no scheduler answers.
     """
+    check_renderer(plan.parameters)
     candidates = accepted(table)
     left = [
         (row.uid, row.path, row.sha256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -39,8 +40,9 @@ class EmbreeRenderer:
         return render_mesh(mesh, cameras, self.supersample)
 
 
+@lru_cache(maxsize=1)
 def make_renderer(parameters: RenderParameters) -> Renderer:
-    """The renderer that the parameters choose."""
+    """The renderer that the parameters choose; the same one for the same parameters, so that Blender starts once."""
     if parameters.renderer == "embree":
         return EmbreeRenderer(parameters.embree.supersample)
     from placid_kedro.rendering.blender import BlenderRenderer, BlenderSettings

@@ -1,4 +1,4 @@
-"""The process in which objects are handled: `python -m placid_kedro.objects.worker MEMORY_MB PARENT`.
+"""The process in which objects are handled: `python -m placid_kedro.objects.worker MEMORY_MB`.
 
 It reads one JSON line a job from its standard input and answers with one JSON line. It ends with its input.
 """

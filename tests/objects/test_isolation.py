@@ -1,0 +1,117 @@
+"""A job that hangs, crashes or eats memory costs itself only."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from placid_kedro.objects import worker
+from placid_kedro.objects.isolation import IsolatedProcess, Outcome
+from placid_kedro.rejections import Reason, RejectedAsset
+
+# A worker without the heavy imports of the real one.
+SCRIPT = """
+import json, os, signal, subprocess, sys, time
+print(json.dumps({"ready": os.getpid()}), flush=True)
+for line in sys.stdin:
+    job = json.loads(line)
+    if job["task"] == "hang":
+        child = subprocess.Popen(["sleep", "60"])
+        open(job["arguments"]["pid_file"], "w").write(str(child.pid))
+        time.sleep(60)
+    if job["task"] == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if job["task"] == "raise":
+        raise ValueError("two\\nlines")
+    if job["task"] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(json.dumps({"result": {"pid": os.getpid(), **job["arguments"]}}), flush=True)
+"""
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[IsolatedProcess]:
+    (tmp_path / "worker.py").write_text(SCRIPT)
+    process = IsolatedProcess([sys.executable, "-S", str(tmp_path / "worker.py")])
+    yield process
+    process.close()
+
+
+def test_one_process_does_many_jobs(process: IsolatedProcess) -> None:
+    first, second = (process.run("work", {"text": "x" * 200_000}, 30.0) for _ in range(2))
+    assert first.result["pid"] == second.result["pid"]
+    assert first.result["text"] == "x" * 200_000
+
+
+def test_a_job_that_hangs_ends_with_everything_it_started(process: IsolatedProcess, tmp_path: Path) -> None:
+    started = time.monotonic()
+    outcome = process.run("hang", {"pid_file": str(tmp_path / "pid")}, 3.0)
+    assert outcome.reason == Reason.TIMED_OUT
+    assert time.monotonic() - started < 30
+    child = Path("/proc", (tmp_path / "pid").read_text(), "status")
+    deadline = time.monotonic() + 10
+    while child.exists() and "zombie" not in child.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not child.exists() or "zombie" in child.read_text()
+    assert process.run("work", {}, 30.0).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("task", "reason", "said"),
+    [
+        ("segfault", Reason.CRASHED, "SIGSEGV"),
+        ("raise", Reason.CRASHED, "lines"),
+        ("killed", Reason.OUT_OF_MEMORY, "ended"),
+    ],
+)
+def test_a_job_that_ends_its_process_is_recorded(
+    process: IsolatedProcess, task: str, reason: Reason, said: str
+) -> None:
+    outcome = process.run(task, {}, 30.0)
+    assert outcome.reason == reason
+    assert said in outcome.detail
+    assert "\n" not in outcome.detail
+    assert process.run("work", {}, 30.0).reason == ""
+
+
+def test_a_program_that_does_not_start_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text("raise SystemExit('no licence')")
+    with pytest.raises(RuntimeError, match="no licence"):
+        IsolatedProcess([sys.executable, "-S", str(tmp_path / "worker.py")]).run("work", {}, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "said"),
+    [
+        (MemoryError(), Reason.OUT_OF_MEMORY, "memory"),
+        (RejectedAsset(Reason.NO_FACES, "a.glb holds no triangles"), Reason.NO_FACES, "no triangles"),
+        (ZeroDivisionError("x"), Reason.CRASHED, "ZeroDivisionError: x"),
+    ],
+)
+def test_what_a_task_raises_becomes_an_answer(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: Reason, said: str
+) -> None:
+    def task(arguments: object) -> dict:
+        raise error
+
+    monkeypatch.setitem(worker.TASKS, "fails", task)
+    outcome = Outcome(**worker.handle({"task": "fails", "arguments": {}}))
+    assert outcome.reason == reason
+    assert said in outcome.detail
+
+
+def test_the_memory_limit_holds() -> None:
+    """The real worker, with a limit below what numpy is asked for."""
+    code = (
+        "import sys; sys.argv[1:] = ['600']\n"
+        "from placid_kedro.objects import worker\n"
+        "worker.TASKS['eat'] = lambda arguments: {'bytes': len(bytearray(2**31))}\n"
+        "worker.main()\n"
+    )
+    process = IsolatedProcess([sys.executable, "-c", code])
+    try:
+        assert process.run("eat", {}, 60.0).reason == Reason.OUT_OF_MEMORY
+    finally:
+        process.close()

@@ -1,0 +1,233 @@
+"""Objects from a folder, from furniture libraries and from an Objaverse cache."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from placid_kedro.cameras import orbit
+from placid_kedro.errors import DataError
+from placid_kedro.files import file_hash
+from placid_kedro.objects.archives import extract_folder
+from placid_kedro.objects.config import FolderSource, IngestParameters, ObjaverseSource, SweetHome3dSource
+from placid_kedro.objects.folder import list_folder
+from placid_kedro.objects.objaverse_cache import list_objaverse
+from placid_kedro.objects.sweethome3d import convert_model, list_furniture, read_properties
+from placid_kedro.objects.table import to_table
+from placid_kedro.rejections import Reason, RejectedAsset
+from placid_kedro.rendering import load_mesh, render_mesh
+
+CATALOG = """# comment
+id=test
+license=CC-BY  3.0
+name#1=Caf\\u00e9 chair
+category#1=Kitchen
+creator#1=Ann
+model#1=/lib/chair/chair.obj
+name#2=Plank
+model#2=/lib/plank/plank.obj
+modelRotation#2=0 0 1 1 0 0 0 1 0
+name#3=Lost
+model#3=/lib/lost/lost.obj
+name#4=Only an icon
+icon#4=/lib/x.png
+"""
+
+
+def obj_box(width: float, height: float, depth: float) -> str:
+    """A box with a material `m`, with texture coordinates."""
+    box = trimesh.creation.box((width, height, depth))
+    lines = ["mtllib m.mtl", "usemtl m"]
+    lines += ["v {:.9f} {:.9f} {:.9f}".format(*vertex) for vertex in box.vertices]
+    lines += ["vt {:.9f} {:.9f}".format(*(vertex[:2] / 2 + 0.5)) for vertex in box.vertices]
+    lines += ["f " + " ".join(f"{i + 1}/{i + 1}" for i in face) for face in box.faces]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def furniture(tmp_path: Path) -> SweetHome3dSource:
+    """A library with a textured model, a plain and rotated one, and one whose file is missing."""
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8)).save(tmp_path / "wood.png")
+    (tmp_path / "library").mkdir()
+    with zipfile.ZipFile(tmp_path / "library/Test.sh3f", "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", CATALOG)
+        archive.writestr("lib/chair/chair.obj", obj_box(1, 2, 1))
+        archive.writestr("lib/chair/m.mtl", "newmtl m\nKd 1 1 1\nmap_Kd wood.png\n")
+        archive.write(tmp_path / "wood.png", "lib/chair/wood.png")
+        archive.writestr("lib/plank/plank.obj", obj_box(4, 1, 2))
+        archive.writestr("lib/plank/m.mtl", "newmtl m\nKd 0.05 0.3 0.7\nd 0.6\n")
+    return SweetHome3dSource(folder=str(tmp_path / "library"), libraries=(), count=0)
+
+
+def test_the_catalog_tells_names_licence_and_author(furniture: SweetHome3dSource) -> None:
+    chair, plank, lost = list_furniture(furniture)
+    assert (chair.record.uid, chair.record.name, chair.record.caption) == (
+        "Test-chair",
+        "Café chair",
+        "café chair",
+    )
+    assert (chair.record.licence, chair.record.attribution, chair.record.category) == (
+        "CC-BY 3.0",
+        "Ann",
+        "Kitchen",
+    )
+    assert plank.rotation == (0, 0, 1, 1, 0, 0, 0, 1, 0)
+    assert lost.member == "lib/lost/lost.obj"
+    assert read_properties(b"caf\xe9 \\u20ac") == "café €"
+
+
+@pytest.mark.parametrize("name", ["chair", "plank"])
+def test_conversion_keeps_the_images(furniture: SweetHome3dSource, tmp_path: Path, name: str) -> None:
+    """The GLB file looks like the OBJ file, which other code reads."""
+    model = next(model for model in list_furniture(furniture) if model.record.uid == f"Test-{name}")
+    convert_model(model.library, model.member, None, tmp_path / "a.glb")
+    with zipfile.ZipFile(model.library) as archive:
+        extract_folder(archive, f"lib/{name}", tmp_path, 10**6)
+    cameras = orbit([20.0, 200.0], [30.0, -40.0], 1.6, 60.0, 48)
+    converted = render_mesh(load_mesh(tmp_path / "a.glb"), cameras)
+    original = render_mesh(load_mesh(tmp_path / f"{name}.obj"), cameras)
+    difference = np.abs(converted.rgba.astype(int) - original.rgba)
+    assert (difference > 1).mean() < 1e-3
+    np.testing.assert_allclose(converted.depth, original.depth, atol=1e-4)
+    assert original.rgba[..., 3].any()
+
+
+def test_conversion_turns_the_model(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    plank = list_furniture(furniture)[1]
+    convert_model(plank.library, plank.member, plank.rotation, tmp_path / "a.glb")
+    # The matrix sends (x, y, z) to (z, x, y): 4 x 1 x 2 becomes 2 x 4 x 1; then file x, y, z are world y, z, x.
+    np.testing.assert_allclose(
+        np.ptp(load_mesh(tmp_path / "a.glb").vertices, axis=0), [0.25, 0.5, 1.0], atol=1e-6
+    )
+
+
+def test_conversion_gives_the_same_bytes(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    chair = list_furniture(furniture)[0]
+    for name in ("a.glb", "b.glb"):
+        convert_model(chair.library, chair.member, None, tmp_path / name)
+    assert file_hash(tmp_path / "a.glb") == file_hash(tmp_path / "b.glb")
+
+
+def test_other_readers_know_the_glb(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    convert_model(list_furniture(furniture)[0].library, "lib/chair/chair.obj", None, tmp_path / "a.glb")
+    scene = trimesh.load_scene(tmp_path / "a.glb")
+    np.testing.assert_allclose(scene.extents, [1, 2, 1], atol=1e-6)
+
+
+def test_a_model_that_is_not_in_its_library(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    lost = list_furniture(furniture)[2]
+    with pytest.raises(RejectedAsset) as raised:
+        convert_model(lost.library, lost.member, None, tmp_path / "a.glb")
+    assert raised.value.reason is Reason.MISSING_FILE
+    assert not (tmp_path / "a.glb").exists()
+
+
+def test_missing_and_broken_libraries_are_named(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="sweethome3d-furniture"):
+        list_furniture(furniture.model_copy(update={"folder": str(tmp_path / "none")}))
+    with pytest.raises(DataError, match=r"there are Test\."):
+        list_furniture(furniture.model_copy(update={"libraries": ("Scopia",)}))
+    (tmp_path / "library/Broken.sh3f").write_text("no zip")
+    with pytest.raises(DataError, match=r"Broken\.sh3f"):
+        list_furniture(furniture)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("m/../../evil.txt", b"x", Reason.PATH_OUTSIDE),
+        ("m/..\\..\\evil.txt", b"x", Reason.PATH_OUTSIDE),
+        ("m/bomb", bytes(2**25), Reason.TOO_LARGE),
+    ],
+)
+def test_archives_cannot_leave_their_folder_or_fill_the_disk(
+    tmp_path: Path, name: str, content: bytes, reason: Reason
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    target = tmp_path / "deep/target"
+    target.mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive, pytest.raises(RejectedAsset) as raised:
+        extract_folder(archive, "m", target, 2**26)
+    assert raised.value.reason is reason
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.zip", "deep", "target"]
+
+
+def test_a_folder_of_meshes(meshes: Path) -> None:
+    (meshes / "sub").mkdir()
+    (meshes / "ball.glb").rename(meshes / "sub/Red_ball 2.glb")
+    source = FolderSource(folder=str(meshes), captions="", licence="CC0", count=0)
+    ball, tower = list_folder(source)
+    assert (ball.uid, ball.caption, ball.licence) == ("sub-Red_ball-2", "Red ball 2", "CC0")
+    assert tower.sha256 == file_hash(meshes / "tower.glb")
+
+
+def test_a_folder_with_a_csv(meshes: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.glb").write_bytes(b"x")
+    captions = tmp_path / "captions.csv"
+    captions.write_text(
+        "file,uid,caption,attribution\nball.glb,one,a ball,Ann\n../secret.glb,two,x,\nnone.glb,three,y,\n"
+        "tower.glb,../four,z,\n,tower,by uid,\ntower.glb,one,again,\n"
+    )
+    source = FolderSource(folder=str(meshes), captions=str(captions), licence="CC0", count=0)
+    table = to_table(list_folder(source)).set_index("caption")
+    assert table.loc["a ball", "reason"] == ""
+    assert table.loc["a ball", "attribution"] == "Ann"
+    assert dict(table["reason"]) == {
+        "a ball": "",
+        "x": Reason.PATH_OUTSIDE,
+        "y": Reason.MISSING_FILE,
+        "z": Reason.BAD_UID,
+        "by uid": "",
+        "again": Reason.DUPLICATE_UID,
+    }
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    source = FolderSource(folder=str(tmp_path / "none"), captions="", licence="", count=0)
+    with pytest.raises(DataError, match="does not exist"):
+        list_folder(source)
+
+
+@pytest.fixture
+def objaverse(objaverse_cache: Path, ingest_parameters: IngestParameters) -> ObjaverseSource:
+    return ingest_parameters.objaverse.model_copy(update={"cache": str(objaverse_cache)})
+
+
+def test_what_a_real_cache_holds(objaverse: ObjaverseSource, objaverse_cache: Path) -> None:
+    records = list_objaverse(objaverse, seed=0)
+    assert len(records) == 7
+    pegboard = next(record for record in records if record.uid == "db7339a98f464ff38e3c3e32c924ca65")
+    assert (pegboard.category, pegboard.caption, pegboard.reason) == ("pegboard", "pegboard", "")
+    assert pegboard.bytes == 515552
+    assert pegboard.sha256 == file_hash(Path(pegboard.path))
+
+
+def test_objects_that_are_not_in_the_cache_are_rejected_rows(
+    objaverse: ObjaverseSource, objaverse_cache: Path
+) -> None:
+    by_category = objaverse.model_copy(update={"select": "lvis", "categories": ("pegboard",)})
+    records = list_objaverse(by_category, seed=0)
+    assert sum(not record.reason for record in records) == 1
+    assert {record.reason for record in records if record.reason} == {Reason.NOT_IN_LIBRARY}
+    by_list = objaverse.model_copy(
+        update={"select": "list", "list": str(objaverse_cache / "lgm_80k.csv"), "count": 50}
+    )
+    assert len(list_objaverse(by_list, seed=0)) == 50
+
+
+def test_a_random_choice_follows_the_seed(objaverse: ObjaverseSource) -> None:
+    source = objaverse.model_copy(update={"select": "random", "count": 4})
+    chosen = [[record.uid for record in list_objaverse(source, seed)] for seed in (1, 1, 2)]
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_nothing_is_fetched_without_leave(tmp_path: Path, objaverse: ObjaverseSource) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        list_objaverse(objaverse.model_copy(update={"cache": str(tmp_path)}), seed=0)
+    with pytest.raises(DataError, match="no category 'no such'"):
+        list_objaverse(objaverse.model_copy(update={"select": "lvis", "categories": ("no such",)}), seed=0)
