@@ -93,7 +93,7 @@ def test_any_ring_of_views_equals_the_formulas(oracle, num_views, combination):
         np.testing.assert_allclose(enhanced[view, :, row, column].double(), value, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
 @pytest.mark.parametrize("share_layers", [False, True])
 def test_any_number_of_layers_equals_the_formulas(oracle, monkeypatch, num_layers, share_layers):
     plane = small_plane(num_layers=num_layers, share_layers=share_layers)
@@ -108,15 +108,35 @@ def test_any_number_of_layers_equals_the_formulas(oracle, monkeypatch, num_layer
     monkeypatch.setattr(oracle, "transform", lambda tokens, weights: transform(tokens, weights, num_layers))
     points = torch.tensor([[0.1, -0.2, 0.3], [-0.4, 0.0, 0.2]])
     with torch.no_grad():
-        sigma = plane.density(features, t_emb, points)
         enhanced, _ = plane(features, t_emb)
+        compiled = plane.density(features, t_emb, points)
+    sigma = plane.density(features, t_emb, points).detach()
     maps, time = features.double().numpy(), t_emb.double().numpy()
     expected = [oracle.density(coarse, maps, time, p) for p in points.double().numpy()]
     np.testing.assert_allclose(sigma, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-4)
     value, _ = oracle.pixel(
         coarse, fine, maps, time, 2, 3, 2, samples=6, combination="add", missed_rays="empty"
     )
     np.testing.assert_allclose(enhanced[2, :, 3, 2], value, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("share_layers", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_compiled_density_is_the_same_density(share_layers, scale):
+    """Inference on the CPU runs a compiled loop; `scale` drives its softmax into saturation."""
+    plane = small_plane(cameras=orbit([0.0, 100.0, 200.0], 20.0, 1.5, 280.0, 256), share_layers=share_layers)
+    with torch.no_grad():
+        for layer in plane.density_transformer.layers:
+            layer.to_q.weight.mul_(scale)
+    features, t_emb = inputs(plane)
+    points = torch.rand(133, 3, generator=torch.Generator().manual_seed(7)) - 0.5
+    differentiable = plane.density(features, t_emb, points)
+    assert differentiable.requires_grad
+    with torch.no_grad():
+        plane.block_size = 50
+        compiled = plane.density(features, t_emb, points)
+    torch.testing.assert_close(compiled, differentiable.detach(), rtol=2e-5, atol=2e-5)
 
 
 def test_batch_is_object_by_object():

@@ -15,7 +15,7 @@ import torch
 from placid_kedro.errors import DataError, ParameterError
 from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective
-from placid_kedro.latent_plane.training import make_accelerator, train
+from placid_kedro.training import make_accelerator, train
 
 CASE = Path(__file__).with_name("training_case.py")
 _spec = importlib.util.spec_from_file_location("latent_plane_training_case", CASE)
@@ -144,7 +144,7 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
     run(DensityObjective, 2, path)
     with pytest.raises(DataError, match=r"learning_rate 0\.003 instead of 0\.1"):
         run(DensityObjective, 2, path, learning_rate=0.1)
-    with pytest.raises(DataError, match="stage DensityObjective instead of FeatureObjective"):
+    with pytest.raises(DataError, match="objective DensityObjective instead of FeatureObjective"):
         run(FeatureObjective, 2, path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match="no whole checkpoint"):
@@ -161,9 +161,13 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
         run(DensityObjective, 5, tmp_path / "c.pt", poisoned, log_every=1)
 
 
-def test_reduced_precision_needs_cuda():
+def test_reduced_precision_needs_hardware_for_it(monkeypatch):
     with pytest.raises(ParameterError, match="needs CUDA"):
+        make_accelerator("fp16", cpu=True)
+    monkeypatch.setattr("placid_kedro.training.loop.cpu_has_bf16", lambda: False)
+    with pytest.raises(ParameterError, match="AVX512-BF16"):
         make_accelerator("bf16", cpu=True)
+    assert make_accelerator("auto", cpu=True).mixed_precision == "no"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

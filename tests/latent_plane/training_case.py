@@ -13,7 +13,7 @@ from placid_kedro.cameras import multiview_cameras, random_orbit
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment
 from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective, RaySupervision, draw_rays
-from placid_kedro.latent_plane.training import TrainingSettings, make_accelerator, train
+from placid_kedro.training import LearningRateSchedule, TrainingSettings, make_accelerator, train
 
 VIEWS = 4
 OBJECTS = 2
@@ -87,7 +87,7 @@ def make_objective(kind: type, device: str = "cpu"):
 def settings(steps: int, **changes) -> TrainingSettings:
     defaults = {
         "learning_rate": 3e-3,
-        "warmup_steps": 2,
+        "schedule": LearningRateSchedule(warmup_steps=2),
         "checkpoint_every": 2,
         "validate_every": 100,
         "seed": 4,

@@ -117,6 +117,11 @@ class PlaneObjective(nn.Module):
         for parameter in plane.parameters():
             parameter.requires_grad_(id(parameter) in trained)
 
+    @property
+    def network(self) -> LatentPlane:
+        """The plane."""
+        return self.plane
+
     def trained_parameters(self) -> list[nn.Parameter]:
         """The parameters that this stage trains."""
         raise NotImplementedError

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras, multiview_cameras
 from placid_kedro.errors import ParameterError, ShapeError
+from placid_kedro.latent_plane.cpu_density import CompiledDensity
 from placid_kedro.latent_plane.geometry import (
     BilinearTaps,
     MissedRays,
@@ -330,6 +331,21 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         head = self.sigma_head.weight[0]
         constant = self.sigma_head.bias[0] + head @ (normalised + sum(layer.to_out.bias for layer in stack))
         readouts = [layer.to_out.weight.T @ head for layer in stack]
+        if self._compiled_density(table):
+            transformer = self.density_transformer
+            compiled = CompiledDensity.prepare(
+                table,
+                folded,
+                readouts,
+                constant,
+                transformer.num_heads,
+                len(transformer.layers) == 1,
+                transformer.norm.eps,
+            )
+            sigma = table.new_empty(len(points))
+            for part in _blocks(len(points), self.block_size):
+                sigma[part] = compiled(points[part].taps, points[part].embedding)
+            return sigma
 
         def block(part: slice) -> Tensor:
             chosen = points[part]
@@ -341,6 +357,14 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         if len(points) == 0:
             return table.new_zeros(0)
         return torch.cat([self._run(block, part) for part in _blocks(len(points), self.block_size)])
+
+    def _compiled_density(self, table: Tensor) -> bool:
+        """Whether the density is evaluated by the CPU's compiled loop: inference with the paper's two layers."""
+        return (
+            not torch.is_grad_enabled()
+            and table.device.type == "cpu"
+            and self.density_transformer.num_layers == 2
+        )
 
     def _render_features(self, features: Tensor, rays: ViewRays, weights: Tensor) -> Tensor:
         """[U, C] the feature part along the used rays (Eq. 7-8)."""

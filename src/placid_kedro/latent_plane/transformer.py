@@ -175,17 +175,23 @@ class TokenTransformer(nn.Module):
         """
         outputs: list[Tensor] = []
         normalised: Tensor | None = None
-        for index, layer in enumerate(folded.layers):
+        for index, layer in enumerate(folded.layers[:-1]):
             # Layers that share their weights share the projection of the normalised tokens.
-            if normalised is None or len(self.layers) > 1:
-                normalised = self._project(layer, tokens)
-            qkv = normalised
-            for matrix, output in zip(layer.earlier, outputs, strict=True):
-                qkv = qkv + output @ matrix.T
-            if outputs:
-                qkv = qkv + layer.earlier_shift
-            outputs.append(self._attention(qkv, query, last=index == self.num_layers - 1))
-        return [_read(output, query) for output in outputs[:-1]] + [outputs[-1][:, 0]]
+            if index == 0 or len(self.layers) > 1:
+                normalised = self._project(layer, tokens, slice(None))
+            assert normalised is not None
+            q, k, v = _add_earlier(normalised, layer, outputs, slice(None)).chunk(3, dim=-1)
+            outputs.append(self._attention(q, k, v))
+        layer, keys_and_values = folded.layers[-1], slice(self.inner, None)
+        if normalised is None or len(self.layers) > 1:
+            normalised = self._project(layer, tokens, keys_and_values)
+        else:
+            normalised = normalised[..., keys_and_values]
+        k, v = _add_earlier(normalised, layer, outputs, keys_and_values).chunk(2, dim=-1)
+        read = [_read(output, query) for output in outputs]
+        q = self._project_query(layer, tokens, query)
+        q = _add_earlier(q, layer, [output[:, None] for output in read], slice(self.inner))
+        return [*read, self._attention(q, k, v)[:, 0]]
 
     def normalised_features(self, tokens: PointTokens, query: Tensor) -> Tensor:
         """[P, C] the feature part of the normalised token `query` [P]."""
@@ -195,19 +201,35 @@ class TokenTransformer(nn.Module):
         )
         return centred * self.norm.weight[:C] + self.norm.bias[:C]
 
-    def _project(self, layer: FoldedLayer, tokens: PointTokens) -> Tensor:
-        views = tokens.features @ layer.feature.T + (tokens.points @ layer.point.T)[:, None]
-        views = (views + layer.camera) * tokens.inverse_deviation + layer.shift
+    def _project(self, layer: FoldedLayer, tokens: PointTokens, rows: slice) -> Tensor:
+        """[P, T, O] rows of q, k, v of the normalised tokens, the density token first where there is one."""
+        views = tokens.features @ layer.feature[rows].T
+        views = views.add_((tokens.points @ layer.point[rows].T)[:, None]).add_(layer.camera[:, rows])
+        views = (views * tokens.inverse_deviation).add_(layer.shift[rows])
         if layer.sigma is None:
             return views
-        return torch.cat([layer.sigma.expand(len(views), 1, -1), views], dim=1)
+        return torch.cat([layer.sigma[rows].to(views.dtype).expand(len(views), 1, -1), views], dim=1)
 
-    def _attention(self, qkv: Tensor, query: Tensor | None, last: bool) -> Tensor:
-        q, k, v = qkv.chunk(3, dim=-1)
-        if last:
-            q = _read(q, query)[:, None]
+    def _project_query(self, layer: FoldedLayer, tokens: PointTokens, query: Tensor | None) -> Tensor:
+        """[P, 1, inner] q of the normalised token that is read."""
+        rows = slice(self.inner)
+        if layer.sigma is not None and query is None:
+            return layer.sigma[rows].expand(len(tokens.points), 1, -1)
+        q = _read(tokens.features, query) @ layer.feature[rows].T + tokens.points @ layer.point[rows].T
+        q = (q + layer.camera[0 if query is None else query, rows]) * _read(tokens.inverse_deviation, query)
+        return (q + layer.shift[rows])[:, None]
+
+    def _attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (q, k, v))
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(start_dim=2)
+
+
+def _add_earlier(normalised: Tensor, layer: FoldedLayer, outputs: list[Tensor], rows: slice) -> Tensor:
+    """Rows of q, k, v of the residual stream, from those of the normalised tokens."""
+    total = normalised
+    for matrix, output in zip(layer.earlier, outputs, strict=True):
+        total = output @ matrix[rows].T + total
+    return total + layer.earlier_shift[rows] if outputs else total
 
 
 def _read(values: Tensor, query: Tensor | None) -> Tensor:

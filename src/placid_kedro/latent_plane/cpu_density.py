@@ -1,0 +1,314 @@
+"""The density part for inference on the CPU: one compiled loop over points instead of many small matrix products.
+
+The same numbers as `TokenTransformer.attend` up to rounding, for two layers (the paper's number). Two things make
+it cheap. Projections of features are linear and so is bilinear sampling, so the feature maps are projected once,
+texel by texel, and a point only blends four rows. And the last layer has a single query, the density token: its
+keys `B A_j` and values need not be formed, because `q . (B A_j) = (B^T q) . A_j` and
+`sum_j a_j (B A_j) = B sum_j a_j A_j`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import torch
+from numpy.polynomial import chebyshev
+from torch import Tensor
+
+from placid_kedro.latent_plane.geometry import BilinearTaps
+from placid_kedro.latent_plane.transformer import FoldedTransformer
+
+_BLOCK = 64
+# Reductions may be reordered and fused; NaN and infinity keep their meaning.
+_FAST = {"reassoc", "contract", "nsz", "arcp"}
+
+# exp(x) = p(x / 32)^32 on [-80, 0], p of degree 8: relative error 2e-6.
+_LOWEST = np.float32(-80.0)
+_LOWEST_SCORE = np.float32(-3e38)
+_HALVINGS = 5
+_DOMAIN = [-80.0 / 2**_HALVINGS, 0.0]
+_P = tuple(
+    np.float32(c)
+    for c in chebyshev.Chebyshev.interpolate(np.exp, 8, domain=_DOMAIN)
+    .convert(kind=np.polynomial.Polynomial)
+    .coef
+)
+
+
+@numba.njit(fastmath=_FAST, error_model="numpy")
+def _exp(x):  # type: ignore[no-untyped-def]
+    y = max(x, _LOWEST) * np.float32(1.0 / 32.0)
+    p = _P[5] + y * (_P[6] + y * (_P[7] + y * _P[8]))
+    p = _P[0] + y * (_P[1] + y * (_P[2] + y * (_P[3] + y * (_P[4] + y * p))))
+    p *= p
+    p *= p
+    p *= p
+    p *= p
+    return p * p
+
+
+# The helpers are inlined, so that the sizes, constants in `_kernel`, reach the compiler as constants.
+@numba.njit(inline="always")
+def _exponentials(scores, highest, flat, rows, columns):  # type: ignore[no-untyped-def]
+    """`exp(scores - highest)` in place, row by row; `flat` is the same memory, so that the lanes stay full."""
+    for i in range(rows):
+        for j in range(columns):
+            scores[i, j] -= highest[i]
+    for index in range(rows * columns):
+        flat[index] = _exp(flat[index])
+
+
+@numba.njit(inline="always")
+def _token(table, rows, weights, channels, width, eps, camera, point, shift, sampled, out):  # type: ignore[no-untyped-def]
+    """One view's token: blend four texels, then normalise the projections (`TokenTransformer.tokens`)."""
+    for o in range(table.shape[1]):
+        sampled[o] = (
+            weights[0] * table[rows[0], o]
+            + weights[1] * table[rows[1], o]
+            + weights[2] * table[rows[2], o]
+            + weights[3] * table[rows[3], o]
+        )
+    C, M = np.float32(channels), np.float32((width - channels) // 2)
+    feature_mean = np.float32(0.0)
+    for o in range(channels):
+        feature_mean += sampled[o]
+    feature_mean /= C
+    mean = (C * feature_mean + M * (camera[0] + point[0])) / np.float32(width)
+    square = camera[1] + point[1] + C * (feature_mean - mean) * (feature_mean - mean)
+    square += M * ((camera[0] - mean) * (camera[0] - mean) + (point[0] - mean) * (point[0] - mean))
+    for o in range(channels):
+        square += (sampled[o] - feature_mean) * (sampled[o] - feature_mean)
+    inverse = np.float32(1.0) / np.sqrt(square / np.float32(width) + eps)
+    for o in range(out.shape[0]):
+        out[o] = (sampled[channels + o] + camera[2 + o] + point[2 + o]) * inverse + shift[o]
+
+
+@numba.njit(inline="always")
+def _first_layer(y, scores, highest, flat, attended, T, H, D, scale):  # type: ignore[no-untyped-def]
+    for h in range(H):
+        q, k, v = h * D, (H + h) * D, (2 * H + h) * D
+        for i in range(T):
+            highest[i] = _LOWEST_SCORE
+            for j in range(T):
+                s = np.float32(0.0)
+                for d in range(D):
+                    s += y[i, q + d] * y[j, k + d]
+                scores[i, j] = s * scale
+                highest[i] = max(highest[i], s * scale)
+        _exponentials(scores, highest, flat, T, T)
+        for i in range(T):
+            total = np.float32(0.0)
+            for d in range(D):
+                attended[i, q + d] = np.float32(0.0)
+            for j in range(T):
+                total += scores[i, j]
+                for d in range(D):
+                    attended[i, q + d] += scores[i, j] * y[j, v + d]
+            inverse = np.float32(1.0) / total
+            for d in range(D):
+                attended[i, q + d] *= inverse
+
+
+@numba.njit(inline="always")
+def _last_layer(  # type: ignore[no-untyped-def]
+    y,
+    key,
+    value,
+    query,
+    attended,
+    earlier_q,
+    earlier,
+    shift,
+    scores,
+    highest,
+    flat,
+    inner,
+    out,
+    T,
+    H,
+    D,
+    scale,
+):
+    """The density token's output; `earlier` holds the rows for keys, then values, `shift` the values' bias."""
+    for o in range(H * D):
+        out[o] = query[o]
+    for i in range(H * D):
+        for o in range(H * D):
+            out[o] += earlier_q[i, o] * attended[0, i]
+    for h in range(H):
+        for i in range(H * D):
+            inner[i] = np.float32(0.0)
+        for d in range(D):
+            for i in range(H * D):
+                inner[i] += out[h * D + d] * earlier[h * D + d, i]
+        highest[h] = _LOWEST_SCORE
+        for j in range(T):
+            s = np.float32(0.0)
+            for d in range(D):
+                s += out[h * D + d] * y[j, key + h * D + d]
+            for i in range(H * D):
+                s += inner[i] * attended[j, i]
+            scores[h, j] = s * scale
+            highest[h] = max(highest[h], s * scale)
+    _exponentials(scores, highest, flat, H, T)
+    for h in range(H):
+        total = np.float32(0.0)
+        for i in range(H * D):
+            inner[i] = np.float32(0.0)
+        for d in range(D):
+            out[h * D + d] = np.float32(0.0)
+        for j in range(T):
+            total += scores[h, j]
+            for i in range(H * D):
+                inner[i] += scores[h, j] * attended[j, i]
+            for d in range(D):
+                out[h * D + d] += scores[h, j] * y[j, value + h * D + d]
+        inverse = np.float32(1.0) / total
+        for o in range(h * D, (h + 1) * D):
+            s = out[o]
+            for i in range(H * D):
+                s += earlier[H * D + o, i] * inner[i]
+            out[o] = s * inverse + shift[o]
+
+
+@functools.cache
+def _kernel(num_views: int, num_heads: int, head_dim: int) -> Callable[..., None]:
+    """The loop over points for one set of sizes."""
+    N, T, H, D = num_views, num_views + 1, num_heads, head_dim
+    scale = np.float32(D**-0.5)
+
+    @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
+    def run(  # type: ignore[no-untyped-def]
+        table, rows, weights, points, cameras, shift, sigma, query, earlier_q, earlier, value_shift,
+        readouts, constant, channels, width, key, value, eps, result,
+    ):  # fmt: skip
+        for block in numba.prange((result.shape[0] + _BLOCK - 1) // _BLOCK):
+            sampled = np.empty(table.shape[1], np.float32)
+            y = np.empty((T, shift.shape[0]), np.float32)
+            scores = np.empty((max(T, H), T), np.float32)
+            flat = scores.reshape(-1)
+            highest = np.empty(max(T, H), np.float32)
+            attended = np.empty((T, H * D), np.float32)
+            inner = np.empty(H * D, np.float32)
+            out = np.empty(H * D, np.float32)
+            for o in range(shift.shape[0]):
+                y[0, o] = sigma[o]
+            for p in range(block * _BLOCK, min((block + 1) * _BLOCK, result.shape[0])):
+                for n in range(N):
+                    _token(
+                        table, rows[p, n], weights[p, n], channels, width, eps, cameras[n], points[p], shift,
+                        sampled, y[n + 1],
+                    )  # fmt: skip
+                _first_layer(y, scores, highest, flat, attended, T, H, D, scale)
+                _last_layer(
+                    y, key, value, query, attended, earlier_q, earlier, value_shift, scores, highest, flat,
+                    inner, out, T, H, D, scale,
+                )  # fmt: skip
+                total = constant
+                for o in range(H * D):
+                    total += readouts[0, o] * attended[0, o] + readouts[1, o] * out[o]
+                result[p] = total
+
+    return run
+
+
+@dataclass(frozen=True)
+class CompiledDensity:
+    """One call's matrices as the compiled loop takes them.
+
+    Attributes:
+        table: [N * H * W, C + O] texels: features, then their projections.
+        point: [O, M] projection of the points' embeddings.
+        arguments: what follows the points in the kernel's signature.
+        width: of a token.
+        sizes: views, heads, width of a head.
+    """
+
+    table: np.ndarray
+    point: Tensor
+    cameras: np.ndarray
+    arguments: tuple[np.ndarray | float | int, ...]
+    sizes: tuple[int, int, int]
+
+    @classmethod
+    def prepare(
+        cls,
+        texels: Tensor,
+        folded: FoldedTransformer,
+        readouts: list[Tensor],
+        constant: Tensor,
+        num_heads: int,
+        shared: bool,
+        eps: float,
+    ) -> CompiledDensity:
+        """From the projected feature maps [N * H * W, C] and a folded transformer of two layers.
+
+        Args:
+            texels: the density tokens' feature part at every texel.
+            folded: with a density token.
+            readouts: [I] per layer, how its attention output enters sigma.
+            constant: what enters sigma beside them.
+            num_heads: attention heads.
+            shared: whether both layers are one set of weights.
+            eps: the LayerNorm's.
+        """
+        first, last = folded.layers
+        assert first.sigma is not None and last.sigma is not None
+        inner = len(readouts[0])
+
+        def rows(name: str) -> Tensor:
+            # The last layer's queries of views are never asked for.
+            own = getattr(first, name)
+            return own if shared else torch.cat([own, getattr(last, name)[inner:]])
+
+        cameras = [first.camera] if shared else [first.camera, last.camera[:, inner:]]
+        camera_sums = torch.stack([folded.camera_mean, folded.camera_square], dim=1)
+        earlier = last.earlier[0]
+        key = inner if shared else 3 * inner
+        arguments = (
+            _array(rows("shift")),
+            _array(rows("sigma")),
+            _array(last.sigma[:inner] + last.earlier_shift[:inner]),
+            _array(earlier[:inner].T),
+            _array(earlier[inner:]),
+            _array(last.earlier_shift[2 * inner :]),
+            _array(torch.stack(readouts)),
+            np.float32(constant.item()),
+            texels.shape[1],
+            texels.shape[1] + 2 * first.point.shape[1],
+            key,
+            key + inner,
+            np.float32(eps),
+        )
+        return cls(
+            table=_array(torch.cat([texels, texels @ rows("feature").T], dim=1)),
+            point=rows("point"),
+            cameras=_array(torch.cat([camera_sums, *cameras], dim=1)),
+            arguments=arguments,
+            sizes=(len(first.camera), num_heads, inner // num_heads),
+        )
+
+    def __call__(self, taps: BilinearTaps, embedding: Tensor) -> Tensor:
+        """[P] raw sigma of points given by their taps and embeddings [P, M]."""
+        variance, mean = torch.var_mean(embedding, dim=-1, correction=0, keepdim=True)
+        points = torch.cat([mean, variance * embedding.shape[-1], embedding @ self.point.T], dim=1)
+        result = np.empty(len(embedding), np.float32)
+        kernel = _kernel(*self.sizes)
+        kernel(
+            self.table,
+            taps.rows.numpy(),
+            taps.weights.numpy(),
+            _array(points),
+            self.cameras,
+            *self.arguments,
+            result,
+        )
+        return torch.from_numpy(result)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(tensor.numpy(), dtype=np.float32)
