@@ -9,7 +9,7 @@ import trimesh
 
 from placid_kedro.errors import ResourceError
 from placid_kedro.files import file_hash
-from placid_kedro.objects import render_stage
+from placid_kedro.objects import cluster, render_stage
 from placid_kedro.objects.cluster import dask_client
 from placid_kedro.objects.config import IngestParameters, RenderParameters
 from placid_kedro.objects.dataset import RenderedObjects
@@ -156,7 +156,8 @@ def test_a_file_that_changed_since_it_was_ingested(meshes: Path, plan: RenderPla
     assert not plan.views_path("ball").exists()
 
 
-def test_no_scheduler_is_one_sentence() -> None:
+def test_no_scheduler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
     with pytest.raises(ResourceError, match="No dask scheduler answers"), dask_client("tcp://127.0.0.1:9", 1):
         pass
 

@@ -61,9 +61,11 @@ def test_uids_of_lists_of_all_kinds(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("uid\n000-001,aa\n\n000-002/bb.glb\ncc\n000-001,aa\n")
     assert read_uids(str(path)) == ["aa", "bb", "cc"]
+    path.write_text("000-001,../../x\n../y.glb\n")
+    assert read_uids(str(path)) == ["../../x", "../y.glb"]  # no uids: their rows will say so
 
 
-@pytest.mark.parametrize("line", ["a,b,c", "x,../y", "a b", "000-001,"])
+@pytest.mark.parametrize("line", ["000-001,b,c", "a caption,x", "000-001,"])
 def test_a_csv_with_other_columns_is_named_with_its_line(tmp_path: Path, line: str) -> None:
     (tmp_path / "list.csv").write_text(f"000-000,ok\n{line}\n")
     with pytest.raises(DataError, match="Line 2"):

@@ -11,7 +11,7 @@ import trimesh
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
-from placid_kedro.errors import DataError, ParameterError, ResourceError
+from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
 from placid_kedro.files import file_hash
 from placid_kedro.objects.dataset import RenderedObjects
 
@@ -98,6 +98,7 @@ def test_the_shared_objaverse_cache(session: Callable[..., KedroSession], tmp_pa
         ),
         ({"objaverse_ingest": {"folder": {"folder": "none"}}}, DataError, "does not exist"),
         ({"syncdreamer_render": {"renderer": "blender"}}, ResourceError, "make blender"),
+        ({"filter": {"score": {"enabled": True, "scorer": "./none"}}}, ModelError, "filter.score.scorer"),
         ({"syncdreamer_render": {"protocol": {"size": 0}}}, ParameterError, "size' is 0"),
     ],
 )

@@ -99,13 +99,13 @@ def test_nothing_is_mirrored_and_the_front_is_at_azimuth_zero() -> None:
     middle = 47.5
     red, green, blue = (center(front, channel) for channel in range(3))
     assert abs(red[1] - middle) < 6  # the front looks at the viewer (centring moves it a little)
-    assert green[1] > middle + 20  # +x of the file is on the viewer's right
-    assert blue[0] < middle - 20
+    assert green[1] > middle + 10  # +x of the file is on the viewer's right
+    assert blue[0] < middle - 10
     assert center(back, 0) is None
-    assert center(back, 1)[1] < middle - 20
+    assert center(back, 1)[1] < middle - 10
     # Counter-clockwise: from azimuth 90 one looks at +x of the file, and the front is on the left.
     assert abs(center(left, 1)[1] - middle) < 6
-    assert center(left, 0)[1] < middle - 20
+    assert center(left, 0)[1] < middle - 10
 
 
 def test_a_texture_is_neither_mirrored_nor_upside_down() -> None:

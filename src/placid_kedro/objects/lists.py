@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import urllib.request
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.error import URLError
 
 from placid_kedro.errors import DataError
-from placid_kedro.objects.table import is_uid
 
 _URL_SECONDS = 30
 _MAX_BYTES = 2**30
+_FOLDER = re.compile(r"\d{3}-\d{3}")
+_OBJECT_PATH = re.compile(r"(\d{3}-\d{3}/)?(?P<uid>[A-Za-z0-9_-]+)(\.glb)?")
 
 
 def read_text(source: str) -> str:
@@ -46,18 +48,20 @@ def read_lines(source: str) -> list[str]:
 def read_uids(source: str) -> list[str]:
     """The uids of a list, each once, in its order.
 
-    A line is `uid`, `000-xxx,uid` (as LGM's list) or `000-xxx/uid.glb`; a header line `uid` is skipped.
+    A line is `uid`, `000-xxx,uid` (as LGM's list) or `000-xxx/uid.glb`; a header line `uid` is skipped. What
+    stands in the place of a uid and is none comes back as it is: its object will be rejected.
 
     Raises:
-        DataError: naming the first line that is none of these.
+        DataError: naming the first line with other columns.
     """
     uids: dict[str, None] = {}
     for number, line in enumerate(read_lines(source), start=1):
-        fields = [field.strip() for field in line.split(",")]
-        uid = PurePosixPath(fields[-1]).name.removesuffix(".glb")
+        *folder, last = [field.strip() for field in line.split(",")]
+        path = _OBJECT_PATH.fullmatch(last)
+        uid = path["uid"] if path else last
         if number == 1 and uid == "uid":
             continue
-        if len(fields) > 2 or not is_uid(uid):
+        if len(folder) > 1 or not all(map(_FOLDER.fullmatch, folder)) or not last:
             raise DataError(
                 f"Line {number} of {source} is {line[:60]!r}, but should be `000-xxx,uid` or `uid`."
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -14,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from placid_kedro import __version__
-from placid_kedro.errors import DataError, ResourceError
+from placid_kedro.errors import DataError
 from placid_kedro.files import new_file
+from placid_kedro.objects.checks import check_renderer
 from placid_kedro.objects.cluster import Job, dask_client, run_jobs
 from placid_kedro.objects.config import RenderParameters
 from placid_kedro.objects.isolation import Outcome
@@ -157,20 +157,6 @@ def views_folder(parameters: RenderParameters) -> Path:
 def views_name(uid: str) -> str:
     """Path of an object's views inside their folder."""
     return f"{hashlib.sha256(uid.encode()).hexdigest()[:2]}/{uid}.zip"
-
-
-def check_renderer(parameters: RenderParameters) -> None:
-    """Refuse a renderer that is not there, before it fails on every object.
-
-    Raises:
-        ResourceError: naming the command.
-    """
-    command = parameters.blender.command
-    if parameters.renderer == "blender" and shutil.which(command) is None:
-        raise ResourceError(
-            f"Blender cannot be started as {command}; make its environment with `make blender`, or give a command "
-            "with --params syncdreamer_render.blender.command=..."
-        )
 
 
 def render_objects(table: pd.DataFrame, plan: RenderPlan, progress: Progress = SILENT) -> pd.DataFrame:
