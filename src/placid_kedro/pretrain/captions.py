@@ -64,6 +64,11 @@ def with_article(phrase: str) -> str:
     return ("an " if re.match(r"[aeiou]", phrase) and not phrase.startswith("uni") else "a ") + phrase
 
 
+def normal_name(name: str) -> str:
+    """A library's name as captions hold it: lower case, single blanks. Objects with the same one are one kind."""
+    return re.sub(r"\s+", " ", name.strip().lower())
+
+
 def captions(name: str, adjectives: Iterable[str]) -> tuple[str, ...]:
     """All captions of an object without view words.
 
@@ -74,7 +79,7 @@ def captions(name: str, adjectives: Iterable[str]) -> tuple[str, ...]:
     Returns:
         The bare name, the name with its article, and one caption an adjective.
     """
-    noun = re.sub(r"\s+", " ", name.strip().lower())
+    noun = normal_name(name)
     described = [
         with_article(f"{adjective} {noun}") for adjective in adjectives if adjective not in noun.split()
     ]

@@ -1,0 +1,94 @@
+"""The patch autoencoder: its linear part in closed form, its decoder's repair by training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
+from placid_kedro.pretrain.views import ViewArrays
+from placid_kedro.progress import SILENT, Progress
+
+
+@torch.no_grad()
+def patch_moment(views: ViewArrays, patch_size: int, every: int, progress: Progress = SILENT) -> Tensor:
+    """[D, D] float64 mean of p p^T over the patches p of `images - 1` (see `PatchAutoencoder.fit_components`).
+
+    Args:
+        views: of the trained objects.
+        patch_size: side of a patch in pixels.
+        every: each `every`-th view is read.
+        progress: shows the bar.
+    """
+    dimension = 3 * patch_size**2
+    total, count = torch.zeros(dimension, dimension, dtype=torch.float64), 0
+    for index in progress.track(range(len(views)), description="patch statistics"):
+        images = views.images(index, slice(None, None, every)) * 2 - 1
+        patches = F.unfold(images - 1, patch_size, stride=patch_size).transpose(1, 2).reshape(-1, dimension)
+        total += (patches.T @ patches).double()
+        count += len(patches)
+    return total / count
+
+
+@torch.no_grad()
+def encode_views(autoencoder: PatchAutoencoder, views: ViewArrays, progress: Progress = SILENT) -> Tensor:
+    """[N, V, C, h, w] float32 latents of all views."""
+    latents = [
+        autoencoder.encode(views.images(index, slice(None)) * 2 - 1).latent_dist.mean
+        for index in progress.track(range(len(views)), description="latents")
+    ]
+    return torch.stack(latents)
+
+
+class RepairObjective(nn.Module):
+    """What the decoder's repair network minimises: the mean absolute error of decoded images.
+
+    The encoder and the linear decoder stay as they are, and the latents are blurred by a little noise, so that the
+    repair also suits what a diffusion model puts out.
+
+    Args:
+        network: the autoencoder, its linear part fitted.
+        noise: standard deviation of the noise on the latents (their own mean square is 1).
+    """
+
+    def __init__(self, network: PatchAutoencoder, noise: float) -> None:
+        super().__init__()
+        self.network = network
+        self.noise = noise
+        network.requires_grad_(False)
+        network.repair.requires_grad_(True)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Of the repair network."""
+        return list(self.network.repair.parameters())
+
+    def forward(self, batch: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses on images [B, 3, H, W] in [0, 1]."""
+        images = batch * 2 - 1
+        latents = self.network.encode(images).latent_dist.mean
+        latents = latents + self.noise * torch.randn(latents.shape, generator=generator).to(latents)
+        decoded = self.network.decode(latents).sample.float()
+        error = (decoded - images) / 2
+        mean_square = error.detach().square().mean()
+        return {"loss": error.abs().mean(), "psnr": -10 * torch.log10(mean_square)}
+
+
+class ImageBatches:
+    """Images drawn uniformly from all views of all objects.
+
+    Args:
+        views: of the trained objects.
+        batch_size: images a batch.
+        device: where to.
+    """
+
+    def __init__(self, views: ViewArrays, batch_size: int, device: torch.device) -> None:
+        self.views = views
+        self.batch_size = batch_size
+        self.device = device
+
+    def __call__(self, number: int, generator: torch.Generator) -> Tensor:
+        objects = torch.randint(len(self.views), (self.batch_size,), generator=generator)
+        views = torch.randint(self.views.view_count, (self.batch_size,), generator=generator)
+        return self.views.images(objects.numpy(), views.numpy()).to(self.device)

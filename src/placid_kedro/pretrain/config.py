@@ -1,0 +1,258 @@
+"""Parameters of the pipeline `pretrain`; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from placid_kedro.objects.config import IngestParameters, RenderParameters
+from placid_kedro.parameter_types import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ParameterModel,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+)
+
+if TYPE_CHECKING:
+    from placid_kedro.training import TrainingSettings
+
+Widths = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
+ThreeWidths = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field(strict=False)]
+
+
+class LoopParameters(ParameterModel):
+    """One training (see `placid_kedro.training.TrainingSettings`).
+
+    Attributes:
+        steps: of the optimizer.
+        batch_size: samples a step.
+        decay_share: share of the steps, the last ones, in which the learning rate falls to nearly nothing.
+    """
+
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    betas: Annotated[Range, Field(strict=False)]
+    warmup_steps: NonNegativeInt
+    decay_share: Fraction
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    max_grad_norm: PositiveFloat
+    log_every: PositiveInt
+    checkpoint_every: PositiveInt
+    validate_every: PositiveInt
+
+    @property
+    def samples(self) -> int:
+        """How many samples the network sees."""
+        return self.steps * self.batch_size
+
+    def settings(self, seed: int) -> TrainingSettings:
+        """The training loop's settings."""
+        from placid_kedro.training import LearningRateSchedule, TrainingSettings
+
+        values = self.model_dump(exclude={"batch_size", "warmup_steps", "decay_share"})
+        schedule = LearningRateSchedule(warmup_steps=self.warmup_steps, decay_share=self.decay_share)
+        return TrainingSettings(schedule=schedule, seed=seed, **values)
+
+
+class UNetParameters(ParameterModel):
+    """A UNet of three resolutions.
+
+    Attributes:
+        channels: of each resolution, the finest first.
+        context_width: D of the context [B, L, D].
+        heads: of every attention layer.
+        norm_groups: of every group normalisation.
+        pooling_heads: of the attention that pools the context into the time embedding.
+    """
+
+    channels: ThreeWidths
+    context_width: PositiveInt
+    heads: PositiveInt
+    norm_groups: PositiveInt
+    pooling_heads: PositiveInt
+
+
+class AutoencoderParameters(ParameterModel):
+    """The patch autoencoder.
+
+    Attributes:
+        latent_channels: principal components that are kept.
+        hidden_channels: width of the decoder's repair network.
+        moment_every: each so-many-th view enters the patches' statistics.
+        latent_noise: standard deviation of the noise under which the repair network is trained.
+        training: of the repair network.
+    """
+
+    latent_channels: PositiveInt
+    hidden_channels: PositiveInt
+    moment_every: PositiveInt
+    latent_noise: NonNegativeFloat
+    training: LoopParameters
+
+
+class ViewPrior(ParameterModel):
+    """From where a caption without view words shows its object.
+
+    Attributes:
+        front_share: of the front view at the ring's elevation.
+        other_front_share: of the front at other elevations.
+        oblique_deg: views up to this azimuth on either side ...
+        oblique_weight: ... are so many times as frequent as those behind them.
+    """
+
+    front_share: Fraction
+    other_front_share: Fraction
+    oblique_deg: PositiveFloat
+    oblique_weight: PositiveFloat
+
+
+class TextShares(ParameterModel):
+    """What the captions of the text-to-image training say.
+
+    Attributes:
+        empty: share of empty captions, for guidance.
+        view_words: share of captions with the words of the view: few, as in Stable Diffusion's training data, so
+            that the stage `lora` has something to add.
+        pure_noise_share: share of the batches that hold the last timestep for certain.
+        views: from where the others show their object.
+    """
+
+    empty: Fraction
+    view_words: Fraction
+    pure_noise_share: Fraction
+    views: ViewPrior
+
+
+class TextToImageParameters(ParameterModel):
+    """The text-to-image model.
+
+    Attributes:
+        sample_prompts: drawn at every validation.
+    """
+
+    unet: UNetParameters
+    shares: TextShares
+    sample_prompts: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    sample_steps: PositiveInt
+    sample_guidance: NonNegativeFloat
+    training: LoopParameters
+
+
+class ReferenceShares(ParameterModel):
+    """Which pairs of views the novel-view model learns from.
+
+    Attributes:
+        unconditional: share without reference and pose, for guidance.
+        vocabulary: share drawn from the vocabulary's objects, the rest from all.
+        ring: share of pairs inside the first ring, the others come from all views.
+        ring_front: of those, the share whose reference is the front.
+        ring_any: of those, the share whose wanted view is any of the ring; otherwise one of eight.
+        free_any: of the others, the share whose reference is any view; otherwise the front.
+    """
+
+    unconditional: Fraction
+    vocabulary: Fraction
+    ring: Fraction
+    ring_front: Fraction
+    ring_any: Fraction
+    free_any: Fraction
+
+
+class NovelViewParameters(ParameterModel):
+    """The novel-view model.
+
+    Attributes:
+        sample_objects: of the vocabulary, whose views are drawn at every validation.
+    """
+
+    unet: UNetParameters
+    shares: ReferenceShares
+    sample_objects: PositiveInt
+    sample_steps: PositiveInt
+    sample_guidance: NonNegativeFloat
+    training: LoopParameters
+
+
+class PlaneParameters(ParameterModel):
+    """Latent-Plane in the novel-view model: its density first, its features second (Sec. 4.2).
+
+    Attributes:
+        share_layers, combination, missed_rays: see `placid_kedro.latent_plane.LatentPlanePreset`.
+        token_channels, octaves, heads, density_head_width, feature_head_width: sizes of the module.
+        samples_per_ray: along each ray through the cube.
+        vocabulary: share of the objects drawn from the vocabulary.
+        reference_front: share of the rings that begin at the front.
+        supervision_views: true views of an object that rays are drawn from.
+        rays: drawn for each object.
+    """
+
+    share_layers: bool
+    combination: Literal["add", "blend"]
+    missed_rays: Literal["empty", "crossed"]
+    token_channels: PositiveInt
+    octaves: PositiveInt
+    heads: PositiveInt
+    density_head_width: PositiveInt
+    feature_head_width: PositiveInt
+    samples_per_ray: PositiveInt
+    vocabulary: Fraction
+    reference_front: Fraction
+    supervision_views: PositiveInt
+    rays: PositiveInt
+    density: LoopParameters
+    features: LoopParameters
+
+
+class ScorerParameters(ParameterModel):
+    """The image-text scorer. What its images are put through is what splats and small models do to images.
+
+    Attributes:
+        channels: of its stages.
+        embedding: width of the common space.
+        label_smoothing: of the cross-entropy over all names.
+        max_temperature: largest factor on the similarities.
+        blur_share: share of the images that are scaled down and up again.
+        noise: largest standard deviation of the noise.
+        colour_cast: largest relative change of a colour channel.
+        scale, shift: largest relative change of the object's size and of its place (in half image sides).
+    """
+
+    channels: Widths
+    embedding: PositiveInt
+    label_smoothing: Fraction
+    max_temperature: PositiveFloat
+    blur_share: Fraction
+    noise: NonNegativeFloat
+    colour_cast: NonNegativeFloat
+    scale: Annotated[float, Field(ge=0, lt=1)]
+    shift: NonNegativeFloat
+    training: LoopParameters
+
+
+class PretrainParameters(ParameterModel):
+    """Pipeline `pretrain`: the data and all embedded models from scratch.
+
+    Attributes:
+        objects: csv of the objects' parts, names and adjectives; empty for the project's own.
+        checkpoints: folder that an interrupted training goes on from.
+        precision: `auto` (bfloat16 where the hardware computes in it), `bf16` or `no`.
+        ingest: where the objects come from.
+        rendering: from where they are seen; the first ring begins at the front.
+    """
+
+    objects: str
+    checkpoints: str
+    precision: Literal["auto", "bf16", "no"]
+    ingest: IngestParameters
+    rendering: RenderParameters
+    autoencoder: AutoencoderParameters
+    text_to_image: TextToImageParameters
+    novel_view: NovelViewParameters
+    latent_plane: PlaneParameters
+    scorer: ScorerParameters

@@ -1,0 +1,203 @@
+"""What a pretraining will cost, told before it begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from placid_kedro.diffusion.reference_tokens import ReferenceTokens
+from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.pretrain.config import LoopParameters, PretrainParameters
+from placid_kedro.pretrain.networks import make_unet, prepare_for_cpu
+from placid_kedro.pretrain.objectives import (
+    NovelViewBatch,
+    NovelViewObjective,
+    TextToImageBatch,
+    TextToImageObjective,
+)
+from placid_kedro.pretrain.recipes import PATCH_SIZE, TrainingPlace, embedded_schedule
+
+# Core seconds to render and pack one object, 32 views at 128 px, 2 x 2 rays a pixel; measured on one core.
+_RENDER_SECONDS = 1.1
+_REFERENCE_RAYS = 32 * 128**2 * 4
+_CONTEXT_TOKENS = 24
+
+
+class StageCost(BaseModel):
+    """One stage of the pipeline.
+
+    Attributes:
+        stage: its name.
+        steps, samples: of its training; 0 where nothing is trained.
+        hours: expected on this machine; None where it was not measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    steps: int
+    samples: int
+    hours: float | None
+
+
+class PretrainPlan(BaseModel):
+    """What a run of `pretrain` is about to do.
+
+    Attributes:
+        objects: that networks are trained on.
+        vocabulary: of these, the ones that the text-to-image model knows by name.
+        held_out: objects that no network sees.
+        disk_mb: of the arrays of views and latents.
+        machine: what the hours were estimated on.
+        stages: in their order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    objects: int
+    vocabulary: int
+    held_out: int
+    disk_mb: float
+    machine: str
+    stages: tuple[StageCost, ...]
+
+    def lines(self) -> list[str]:
+        """The plan for a reader."""
+        head = (
+            f"pretrain: {self.objects} objects ({self.vocabulary} in the vocabulary, {self.held_out} held out), "
+            f"{self.disk_mb:.0f} MB of views and latents, on {self.machine}"
+        )
+        rows = []
+        for cost in self.stages:
+            work = f"{cost.steps} steps, {cost.samples} samples" if cost.steps else "no training"
+            hours = "not measured" if cost.hours is None else f"about {_duration(cost.hours)}"
+            rows.append(f"  {cost.stage}: {work}, {hours}")
+        total = sum(cost.hours or 0.0 for cost in self.stages)
+        return [
+            head,
+            *rows,
+            f"  together at least {_duration(total)}; an interrupted run goes on where it was",
+        ]
+
+
+def make_plan(
+    parameters: PretrainParameters,
+    objects: int,
+    vocabulary: int,
+    held_out: int,
+    place: TrainingPlace,
+    cores: int,
+) -> PretrainPlan:
+    """Time a step of each of the two large trainings here, and add up.
+
+    Args:
+        parameters: of the pipeline.
+        objects, vocabulary, held_out: see `PretrainPlan`.
+        place: where the trainings will run; its checkpoints are not touched.
+        cores: that render.
+    """
+    protocol = parameters.rendering.protocol
+    views, pixels = protocol.view_count, protocol.size**2
+    latents = parameters.autoencoder.latent_channels * pixels // PATCH_SIZE**2
+    rays = views * pixels * parameters.rendering.embree.supersample**2
+    render = objects * _RENDER_SECONDS * rays / _REFERENCE_RAYS / cores / 3600
+    stages = [StageCost(stage="views", steps=0, samples=0, hours=render)]
+    timed = {
+        "text_to_image": (parameters.text_to_image.training, _text_to_image_probe),
+        "novel_view": (parameters.novel_view.training, _novel_view_probe),
+    }
+    for name, (loop, probe) in timed.items():
+        stages.append(_cost(name, loop, _seconds_per_step(loop, probe(parameters), place)))
+    untimed = {
+        "autoencoder": parameters.autoencoder.training,
+        "latent_plane density": parameters.latent_plane.density,
+        "latent_plane features": parameters.latent_plane.features,
+        "scorer": parameters.scorer.training,
+    }
+    stages += [_cost(name, loop, None) for name, loop in untimed.items()]
+    return PretrainPlan(
+        objects=objects,
+        vocabulary=vocabulary,
+        held_out=held_out,
+        disk_mb=objects * views * (pixels * (4 + 2) + latents * 4) / 1e6,
+        machine=_machine(place, cores),
+        stages=tuple(stages),
+    )
+
+
+def _cost(name: str, loop: LoopParameters, seconds: float | None) -> StageCost:
+    hours = None if seconds is None else loop.steps * seconds / 3600
+    return StageCost(stage=name, steps=loop.steps, samples=loop.samples, hours=hours)
+
+
+Probe = tuple[nn.Module, Callable[[int], Any]]
+
+
+def _text_to_image_probe(parameters: PretrainParameters) -> Probe:
+    channels, size, schedule = _latents(parameters)
+    unet = parameters.text_to_image.unet
+    objective = TextToImageObjective(make_unet(unet, channels, channels, size), schedule)
+
+    def batch(count: int) -> TextToImageBatch:
+        x = torch.randn(count, channels, size, size)
+        context = torch.randn(count, _CONTEXT_TOKENS, unet.context_width)
+        return TextToImageBatch(x, torch.full((count,), schedule.num_timesteps // 2), context, x)
+
+    return objective, batch
+
+
+def _novel_view_probe(parameters: PretrainParameters) -> Probe:
+    channels, size, schedule = _latents(parameters)
+    unet = parameters.novel_view.unet
+    parts = {
+        "unet": make_unet(unet, 2 * channels, channels, size),
+        "reference_tokens": ReferenceTokens(channels, size, unet.context_width),
+    }
+
+    def batch(count: int) -> NovelViewBatch:
+        x = torch.randn(count, channels, size, size)
+        return NovelViewBatch(x, x, torch.randn(count, 4))
+
+    return NovelViewObjective(nn.ModuleDict(parts), schedule, 0.0), batch
+
+
+def _latents(parameters: PretrainParameters) -> tuple[int, int, NoiseSchedule]:
+    size = parameters.rendering.protocol.size // PATCH_SIZE
+    return parameters.autoencoder.latent_channels, size, embedded_schedule()
+
+
+def _seconds_per_step(loop: LoopParameters, probe: Probe, place: TrainingPlace) -> float:
+    """Of the second of two steps; the first one makes the optimizer's state and chooses kernels."""
+    objective, batch = probe
+    if place.device.type == "cpu":
+        prepare_for_cpu(objective)
+    model = place.accelerator.prepare(objective)
+    optimizer = torch.optim.AdamW(model.parameters())
+    data = batch(loop.batch_size)
+    data = type(data)(*(part.to(place.device) for part in vars(data).values()))
+    started = time.perf_counter()
+    for _ in range(2):
+        started = time.perf_counter()
+        place.accelerator.backward(model(data, torch.Generator().manual_seed(0))["loss"])
+        optimizer.step()
+        optimizer.zero_grad()
+        if place.device.type == "cuda":
+            torch.cuda.synchronize(place.device)
+    return time.perf_counter() - started
+
+
+def _machine(place: TrainingPlace, cores: int) -> str:
+    if place.device.type == "cuda":
+        return torch.cuda.get_device_name(place.device)
+    precision = "bfloat16" if place.accelerator.mixed_precision == "bf16" else "float32"
+    return f"{cores} CPU core{'s' if cores > 1 else ''} in {precision}"
+
+
+def _duration(hours: float) -> str:
+    minutes = round(hours * 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
