@@ -10,6 +10,7 @@ from placid_kedro.cameras.orbits import (
     multiview_cameras,
     orbit,
     random_orbit,
+    ring,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "orbit",
     "random_orbit",
     "relative_pose",
+    "ring",
 ]

@@ -24,7 +24,7 @@ class Cameras:
         height: image height in pixels.
 
     Raises:
-        ShapeError: when the two tensors do not describe the same number of cameras.
+        ShapeError: when the two tensors do not describe the same number of cameras, or for an empty image.
     """
 
     world_to_camera: Tensor
@@ -33,11 +33,16 @@ class Cameras:
     height: int
 
     def __post_init__(self) -> None:
-        count = self.world_to_camera.shape[0]
+        count = self.world_to_camera.shape[0] if self.world_to_camera.ndim else -1
         if self.world_to_camera.shape != (count, 4, 4) or self.K.shape != (count, 3, 3):
             raise ShapeError(
                 f"Cameras need world_to_camera [C, 4, 4] and K [C, 3, 3], got "
                 f"{tuple(self.world_to_camera.shape)} and {tuple(self.K.shape)}."
+            )
+
+        if self.width < 1 or self.height < 1:
+            raise ShapeError(
+                f"Cameras need an image size of at least 1 x 1, got {self.width} x {self.height}."
             )
 
     def __len__(self) -> int:
@@ -45,14 +50,15 @@ class Cameras:
 
     def __getitem__(self, index: int | slice | Tensor | list[int]) -> Cameras:
         if isinstance(index, int):
-            index = slice(index, index + 1) if index != -1 else slice(-1, None)
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"camera {index} of {len(self)}")
+            index = [index]
         return Cameras(self.world_to_camera[index], self.K[index], self.width, self.height)
 
     @property
     def positions(self) -> Tensor:
         """[C, 3] camera centres in the world."""
-        rotation, translation = self.world_to_camera[:, :3, :3], self.world_to_camera[:, :3, 3]
-        return -(rotation.transpose(1, 2) @ translation[:, :, None])[:, :, 0]
+        return camera_positions(self.world_to_camera)
 
     def to(self, device: torch.device | str) -> Cameras:
         """The same cameras on another device."""
@@ -76,6 +82,12 @@ class Cameras:
         directions = torch.einsum("cji,chwj->chwi", self.world_to_camera[:, :3, :3], directions)
         origins = self.positions[:, None, None, :].expand_as(directions)
         return origins, directions
+
+
+def camera_positions(world_to_camera: Tensor) -> Tensor:
+    """[C, 3] camera centres in the world, of rigid `world_to_camera` [C, 4, 4]."""
+    rotation, translation = world_to_camera[:, :3, :3], world_to_camera[:, :3, 3]
+    return -(rotation.transpose(1, 2) @ translation[:, :, None])[:, :, 0]
 
 
 def focal_from_fov(fov_deg: float, size: int) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from placid_kedro.cameras.camera import camera_positions
+
 # Blender's and OpenGL's cameras look along -z with y up; OpenCV's along +z with y down.
 _FLIP_YZ = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
 
@@ -20,8 +22,8 @@ def blender_to_opencv(matrix_world: Tensor) -> Tensor:
 
 
 def _spherical(world_to_camera: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    rotation, translation = world_to_camera[:, :3, :3], world_to_camera[:, :3, 3]
-    position = -(rotation.transpose(1, 2) @ translation[:, :, None])[:, :, 0]
+    """Azimuth and elevation in radians and distance of cameras, each [C]."""
+    position = camera_positions(world_to_camera)
     distance = position.norm(dim=-1)
     elevation = torch.asin((position[:, 2] / distance).clamp(-1, 1))
     azimuth = torch.atan2(position[:, 1], position[:, 0])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from placid_kedro.cameras.camera import Cameras
+from placid_kedro.cameras.camera import Cameras, focal_from_fov
 from placid_kedro.errors import ParameterError
 
 # The paper's eight views (Sec. 4.2; every second view of SyncDreamer's sixteen).
@@ -54,6 +54,12 @@ def orbit(azimuth_deg: Angles, elevation_deg: Angles, distance: Angles, focal: f
     return Cameras(world_to_camera, K.repeat(len(azimuth), 1, 1), size, size)
 
 
+def ring(count: int, elevation_deg: float, distance: float, fov_deg: float, size: int) -> Cameras:
+    """`count` cameras evenly spaced in azimuth, from the front on counter-clockwise; see `orbit`."""
+    azimuths = [360.0 * index / count for index in range(count)]
+    return orbit(azimuths, elevation_deg, distance, focal_from_fov(fov_deg, size), size)
+
+
 def multiview_cameras(size: int = 256, azimuths_deg: Sequence[float] = MULTIVIEW_AZIMUTHS_DEG) -> Cameras:
     """The paper's ring of views: elevation 30 degrees, distance 1.5, focal 280 px at 256 px (Sec. 4.2)."""
     focal = MULTIVIEW_FOCAL_AT_256 * size / 256
@@ -70,10 +76,22 @@ def random_orbit(
     size: int,
     azimuth_range_deg: tuple[float, float] = (0.0, 360.0),
 ) -> tuple[Cameras, Tensor]:
-    """`count` cameras drawn uniformly from the ranges.
+    """Cameras drawn uniformly from ranges, looking at the origin.
+
+    Args:
+        count: how many.
+        generator: draws azimuths, elevations, distances and fields of view in this order, on the CPU.
+        elevation_range_deg: lower and upper bound, inside (-90, 90).
+        distance_range: from the origin, in world units.
+        fov_range_deg: full angle of the square images.
+        size: width and height in pixels.
+        azimuth_range_deg: as `orbit` measures it.
 
     Returns:
         The cameras and their azimuths [count] in degrees (view-dependent prompts need them).
+
+    Raises:
+        ParameterError: as `orbit`.
     """
 
     def uniform(bounds: tuple[float, float]) -> Tensor:
