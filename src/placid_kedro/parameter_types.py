@@ -14,7 +14,7 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Elevation = Annotated[float, Field(ge=-90, le=90)]
+Elevation = Annotated[float, Field(gt=-90, lt=90)]
 
 
 class ParameterModel(BaseModel):

@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from placid_kedro.config import ModelsParameters, Parameters
-from placid_kedro.errors import ModelError, ResourceError
+from placid_kedro.config import InitParameters, ModelsParameters, Parameters
+from placid_kedro.config.stages import FileSource
+from placid_kedro.errors import DataError, ModelError, ResourceError
 from placid_kedro.prompts import check_text
 
 _MIB = 2**20
+_INDEX = "model_index.json"
+_NAMES = "names.txt"
 
 
 @runtime_checkable
@@ -37,7 +40,7 @@ def is_local(source: str) -> bool:
 
 
 def check_models(models: ModelsParameters, project_path: Path) -> None:
-    """Refuse a local model folder that is missing or has no weights.
+    """Refuse a local model folder that is missing, incomplete or damaged, as far as it shows without loading.
 
     Raises:
         ModelError: naming the folder and what is missing in it.
@@ -52,14 +55,46 @@ def check_models(models: ModelsParameters, project_path: Path) -> None:
                 f"`kedro run --pipeline pretrain`, or give another with --params models.{name}=..."
             )
         # In the diffusers layout each network is a folder with a config.json and its weights.
-        networks = sorted(path.parent for path in folder.rglob("config.json")) or [folder]
-        for network in networks:
+        for network in sorted(path.parent for path in folder.rglob("config.json")):
             weights = list(network.glob("*.safetensors"))
-            if not weights or any(path.stat().st_size == 0 for path in weights):
+            if not weights:
                 raise ModelError(
-                    f"The model '{name}' has no weights in {network} (a .safetensors file that is not empty); "
+                    f"The model '{name}' has no weights in {network} (a .safetensors file); "
                     "restore them from the repository."
                 )
+            for path in weights:
+                _check_weights(name, path)
+        needed = [_INDEX, _NAMES] if name == "scorer" else [_INDEX]
+        for file in needed:
+            if not (folder / file).is_file():
+                raise ModelError(
+                    f"The model '{name}' has no {file} in {folder}; restore it from the repository."
+                )
+
+
+def _check_weights(model: str, path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        # Reads the header, which tells how long the file must be.
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"The weights {path} of the model '{model}' are damaged ({error}); restore them from the repository."
+        ) from error
+
+
+def check_init(init: InitParameters) -> None:
+    """Refuse a point cloud that is not there.
+
+    Raises:
+        DataError: naming the file.
+    """
+    if isinstance(init.source, FileSource) and not Path(init.source.path).is_file():
+        raise DataError(
+            f"There is no point cloud {init.source.path}; give a file in init.source.path or another source."
+        )
 
 
 def check_device(device: str) -> None:

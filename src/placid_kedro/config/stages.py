@@ -160,6 +160,13 @@ class LearningRates(ParameterModel):
     opacity: DecayParameters
 
 
+_CAMERA_BOUNDS = {
+    "distance": (0.0, float("inf")),
+    "elevation_deg": (-90.0, 90.0),
+    "field_of_view_deg": (0.0, 180.0),
+}
+
+
 class RandomCameraParameters(ParameterModel):
     """Cameras that a distillation step draws: distances in edges of the object's cube, angles in degrees."""
 
@@ -173,6 +180,12 @@ class RandomCameraParameters(ParameterModel):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"should have its lower bound first, but {name} is [{low}, {high}]")
+        for name, (lowest, highest) in _CAMERA_BOUNDS.items():
+            low, high = getattr(self, name)
+            if not lowest < low <= high < highest:
+                raise ValueError(
+                    f"should keep {name} between {lowest} and {highest}, but it is [{low}, {high}]"
+                )
         return self
 
 

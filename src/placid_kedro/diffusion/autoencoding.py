@@ -7,8 +7,16 @@ from typing import Any
 from torch import Tensor
 
 
+def pixels_per_latent(autoencoder: Any) -> int:
+    """Side in pixels of what one latent pixel stands for: 8 for Stable Diffusion's and the embedded one."""
+    config = autoencoder.config
+    if "patch_size" in config:
+        return int(config.patch_size)
+    return int(2 ** (len(config.block_out_channels) - 1))
+
+
 def encode(autoencoder: Any, images: Tensor) -> Tensor:
-    """The mode of the latents of images [B, 3, H, W] in [0, 1], scaled as the UNet expects: [B, C, H/8, W/8].
+    """The mode of the latents of images [B, 3, H, W] in [0, 1], scaled as the UNet expects: [B, C, h, w].
 
     Differentiable by the images.
     """
@@ -18,7 +26,7 @@ def encode(autoencoder: Any, images: Tensor) -> Tensor:
 
 
 def decode(autoencoder: Any, latents: Tensor) -> Tensor:
-    """Images [B, 3, 8h, 8w] in [0, 1] of scaled latents [B, C, h, w]."""
+    """Images [B, 3, H, W] in [0, 1] of scaled latents [B, C, h, w]."""
     scaled = latents.to(autoencoder.dtype) / autoencoder.config.scaling_factor
     images: Tensor = autoencoder.decode(scaled).sample
     return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1)

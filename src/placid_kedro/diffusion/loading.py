@@ -19,10 +19,14 @@ _LIBRARIES = {
     "placid_kedro": "placid_kedro.diffusion",
     "placid_kedro.evaluation": "placid_kedro.evaluation",
     "placid_kedro.latent_plane": "placid_kedro.latent_plane",
-    # The name under which Zero-1-to-3's diffusers checkpoints know their projection of image and pose.
+    # The names under which Zero-1-to-3's checkpoints know their projection of image and pose.
     "pipeline_zero1to3": "placid_kedro.diffusion.pose_projection",
+    "zero123": "placid_kedro.diffusion.pose_projection",
 }
 INDEX = "model_index.json"
+# Only the components' own folders: beside them lie single-file checkpoints and copies in other precisions.
+_HUB_FILES = ["*.json", "*.txt", "*/*.safetensors"]
+_HUB_COPIES = ["*.fp16.*", "*.non_ema.*", "*.fp16_ema.*", "safety_checker/*"]
 
 
 def model_folder(source: str, root: Path) -> Path:
@@ -46,7 +50,7 @@ def model_folder(source: str, root: Path) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(source, allow_patterns=["*.json", "*.txt", "*.safetensors", "*.model"]))
+        return Path(snapshot_download(source, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_COPIES))
     except Exception as error:  # the client raises its own, requests' and the operating system's errors
         raise ModelError(
             f"The model {source} cannot be fetched from the hub ({type(error).__name__}); "
@@ -60,7 +64,7 @@ def component_names(folder: Path) -> tuple[str, ...]:
 
 
 def load_component(folder: Path, name: str) -> Any:
-    """One component of a model (a network in float32 and evaluation mode, a tokenizer, a scheduler).
+    """One component of a model (a frozen network in float32 and evaluation mode, a tokenizer, a scheduler).
 
     Raises:
         ModelError: when the index does not list it, names a class of an unknown library, or its files are
@@ -80,19 +84,35 @@ def load_component(folder: Path, name: str) -> Any:
         raise ModelError(
             f"{library} has no class {class_name}, which {folder / INDEX} names for {name!r}."
         ) from error
-    options: dict[str, Any] = {}
-    if issubclass(loaded_class, nn.Module):
-        options = {"torch_dtype": torch.float32, "use_safetensors": True, "low_cpu_mem_usage": False}
-        if library == "transformers":
-            options = {"dtype": torch.float32, "use_safetensors": True}
+    if not (folder / name).is_dir():
+        raise ModelError(f"{folder / name} is missing; {folder / INDEX} lists it as a part of the model.")
     try:
-        component = loaded_class.from_pretrained(folder / name, **options)
+        if issubclass(loaded_class, nn.Module):
+            return _load_network(loaded_class, folder / name)
+        return loaded_class.from_pretrained(folder / name)
+    except ModelError:
+        raise
     except Exception as error:  # safetensors, json, torch and the two libraries each raise their own
         raise ModelError(
             f"{folder / name} cannot be loaded as {class_name} ({type(error).__name__}: {_first_line(error)}); "
             "its files are missing, damaged or of another model."
         ) from error
-    return component.eval().requires_grad_(False) if isinstance(component, nn.Module) else component
+
+
+def _load_network(network_class: Any, folder: Path) -> nn.Module:
+    options: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True}
+    if network_class.__module__.startswith("transformers."):
+        options["dtype"] = torch.float32
+    else:
+        options.update(torch_dtype=torch.float32, low_cpu_mem_usage=False)
+    network, found = network_class.from_pretrained(folder, **options)
+    # Both libraries only warn of weights that are not in the file, and go on with random ones.
+    if found["missing_keys"]:
+        first, *others = sorted(found["missing_keys"])
+        more = f" and {len(others)} more" if others else ""
+        raise ModelError(f"The weights in {folder} lack {first}{more}; they are of another model.")
+    frozen: nn.Module = network.eval().requires_grad_(False)
+    return frozen
 
 
 def write_index(folder: Path, class_name: str, components: dict[str, tuple[str, str]]) -> None:

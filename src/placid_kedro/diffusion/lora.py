@@ -80,22 +80,26 @@ def lora_applied(model: TextToImage, weights: dict[str, Tensor]) -> Iterator[Tex
     """The model with a LoRA in its UNet for as long as the `with` block lasts.
 
     Raises:
-        ModelError: when the weights are not a LoRA of this UNet.
+        ModelError: when the weights are not a LoRA of this UNet, or the UNet has a LoRA already.
     """
     ranks = {value.shape[0] for name, value in weights.items() if "lora_A" in name}
     if len(ranks) != 1:
         raise ModelError("The LoRA's weights hold no or several ranks; run the stage lora again.")
     with _adapter(model.unet, ranks.pop(), torch.Generator()):
-        result: Any = set_peft_model_state_dict(model.unet, dict(weights), adapter_name=_ADAPTER)
-        if result.unexpected_keys:
+        expected = get_peft_model_state_dict(model.unet, adapter_name=_ADAPTER)
+        if _shapes(weights) != _shapes(expected):
             raise ModelError("The LoRA's weights belong to another UNet; run the stage lora again.")
+        set_peft_model_state_dict(model.unet, dict(weights), adapter_name=_ADAPTER)
         model.unet.requires_grad_(False)
         yield model
 
 
 @contextmanager
 def _adapter(unet: Any, rank: int, generator: torch.Generator) -> Iterator[None]:
-    """A fresh trainable LoRA in the UNet, taken out again at the end."""
+    """A fresh trainable LoRA in the UNet; at the end modules, weights and gradient flags are as before."""
+    if getattr(unet, "_hf_peft_config_loaded", False):
+        raise ModelError("The UNet has a LoRA already; take it out before another one is put in.")
+    flags = [parameter.requires_grad for parameter in unet.parameters()]
     config = LoraConfig(
         r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=list(TARGET_MODULES)
     )
@@ -107,7 +111,13 @@ def _adapter(unet: Any, rank: int, generator: torch.Generator) -> Iterator[None]
     try:
         yield
     finally:
-        unet.delete_adapters(_ADAPTER)
+        unet.unload_lora()
+        for parameter, flag in zip(unet.parameters(), flags, strict=True):
+            parameter.requires_grad_(flag)
+
+
+def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in weights.items()}
 
 
 def _diffusion_loss(

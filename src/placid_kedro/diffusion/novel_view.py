@@ -7,18 +7,27 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 from torch.nn import functional as F
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from placid_kedro.cameras import Cameras, relative_pose
-from placid_kedro.diffusion.autoencoding import decode
+from placid_kedro.diffusion.autoencoding import decode, pixels_per_latent
 from placid_kedro.diffusion.guidance import guide
 from placid_kedro.diffusion.loading import component_names, load_component
+from placid_kedro.diffusion.sampling import load_ddim, sample_ddim
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.errors import ShapeError
-from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment, PlaneInputs, SamplingPolicy
+from placid_kedro.errors import ModelError, ParameterError, ShapeError
+from placid_kedro.latent_plane import (
+    LatentPlane,
+    LatentPlaneAttachment,
+    PlaneInputs,
+    SamplingPolicy,
+    preset,
+)
 from placid_kedro.progress import SILENT, Progress
+
+_PAPER = preset("paper").sampling
 
 
 class ReferenceConditioner(Protocol):
@@ -45,19 +54,18 @@ class ClipConditioner:
 
     Attributes:
         image_encoder: a `CLIPVisionModelWithProjection`.
-        projection: `CCProjection`.
-        mean, std: [3] with which CLIP's pixels are normalised.
+        projection: `CCProjection` or `CLIPCameraProjection`.
     """
 
     image_encoder: Any
     projection: Any
-    mean: Tensor
-    std: Tensor
 
     def __call__(self, reference: Tensor, latents: Tensor, relative_poses: Tensor) -> Tensor:
         size = self.image_encoder.config.image_size
-        pixels = F.interpolate(reference, (size, size), mode="bicubic", align_corners=False, antialias=True)
-        normalised = (pixels - self.mean.to(pixels)[:, None, None]) / self.std.to(pixels)[:, None, None]
+        # Corner to corner and without a low-pass filter, as the images of its training were resized.
+        pixels = F.interpolate(reference, (size, size), mode="bicubic", align_corners=True)
+        mean, std = pixels.new_tensor([OPENAI_CLIP_MEAN, OPENAI_CLIP_STD])[..., None, None]
+        normalised = (pixels - mean) / std
         embedding = self.image_encoder(normalised).image_embeds
         token: Tensor = self.projection(torch.cat([embedding, relative_poses], dim=-1))
         return token[:, None]
@@ -111,24 +119,14 @@ class SampledViews:
 
 
 def load_novel_view(folder: Path, device: torch.device) -> NovelView:
-    """Load a model folder.
+    """Load a model folder: the embedded model's, or Zero-1-to-3 in either conversion to the diffusers layout.
 
     Raises:
         ModelError: when a part is missing or damaged.
     """
-    scheduler = DDIMScheduler.from_config(load_component(folder, "scheduler").config)
+    scheduler = load_ddim(folder)
     unet = load_component(folder, "unet").to(device)
-    conditioner: ReferenceConditioner
-    if "reference_tokens" in component_names(folder):
-        conditioner = TokenConditioner(load_component(folder, "reference_tokens").to(device))
-    else:
-        extractor = load_component(folder, "feature_extractor")
-        conditioner = ClipConditioner(
-            image_encoder=load_component(folder, "image_encoder").to(device),
-            projection=load_component(folder, "cc_projection").to(device),
-            mean=torch.tensor(extractor.image_mean),
-            std=torch.tensor(extractor.image_std),
-        )
+    conditioner = _load_conditioner(folder, device)
     autoencoder = load_component(folder, "vae").to(device)
     return NovelView(
         unet=unet,
@@ -136,8 +134,24 @@ def load_novel_view(folder: Path, device: torch.device) -> NovelView:
         conditioner=conditioner,
         scheduler=scheduler,
         schedule=NoiseSchedule.from_scheduler(scheduler),
-        image_size=unet.config.sample_size * 8,
+        image_size=unet.config.sample_size * pixels_per_latent(autoencoder),
         device=device,
+    )
+
+
+def _load_conditioner(folder: Path, device: torch.device) -> ReferenceConditioner:
+    names = component_names(folder)
+    if "reference_tokens" in names:
+        return TokenConditioner(load_component(folder, "reference_tokens").to(device))
+    for projection in ("cc_projection", "clip_camera_projection"):
+        if projection in names:
+            return ClipConditioner(
+                image_encoder=load_component(folder, "image_encoder").to(device),
+                projection=load_component(folder, projection).to(device),
+            )
+    raise ModelError(
+        f"{folder} is no novel-view model: it has neither reference_tokens nor cc_projection nor "
+        "clip_camera_projection."
     )
 
 
@@ -152,7 +166,7 @@ def sample_views(
     guidance_scale: float,
     generator: torch.Generator,
     plane: LatentPlane | None = None,
-    policy: SamplingPolicy | None = None,
+    policy: SamplingPolicy = _PAPER,
     progress: Progress = SILENT,
 ) -> SampledViews:
     """Draw N views of the object with DDIM, all together.
@@ -165,32 +179,60 @@ def sample_views(
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
         generator: draws the start noise, on the CPU.
-        plane: enhances the UNet's features; its views are `cameras`.
-        policy: when the plane acts; needed with a plane.
+        plane: enhances the UNet's features; made for the very `cameras`.
+        policy: when the plane acts.
         progress: shows the steps.
 
     Raises:
-        ShapeError: when the reference is not of the model's size or the plane of another number of views.
+        ShapeError: when the reference is not of the model's size.
+        ParameterError: when the plane was made for other cameras, or for more steps than the model has timesteps.
     """
+    if plane is not None:
+        _check_views(plane, cameras)
     conditioning = _condition(model, reference, reference_camera, cameras)
     shape = (len(cameras), *conditioning.reference_latents.shape[1:])
-    latents = torch.randn(shape, generator=generator).to(model.device)
-    scheduler: Any = DDIMScheduler.from_config(model.scheduler.config)
-    scheduler.set_timesteps(steps)
-    if plane is None or policy is None:
-        for t in progress.track(scheduler.timesteps, description="views"):
-            output = conditioning.predict(latents, t, guidance_scale)
-            latents = scheduler.step(output, t, latents, return_dict=False)[0]
+    noise = torch.randn(shape, generator=generator).to(model.device)
+    if plane is None:
+        latents = sample_ddim(
+            model.scheduler,
+            noise,
+            lambda latents, t, index: conditioning.predict(latents, t, guidance_scale),
+            steps=steps,
+            progress=progress,
+            description="views",
+        )
         return SampledViews(decode(model.autoencoder, latents), None)
     with LatentPlaneAttachment(model.unet, plane, guided=True, branches=policy.branches) as attachment:
         if policy.renoise_first_step:
             with attachment.disabled():
-                latents = conditioning.renoised(latents, guidance_scale, generator)
-        for index, t in enumerate(progress.track(scheduler.timesteps, description="views with Latent-Plane")):
+                noise = conditioning.renoised(noise, guidance_scale, generator)
+
+        def predict(latents: Tensor, t: Tensor, index: int) -> Tensor:
             attachment.enabled = policy.is_active(index, steps)
-            output = conditioning.predict(latents, t, guidance_scale)
-            latents = scheduler.step(output, t, latents, return_dict=False)[0]
+            return conditioning.predict(latents, t, guidance_scale)
+
+        latents = sample_ddim(
+            model.scheduler,
+            noise,
+            predict,
+            steps=steps,
+            progress=progress,
+            description="views with Latent-Plane",
+        )
     return SampledViews(decode(model.autoencoder, latents), attachment.inputs)
+
+
+def _check_views(plane: LatentPlane, cameras: Cameras) -> None:
+    own, wanted = plane.cameras.resized(cameras.width, cameras.height), cameras.to("cpu")
+    if (
+        len(own) != len(wanted)
+        or not torch.allclose(own.world_to_camera, wanted.world_to_camera, atol=1e-3)
+        or not torch.allclose(own.K, wanted.K, rtol=1e-3)
+    ):
+        raise ParameterError(
+            f"This Latent-Plane was made for {len(own)} other views than the {len(wanted)} that are wanted; give "
+            "its elevation, distance, field of view and number of views."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,9 @@ class MiniLMTextEncoder:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the settings; the network itself stays in its package."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "settings.json").write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        (Path(folder) / "settings.json").write_text(
+            json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8"
+        )
 
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str]) -> Tensor:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 
-from placid_kedro.diffusion.autoencoding import decode
+from placid_kedro.diffusion.autoencoding import decode, pixels_per_latent
 from placid_kedro.diffusion.guidance import guide
 from placid_kedro.diffusion.loading import component_names, load_component
+from placid_kedro.diffusion.sampling import load_ddim, sample_ddim
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_encoders import ClipTextEncoder, TextEncoder
 from placid_kedro.progress import SILENT, Progress
@@ -48,8 +48,8 @@ class TextToImage:
 
     @property
     def image_size(self) -> int:
-        """Side of its images in pixels (all autoencoders here are f8)."""
-        return 8 * int(self.unet.config.sample_size)
+        """Side of its images in pixels."""
+        return pixels_per_latent(self.autoencoder) * int(self.unet.config.sample_size)
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Context [B, L, D] of prompts, on the model's device."""
@@ -63,7 +63,7 @@ def load_text_to_image(folder: Path, device: torch.device) -> TextToImage:
     Raises:
         ModelError: when a part is missing or damaged.
     """
-    scheduler = DDIMScheduler.from_config(load_component(folder, "scheduler").config)
+    scheduler = load_ddim(folder)
     text_encoder = load_component(folder, "text_encoder")
     if "tokenizer" in component_names(folder):
         text_encoder = ClipTextEncoder(load_component(folder, "tokenizer"), text_encoder.to(device))
@@ -99,14 +99,42 @@ def sample_images(
 
     Returns:
         [B, 3, H, W] in [0, 1].
+
+    Raises:
+        ParameterError: for more steps than the model has timesteps.
     """
-    latents = torch.randn(len(prompts), *model.latent_shape, generator=generator).to(model.device)
+    noise = torch.randn(len(prompts), *model.latent_shape, generator=generator).to(model.device)
+    return images_from_noise(
+        model,
+        prompts,
+        noise,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        progress=progress,
+        description="reference image",
+    )
+
+
+@torch.no_grad()
+def images_from_noise(
+    model: TextToImage,
+    prompts: Sequence[str],
+    noise: Tensor,
+    *,
+    steps: int,
+    guidance_scale: float,
+    progress: Progress = SILENT,
+    description: str = "DDIM",
+) -> Tensor:
+    """`sample_images` from a given start, standard normal [B, C, h, w]; raises what it raises."""
     context = torch.cat([model.embed([""] * len(prompts)), model.embed(prompts)])
-    scheduler: Any = DDIMScheduler.from_config(model.scheduler.config)
-    scheduler.set_timesteps(steps)
-    for t in progress.track(scheduler.timesteps, description="reference image"):
-        output = model.unet(
-            torch.cat([latents, latents]), t, encoder_hidden_states=context, return_dict=False
-        )[0]
-        latents = scheduler.step(guide(output, guidance_scale), t, latents, return_dict=False)[0]
+
+    def predict(latents: Tensor, t: Tensor, index: int) -> Tensor:
+        both = torch.cat([latents, latents])
+        output = model.unet(both, t, encoder_hidden_states=context, return_dict=False)[0]
+        return guide(output, guidance_scale)
+
+    latents = sample_ddim(
+        model.scheduler, noise, predict, steps=steps, progress=progress, description=description
+    )
     return decode(model.autoencoder, latents)

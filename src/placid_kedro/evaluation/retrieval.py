@@ -10,6 +10,8 @@ from torch import Tensor
 
 from placid_kedro.errors import ParameterError
 
+_ARTICLES = ("a ", "an ", "the ")
+
 
 class SimilarityScorer(Protocol):
     """Similarity of images [N, 3, H, W] in [0, 1] and texts: [N, T], larger is nearer."""
@@ -43,13 +45,13 @@ def rank_of_prompt(
         scorer: a scorer that did not guide the object's making.
         images: [N, 3, H, W] in [0, 1], the object over white.
         prompt: the text that the object was made from.
-        names: the other candidates; one that equals the prompt counts once.
+        names: the other candidates; one that is the prompt itself, but for its article or case, is left out.
         shown: how many of the best names are reported.
 
     Raises:
         ParameterError: without any name to compare with.
     """
-    others = [name for name in dict.fromkeys(names) if name != prompt]
+    others = [name for name in dict.fromkeys(names) if _plain(name) != _plain(prompt)]
     if not others:
         raise ParameterError("Retrieval needs at least one name beside the prompt.")
     scores = scorer.similarities(images, [prompt, *others]).mean(dim=0)
@@ -61,3 +63,10 @@ def rank_of_prompt(
         score=float(scores[0]),
         best=tuple((texts[index], float(scores[index])) for index in order),
     )
+
+
+def _plain(name: str) -> str:
+    """A name in lower case without its article."""
+    words = name.strip().casefold()
+    article = next((article for article in _ARTICLES if words.startswith(article)), "")
+    return words.removeprefix(article)

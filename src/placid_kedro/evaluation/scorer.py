@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -14,6 +13,8 @@ from torch.nn import functional as F
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
 from placid_kedro.errors import ModelError, ShapeError
+
+NAMES = "names.txt"
 
 
 class _Residual(nn.Module):
@@ -68,7 +69,7 @@ class ImageScorer(ModelMixin, ConfigMixin):
         """Images [N, 3, H, W] in [0, 1] over white to [N, E] of unit length.
 
         Raises:
-            ShapeError: when the images are not RGB.
+            ShapeError: for images of another shape.
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise ShapeError(f"The scorer takes images [N, 3, H, W], got {list(images.shape)}.")
@@ -93,22 +94,29 @@ class ImageScorer(ModelMixin, ConfigMixin):
         return float(self.similarities(images, [text]).mean())
 
 
-def load_scorer(folder: Path) -> Any:
+def load_scorer(folder: Path) -> ImageScorer:
     """The scorer of a model folder, in evaluation mode on the CPU.
 
     Raises:
-        ModelError: when the folder is incomplete.
+        ModelError: when the folder is incomplete or its scorer is another class.
     """
-    return load_component(folder, "scorer")
+    scorer = load_component(folder, "scorer")
+    if not isinstance(scorer, ImageScorer):
+        raise ModelError(f"The scorer in {folder} is a {type(scorer).__name__}, not an ImageScorer.")
+    return scorer
 
 
 def known_names(folder: Path) -> tuple[str, ...]:
     """The names that a scorer was trained on, from `names.txt` in its folder, one a line.
 
     Raises:
-        ModelError: when the file is missing.
+        ModelError: when the file is missing or holds no name.
     """
+    path = folder / NAMES
     try:
-        return tuple((folder / "names.txt").read_text(encoding="utf-8").split("\n")[:-1])
-    except OSError as error:
-        raise ModelError(f"{folder / 'names.txt'} is missing; the scorer's folder needs it.") from error
+        names = tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is missing or no text; the scorer's folder needs it.") from error
+    if not names:
+        raise ModelError(f"{path} holds no names; the scorer's folder needs those it was trained on.")
+    return names

@@ -18,6 +18,9 @@ _SMALLEST_SHARE = 0.002
 def remove_background(image: Tensor) -> Tensor:
     """Find the object on a plain background that reaches the image's border.
 
+    What is as plain as the background but enclosed by the object stays part of it: a white belly is kept, and
+    the hole of a ring is filled. A part in the background's colour that touches the background is lost.
+
     Args:
         image: [3, H, W] in [0, 1].
 
@@ -26,18 +29,18 @@ def remove_background(image: Tensor) -> Tensor:
 
     Raises:
         ShapeError: when the image has another shape.
-        DataError: when nothing stands out from the background.
+        DataError: when next to nothing stands out from the background.
     """
     if image.ndim != 3 or image.shape[0] != 3:
         raise ShapeError(f"The image must be [3, H, W], got {list(image.shape)}.")
     border = torch.cat([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], dim=1)
     plain = border.median(dim=1).values
     distance = (image - plain[:, None, None]).abs().amax(dim=0)
-    regions, count = ndimage.label((distance < _TOLERANCE).numpy())
+    regions, _ = ndimage.label((distance < _TOLERANCE).cpu().numpy())
     edge = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
-    outside = torch.from_numpy(np.isin(regions, edge[edge > 0]))
-    if count == 0 or float((~outside).float().mean()) < _SMALLEST_SHARE:
-        raise DataError("The reference image shows nothing but background; try another seed or more steps.")
+    outside = torch.from_numpy(np.isin(regions, edge[edge > 0])).to(image.device)
+    if float((~outside).float().mean()) < _SMALLEST_SHARE:
+        raise DataError("An image shows nothing but its background; try another seed or more steps.")
     # Pixels at the edge mix object and background: half of the way to the tolerance still counts in part.
     soft = (distance / (2 * _TOLERANCE)).clamp(0, 1)
     near_outside = F.max_pool2d(outside.float()[None], 3, stride=1, padding=1)[0] > 0
@@ -57,12 +60,12 @@ def fit_with_margin(rgba: Tensor, margin: float, size: int) -> Tensor:
     """Centre the object in a square with a transparent margin, as the multi-view model expects it (Sec. 4.1).
 
     Args:
-        rgba: [4, H, W], the object somewhere in it.
-        margin: on each side, as a share of the new image.
+        rgba: [4, H, W], straight alpha, the object somewhere in it.
+        margin: on each side of the object's longer side, as a share of the new image, in [0, 0.5).
         size: side of the new image in pixels.
 
     Returns:
-        [4, size, size].
+        [4, size, size], straight alpha.
 
     Raises:
         DataError: when the alpha is empty.

@@ -20,6 +20,7 @@ from placid_kedro.distillation import (
     ViewEmbeddings,
     latent_loss,
 )
+from placid_kedro.errors import GuidanceError
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.splats.densification import Densification
@@ -88,7 +89,7 @@ def distill(
         The optimised Gaussians.
 
     Raises:
-        GuidanceError: when the guidance stays zero or not finite.
+        GuidanceError: when the guidance stays zero or not finite, or makes every Gaussian vanish.
     """
     parameters = gaussians.to(model.device).to_parameters()
     optimizers: dict[str, torch.optim.Optimizer] = {
@@ -116,6 +117,11 @@ def distill(
         losses = _losses(latents, guard.filtered(guidance.gradient), views, parameters, settings)
         torch.stack(list(losses.values())).sum().backward()
         densification.after_backward(step, views.meta, parameters, optimizers)
+        if not len(parameters["means"]):
+            raise GuidanceError(
+                f"At step {step} the last Gaussian became transparent and was removed; lower "
+                "bsd_3dgs.densification.minimum_opacity or the learning rate of the opacities."
+            )
         for optimizer in optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

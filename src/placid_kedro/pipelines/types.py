@@ -9,22 +9,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from placid_kedro.cameras import Cameras
-    from placid_kedro.evaluation.report import Report, RetrievalScore
+    from placid_kedro.datasets.folders import FolderWriter
+    from placid_kedro.distillation.lab import LabRun
+    from placid_kedro.distillation.lab_report import LabReport
+    from placid_kedro.evaluation.report import Report
     from placid_kedro.latent_plane.point_clouds import PointCloud
     from placid_kedro.objects.training_set import TrainingSet
+    from placid_kedro.pretrain.cost import PretrainPlan
     from placid_kedro.splats import Gaussians
 else:
-    DataFrame = Figure = TrainingSet = Any
-    Cameras = Gaussians = PointCloud = Report = RetrievalScore = Tensor = Any
+    DataFrame = Figure = FolderWriter = PretrainPlan = TrainingSet = Any
+    Cameras = Gaussians = PointCloud = Report = Tensor = Any
 
 __all__ = [
     "Cameras",
     "DataFrame",
     "Figure",
+    "FolderWriter",
     "Gaussians",
+    "LabReport",
+    "LabRun",
     "PointCloud",
+    "PretrainPlan",
     "Report",
-    "RetrievalScore",
     "Tensor",
     "TrainingSet",
 ]

@@ -25,7 +25,7 @@ def _point_cloud(
 ) -> PointCloud:
     from pathlib import Path
 
-    from placid_kedro.cameras import focal_from_fov, orbit
+    from placid_kedro.cameras import ring
     from placid_kedro.generation.surface import color_from_views, surface_points
     from placid_kedro.latent_plane.point_clouds import fit_to_cube, from_point_cloud_file, random, sphere
 
@@ -37,9 +37,12 @@ def _point_cloud(
         return random(parameters.points, generator)
     if source.kind == "file":
         return fit_to_cube(from_point_cloud_file(Path(source.path)), source.longest_edge)
-    size = views.shape[-1]
-    azimuths = [360.0 * index / len(views) for index in range(len(views))]
-    focal = focal_from_fov(multiview.field_of_view_deg, size)
-    cameras = orbit(azimuths, multiview.elevation_deg, multiview.distance, focal, size)
+    cameras = ring(
+        len(views),
+        multiview.elevation_deg,
+        multiview.distance,
+        multiview.field_of_view_deg,
+        views.shape[-1],
+    )
     points = surface_points(density, source.level, parameters.points, generator)
     return color_from_views(points, views, cameras)

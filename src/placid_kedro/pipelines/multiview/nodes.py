@@ -22,7 +22,7 @@ def draw_views(
     """
     from torch.nn import functional as F
 
-    from placid_kedro.cameras import multiview_cameras
+    from placid_kedro.cameras import ring
     from placid_kedro.diffusion.loading import load_component
     from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
     from placid_kedro.generation.background import over_white
@@ -37,11 +37,14 @@ def draw_views(
     size = model.image_size
     image = over_white(reference)[None]
     image = F.interpolate(image, (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+    cameras = ring(
+        parameters.views, parameters.elevation_deg, parameters.distance, parameters.field_of_view_deg, size
+    )
     views = sample_views(
         model,
         image.clamp(0, 1),
-        multiview_cameras(size)[0],
-        plane.cameras,
+        cameras[0],
+        cameras,
         steps=parameters.steps,
         guidance_scale=parameters.guidance_scale,
         generator=stage_generator(seed, "multiview"),
