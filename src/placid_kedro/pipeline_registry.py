@@ -10,6 +10,7 @@ from placid_kedro.pipelines import (
     lora,
     multiview,
     objaverse_ingest,
+    pretrain,
     prompt,
     reference,
     syncdreamer_render,
@@ -23,6 +24,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     Returns:
         `generate`: a prompt becomes a 3D object; it is also what `kedro run` alone does.
         `prepare`: object libraries become a training set; its stages also by their own names.
+        `pretrain`: the embedded models from scratch.
     """
     stages = [prompt, reference, multiview, init, lora, bsd_3dgs, t3bench_eval]
     generate = sum((stage.create_pipeline() for stage in stages), Pipeline([]))
@@ -32,4 +34,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         "filter": filter.create_pipeline(),
     }
     prepare = sum(preparation.values(), Pipeline([]))
-    return {"generate": generate, "prepare": prepare, **preparation, "__default__": generate}
+    return {
+        "generate": generate,
+        "prepare": prepare,
+        "pretrain": pretrain.create_pipeline(),
+        **preparation,
+        "__default__": generate,
+    }

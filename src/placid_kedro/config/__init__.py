@@ -27,6 +27,7 @@ from placid_kedro.config.stages import (
 from placid_kedro.distillation import DistillationConfig
 from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters
 from placid_kedro.parameter_types import ParameterModel
+from placid_kedro.pretrain.config import PretrainParameters
 
 
 class Parameters(ParameterModel):
@@ -53,6 +54,7 @@ class Parameters(ParameterModel):
     objaverse_ingest: IngestParameters
     syncdreamer_render: RenderParameters
     filter: FilterParameters
+    pretrain: PretrainParameters
 
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "MultiviewParameters",
     "ParameterModel",
     "Parameters",
+    "PretrainParameters",
     "PromptProcessorParameters",
     "ReferenceParameters",
     "RenderParameters",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,54 @@ def save_scorer(folder: Path, scorer: Any, names: Sequence[str]) -> None:
     _save_half(scorer, folder / "scorer")
     (folder / "names.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     write_index(folder, "ImageScorer", {"scorer": ("placid_kedro.evaluation", "ImageScorer")})
+
+
+@dataclass(frozen=True, eq=False)
+class TextToImageFolder:
+    """A text-to-image model on its way into a folder (a `FolderWriter`)."""
+
+    unet: Any
+    autoencoder: Any
+
+    def save_pretrained(self, save_directory: Path) -> None:
+        """See `save_text_to_image`."""
+        save_text_to_image(save_directory, self.unet, self.autoencoder)
+
+
+@dataclass(frozen=True, eq=False)
+class NovelViewFolder:
+    """A novel-view model on its way into a folder."""
+
+    unet: Any
+    reference_tokens: Any
+    autoencoder: Any
+
+    def save_pretrained(self, save_directory: Path) -> None:
+        """See `save_novel_view`."""
+        save_novel_view(save_directory, self.unet, self.reference_tokens, self.autoencoder)
+
+
+@dataclass(frozen=True, eq=False)
+class LatentPlaneFolder:
+    """A Latent-Plane on its way into a folder."""
+
+    plane: Any
+
+    def save_pretrained(self, save_directory: Path) -> None:
+        """See `save_latent_plane`."""
+        save_latent_plane(save_directory, self.plane)
+
+
+@dataclass(frozen=True, eq=False)
+class ScorerFolder:
+    """A scorer and its names on their way into a folder."""
+
+    scorer: Any
+    names: Sequence[str]
+
+    def save_pretrained(self, save_directory: Path) -> None:
+        """See `save_scorer`."""
+        save_scorer(save_directory, self.scorer, self.names)
 
 
 def _save_half(network: Any, folder: Path) -> None:

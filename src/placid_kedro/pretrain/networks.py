@@ -52,7 +52,7 @@ class Float32GroupNorm(nn.GroupNorm):
         return F.group_norm(input.float(), self.num_groups, self.weight, self.bias, self.eps)
 
 
-def prepare_for_cpu(network: nn.Module) -> None:
+def prepare_for_cpu(network: Any) -> None:
     """Let a network train fast on a CPU; its weights and their names stay.
 
     Convolutions run with channels last, normalisation in float32, and attention without torch's fused kernel, whose

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras, relative_pose
+from placid_kedro.errors import ParameterError
 from placid_kedro.latent_plane.objectives import RaySupervision, draw_rays
 from placid_kedro.pretrain.batches import draw_object
 from placid_kedro.pretrain.config import PlaneParameters
@@ -102,7 +103,7 @@ class PlaneBatches:
 
 def plane_cameras(views: ViewArrays, ring: int) -> Cameras:
     """The eight views of the ring that begin at the front."""
-    return views.cameras(0, range(0, ring, ring // PLANE_VIEWS))
+    return views.cameras(0, ring_views(ring))
 
 
 def turned_back(cameras: Cameras, azimuth_deg: float) -> Cameras:
@@ -124,3 +125,20 @@ def make_denoiser(unet: Any) -> Callable[[PlaneBatch, Tensor, Tensor], Tensor]:
         return output
 
     return denoise
+
+
+def ring_views(ring: int) -> list[int]:
+    """Indices of eight views of the ring, evenly spaced, the front first."""
+    return list(range(0, ring, ring // PLANE_VIEWS))
+
+
+def check_ring(ring: int) -> None:
+    """Refuse a ring that does not hold Latent-Plane's views.
+
+    Raises:
+        ParameterError: its number of views is no multiple of eight.
+    """
+    if ring % PLANE_VIEWS:
+        raise ParameterError(
+            f"The first ring of pretrain.rendering.protocol has {ring} views; give a multiple of {PLANE_VIEWS}."
+        )

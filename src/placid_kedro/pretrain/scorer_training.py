@@ -121,7 +121,8 @@ class ScorerObjective(nn.Module):
     def __init__(self, network: ImageScorer, parameters: ScorerParameters) -> None:
         super().__init__()
         self.network = network
-        self.parameters = parameters
+        self.label_smoothing = parameters.label_smoothing
+        self.max_temperature = parameters.max_temperature
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """All of the scorer's."""
@@ -132,8 +133,8 @@ class ScorerObjective(nn.Module):
         images = batch.images.contiguous(memory_format=torch.channels_last)
         image_embeddings = self.network.embed_images(images).float()
         text_embeddings = self.network.embed_texts(batch.sentences).float()
-        temperature = self.network.log_temperature.exp().clamp(max=self.parameters.max_temperature)
+        temperature = self.network.log_temperature.exp().clamp(max=self.max_temperature)
         logits = image_embeddings @ text_embeddings.T * temperature
-        loss = F.cross_entropy(logits.float(), batch.names, label_smoothing=self.parameters.label_smoothing)
+        loss = F.cross_entropy(logits.float(), batch.names, label_smoothing=self.label_smoothing)
         best = logits.detach().topk(min(5, logits.shape[1]), dim=1).indices == batch.names[:, None]
         return {"loss": loss, "top1": best[:, 0].float().mean(), "top5": best.any(dim=1).float().mean()}

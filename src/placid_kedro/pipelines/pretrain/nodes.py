@@ -1,0 +1,197 @@
+"""Nodes of the pipeline `pretrain`."""
+
+import logging
+from pathlib import Path
+
+from placid_kedro.config import PretrainParameters, RunParameters
+from placid_kedro.pipelines.types import DataFrame, FolderWriter, PretrainPlan, Tensor
+from placid_kedro.run_context import current_run
+
+logger = logging.getLogger(__name__)
+
+
+def plan(seed: int, run: RunParameters, parameters: PretrainParameters) -> PretrainPlan:
+    """Check that the objects are there, and tell what the run will cost before it costs anything."""
+    from placid_kedro.pipelines.pretrain.setup import cores_of, place_of, ring_of, split_of
+    from placid_kedro.pretrain.cost import make_plan
+    from placid_kedro.pretrain.objects import check_sources
+
+    split = split_of(parameters)
+    ring_of(parameters)
+    check_sources(split, parameters.ingest)
+    counts = (len(split.trained), len(split.vocabulary), len(split.held_out))
+    result = make_plan(parameters, *counts, place_of(seed, run, parameters), cores_of(parameters))
+    for line in result.lines():
+        logger.info(line)
+    return result
+
+
+def make_views(
+    plan: PretrainPlan, seed: int, parameters: PretrainParameters
+) -> tuple[DataFrame, FolderWriter]:
+    """Convert and render what is not rendered yet, and pack all views into arrays.
+
+    Returns:
+        The table of the trained objects, and their views.
+    """
+    from placid_kedro.objects.render_stage import RenderPlan
+    from placid_kedro.pipelines.pretrain.setup import split_of
+    from placid_kedro.preflight import check_disk
+    from placid_kedro.pretrain.objects import packed_views, trained_objects
+
+    progress = current_run().progress
+    check_disk(Path(parameters.rendering.folder).absolute(), plan.disk_mb)
+    objects = trained_objects(split_of(parameters), parameters.ingest, seed, progress)
+    return objects, packed_views(objects, RenderPlan(parameters.rendering, seed), progress)
+
+
+def fit_autoencoder(
+    views: Path, seed: int, run: RunParameters, parameters: PretrainParameters
+) -> tuple[FolderWriter, dict[str, Tensor]]:
+    """Fit the autoencoder, train its decoder's repair, encode all views.
+
+    Returns:
+        The autoencoder, and `latents` [N, V, C, h, w] of all views.
+    """
+    from placid_kedro.pipelines.pretrain.setup import place_of
+    from placid_kedro.pretrain.autoencoder import encode_views
+    from placid_kedro.pretrain.recipes import make_autoencoder, train_repair
+    from placid_kedro.pretrain.views import ViewArrays
+
+    place = place_of(seed, run, parameters)
+    arrays = ViewArrays.open(views)
+    autoencoder = make_autoencoder(arrays, parameters.autoencoder, seed, place.progress)
+    latents = encode_views(autoencoder, arrays, place.progress)
+    train_repair(autoencoder, arrays, parameters.autoencoder, place)
+    return autoencoder, {"latents": latents}
+
+
+def train_text_to_image(
+    views: Path,
+    autoencoder: Path,
+    latents: dict[str, Tensor],
+    seed: int,
+    run: RunParameters,
+    parameters: PretrainParameters,
+) -> FolderWriter:
+    """Train the text-to-image model on the vocabulary."""
+    from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
+    from placid_kedro.pipelines.pretrain.setup import data_id, place_of, split_of, vocabulary_rows
+    from placid_kedro.pretrain.export import TextToImageFolder
+    from placid_kedro.pretrain.recipes import train_text_to_image
+    from placid_kedro.pretrain.samples import text_to_image_samples
+    from placid_kedro.pretrain.views import ViewArrays
+
+    place = place_of(seed, run, parameters)
+    arrays, split = ViewArrays.open(views), split_of(parameters)
+    decoder = PatchAutoencoder.from_pretrained(autoencoder).eval().requires_grad_(False)
+    unet = train_text_to_image(
+        latents["latents"][vocabulary_rows(split)],
+        arrays.azimuths_deg(),
+        split.vocabulary,
+        parameters.text_to_image,
+        place,
+        data_id(arrays, parameters),
+        text_to_image_samples(decoder, parameters.text_to_image, place.device, place.progress),
+    )
+    return TextToImageFolder(unet, decoder.to("cpu"))
+
+
+def train_novel_view(
+    views: Path,
+    autoencoder: Path,
+    latents: dict[str, Tensor],
+    seed: int,
+    run: RunParameters,
+    parameters: PretrainParameters,
+) -> FolderWriter:
+    """Train the novel-view model on all objects."""
+    import torch
+
+    from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
+    from placid_kedro.pipelines.pretrain.setup import data_id, place_of, ring_of, split_of, vocabulary_rows
+    from placid_kedro.pretrain.export import NovelViewFolder
+    from placid_kedro.pretrain.plane_batches import plane_cameras, ring_views
+    from placid_kedro.pretrain.recipes import train_novel_view
+    from placid_kedro.pretrain.samples import novel_view_samples
+    from placid_kedro.pretrain.views import ViewArrays
+
+    place, ring = place_of(seed, run, parameters), ring_of(parameters)
+    arrays, known = ViewArrays.open(views), vocabulary_rows(split_of(parameters))
+    decoder = PatchAutoencoder.from_pretrained(autoencoder).eval().requires_grad_(False)
+    shown = known[: parameters.novel_view.sample_objects].tolist()
+    truth = torch.stack([arrays.images(index, ring_views(ring)) for index in shown])
+    network = train_novel_view(
+        latents["latents"],
+        torch.from_numpy(arrays.world_to_camera[:]),
+        known,
+        ring,
+        parameters.novel_view,
+        place,
+        data_id(arrays, parameters),
+        novel_view_samples(
+            decoder, truth, plane_cameras(arrays, ring), parameters.novel_view, place.device, place.progress
+        ),
+    )
+    return NovelViewFolder(network["unet"], network["reference_tokens"], decoder.to("cpu"))
+
+
+def train_latent_plane(
+    views: Path,
+    latents: dict[str, Tensor],
+    zero123: Path,
+    seed: int,
+    run: RunParameters,
+    parameters: PretrainParameters,
+) -> FolderWriter:
+    """Train Latent-Plane in the novel-view model."""
+    from placid_kedro.diffusion.loading import load_component
+    from placid_kedro.files import MANIFEST, file_hash
+    from placid_kedro.pipelines.pretrain.setup import data_id, place_of, ring_of, split_of, vocabulary_rows
+    from placid_kedro.pretrain.export import LatentPlaneFolder
+    from placid_kedro.pretrain.recipes import train_latent_plane
+    from placid_kedro.pretrain.views import ViewArrays
+
+    arrays = ViewArrays.open(views)
+    plane = train_latent_plane(
+        arrays,
+        latents["latents"],
+        vocabulary_rows(split_of(parameters)),
+        ring_of(parameters),
+        load_component(zero123, "unet"),
+        load_component(zero123, "reference_tokens"),
+        parameters.latent_plane,
+        # Densities and distances along rays need float32.
+        place_of(seed, run, parameters, precision="no"),
+        data_id(arrays, parameters, file_hash(zero123 / MANIFEST)),
+    )
+    return LatentPlaneFolder(plane)
+
+
+def train_scorer(views: Path, seed: int, run: RunParameters, parameters: PretrainParameters) -> FolderWriter:
+    """Train the scorer on all objects."""
+    from placid_kedro.pipelines.pretrain.setup import place_of, split_of
+    from placid_kedro.pretrain.export import ScorerFolder
+    from placid_kedro.pretrain.recipes import train_scorer
+    from placid_kedro.pretrain.views import ViewArrays
+
+    place = place_of(seed, run, parameters)
+    trained = split_of(parameters).trained
+    return ScorerFolder(*train_scorer(ViewArrays.open(views), trained, parameters.scorer, place))
+
+
+def write_papers(plan: PretrainPlan, objects: DataFrame, parameters: PretrainParameters) -> tuple[str, str]:
+    """What goes with the weights.
+
+    Returns:
+        The model card and the attribution file.
+    """
+    from placid_kedro.pipelines.pretrain.setup import split_of
+    from placid_kedro.pretrain.attribution import attribution_text
+    from placid_kedro.pretrain.card import model_card
+    from placid_kedro.pretrain.objects import credits_of
+    from placid_kedro.pretrain.recipes import PATCH_SIZE
+
+    split, protocol = split_of(parameters), parameters.rendering.protocol
+    card = model_card(split, plan, protocol.size, protocol.view_count, PATCH_SIZE)
+    return card, attribution_text(credits_of(split, objects))

@@ -1,0 +1,49 @@
+"""Pipeline `pretrain`."""
+
+from kedro.pipeline import Pipeline, node, pipeline
+
+from placid_kedro.pipelines.pretrain import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Object libraries in; four model folders, their card and their attribution out."""
+    common = ["params:seed", "params:run", "params:pretrain"]
+    views, autoencoder, latents = "pretrain_views", "pretrain_autoencoder", "pretrain_latents"
+    return pipeline(
+        [
+            node(nodes.plan, common, "pretrain_plan", name="plan_pretrain"),
+            node(
+                nodes.make_views,
+                ["pretrain_plan", "params:seed", "params:pretrain"],
+                ["pretrain_objects", views],
+                name="make_views",
+            ),
+            node(nodes.fit_autoencoder, [views, *common], [autoencoder, latents], name="fit_autoencoder"),
+            node(
+                nodes.train_text_to_image,
+                [views, autoencoder, latents, *common],
+                "embedded_text_to_image",
+                name="train_text_to_image",
+            ),
+            node(
+                nodes.train_novel_view,
+                [views, autoencoder, latents, *common],
+                "embedded_zero123",
+                name="train_novel_view",
+            ),
+            node(
+                nodes.train_latent_plane,
+                [views, latents, "embedded_zero123", *common],
+                "embedded_latent_plane",
+                name="train_latent_plane",
+            ),
+            node(nodes.train_scorer, [views, *common], "embedded_scorer", name="train_scorer"),
+            node(
+                nodes.write_papers,
+                ["pretrain_plan", "pretrain_objects", "params:pretrain"],
+                ["embedded_card", "embedded_attribution"],
+                name="write_papers",
+            ),
+        ],
+        tags="pretrain",
+    )
