@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from placid_kedro import __version__, preflight
 from placid_kedro.config import Parameters
 from placid_kedro.config.check import check_parameters
+from placid_kedro.objects.checks import check_renderer, check_scorer
 from placid_kedro.progress import ConsoleProgress
 from placid_kedro.run_context import RunContext, TrackedProgress, set_current_run
 from placid_kedro.runners.stamps import Stamps, dataset_path
@@ -88,6 +89,12 @@ class PreflightHooks:
             preflight.check_prompt(parameters)
         if "models" in groups:
             preflight.check_models(parameters.models, self._project_path)
+        if "init" in groups:
+            preflight.check_init(parameters.init)
+        if "syncdreamer_render" in groups:
+            check_renderer(parameters.syncdreamer_render)
+        if "filter" in groups:
+            check_scorer(parameters.filter, self._project_path)
         preflight.check_device(parameters.run.device)
         preflight.check_disk(self._data_root, parameters.run.free_disk_mb)
         outputs = [catalog.get(name) for name in sorted(pipeline.all_outputs()) if name in catalog]
