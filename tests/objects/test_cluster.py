@@ -1,0 +1,53 @@
+"""Jobs on a dask cluster: bounded queues, and workers that die."""
+
+import os
+
+import dask
+import pytest
+from distributed import LocalCluster
+
+from placid_kedro.objects import cluster
+from placid_kedro.objects.cluster import Job, dask_client, run_jobs
+from placid_kedro.objects.isolation import Outcome
+from placid_kedro.rejections import Reason
+
+
+def jobs(uids: str) -> list[Job]:
+    return [Job(uid, "render", {}, 1.0) for uid in uids]
+
+
+def test_a_worker_that_dies_costs_the_object_that_killed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cluster of processes, as on other machines; the test stands in for what runs on the worker."""
+    # A lambda travels by value: workers cannot import this module.
+    do = lambda job: os._exit(9) if job.uid == "x" else Outcome(result={"uid": job.uid})  # noqa: E731
+    monkeypatch.setattr(cluster, "_do", do)
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as remote,
+        dask_client(remote.scheduler_address, 0) as client,
+    ):
+        outcomes = {job.uid: outcome for job, outcome in run_jobs(jobs("abxcd"), 5, client, 512)}
+    assert outcomes.pop("x").reason == Reason.WORKER_DIED
+    assert {uid: outcome.result["uid"] for uid, outcome in outcomes.items()} == dict(
+        zip("abcd", "abcd", strict=True)
+    )
+
+
+def test_only_a_few_jobs_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_do", lambda job: Outcome(result={"uid": job.uid}))
+    taken = 0
+
+    def source():
+        nonlocal taken
+        for number in range(60):
+            taken += 1
+            yield Job(str(number), "render", {}, 1.0)
+
+    ahead = []
+    with dask_client("", 2) as client:
+        for done, _ in enumerate(run_jobs(source(), 60, client, 512), start=1):
+            ahead.append(taken - done)
+    assert len(ahead) == taken == 60
+    assert max(ahead) <= 2 * cluster._QUEUED_PER_THREAD
