@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -63,28 +64,30 @@ def _exponentials(scores, highest, flat, rows, columns):  # type: ignore[no-unty
 
 
 @numba.njit(inline="always")
-def _token(table, rows, weights, channels, width, eps, camera, point, shift, sampled, out):  # type: ignore[no-untyped-def]
-    """One view's token: blend four texels, then normalise the projections (`TokenTransformer.tokens`)."""
+def _token(  # type: ignore[no-untyped-def]
+    table, rows, weights, p, n, channels, width, eps, cameras, points, shift, sampled, y
+):
+    """View n's token of point p: blend four texels, normalise the projections (`TokenTransformer.tokens`)."""
+    row_0, row_1, row_2, row_3 = rows[p, n, 0], rows[p, n, 1], rows[p, n, 2], rows[p, n, 3]
+    w_0, w_1, w_2, w_3 = weights[p, n, 0], weights[p, n, 1], weights[p, n, 2], weights[p, n, 3]
     for o in range(table.shape[1]):
         sampled[o] = (
-            weights[0] * table[rows[0], o]
-            + weights[1] * table[rows[1], o]
-            + weights[2] * table[rows[2], o]
-            + weights[3] * table[rows[3], o]
+            w_0 * table[row_0, o] + w_1 * table[row_1, o] + w_2 * table[row_2, o] + w_3 * table[row_3, o]
         )
     C, M = np.float32(channels), np.float32((width - channels) // 2)
     feature_mean = np.float32(0.0)
     for o in range(channels):
         feature_mean += sampled[o]
     feature_mean /= C
-    mean = (C * feature_mean + M * (camera[0] + point[0])) / np.float32(width)
-    square = camera[1] + point[1] + C * (feature_mean - mean) * (feature_mean - mean)
-    square += M * ((camera[0] - mean) * (camera[0] - mean) + (point[0] - mean) * (point[0] - mean))
+    square = cameras[n, 1] + points[p, 1]
     for o in range(channels):
         square += (sampled[o] - feature_mean) * (sampled[o] - feature_mean)
+    mean = (C * feature_mean + M * (cameras[n, 0] + points[p, 0])) / np.float32(width)
+    feature_gap, camera_gap, point_gap = feature_mean - mean, cameras[n, 0] - mean, points[p, 0] - mean
+    square += C * feature_gap * feature_gap + M * (camera_gap * camera_gap + point_gap * point_gap)
     inverse = np.float32(1.0) / np.sqrt(square / np.float32(width) + eps)
-    for o in range(out.shape[0]):
-        out[o] = (sampled[channels + o] + camera[2 + o] + point[2 + o]) * inverse + shift[o]
+    for o in range(shift.shape[0]):
+        y[n + 1, o] = (sampled[channels + o] + cameras[n, 2 + o] + points[p, 2 + o]) * inverse + shift[o]
 
 
 @numba.njit(inline="always")
@@ -200,9 +203,8 @@ def _kernel(num_views: int, num_heads: int, head_dim: int) -> Callable[..., None
             for p in range(block * _BLOCK, min((block + 1) * _BLOCK, result.shape[0])):
                 for n in range(N):
                     _token(
-                        table, rows[p, n], weights[p, n], channels, width, eps, cameras[n], points[p], shift,
-                        sampled, y[n + 1],
-                    )  # fmt: skip
+                        table, rows, weights, p, n, channels, width, eps, cameras, points, shift, sampled, y
+                    )
                 _first_layer(y, scores, highest, flat, attended, T, H, D, scale)
                 _last_layer(
                     y, key, value, query, attended, earlier_q, earlier, value_shift, scores, highest, flat,
@@ -231,7 +233,7 @@ class CompiledDensity:
     table: np.ndarray
     point: Tensor
     cameras: np.ndarray
-    arguments: tuple[np.ndarray | float | int, ...]
+    arguments: tuple[Any, ...]
     sizes: tuple[int, int, int]
 
     @classmethod
