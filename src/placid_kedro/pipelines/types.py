@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from placid_kedro.splats import Gaussians
 else:
     DataFrame = Figure = FolderWriter = PretrainPlan = TrainingSet = Any
-    Cameras = Gaussians = PointCloud = Report = Tensor = Any
+    Cameras = Gaussians = LabReport = LabRun = PointCloud = Report = Tensor = Any
 
 __all__ = [
     "Cameras",
