@@ -13,12 +13,17 @@ _LAM = {"paper": 25.0, "official_3d": 15.0, "official_2d": 1 / 0.018, "auto": 0.
 
 def bsd(config: BSD, step: Step) -> Guidance:
     """w (alpha lam delta_CG + (1 - alpha) delta_SG), Eq. 22, with alpha from Eq. 23; presets as in `BSD`."""
-    lam = _LAM[config.preset] if config.lam is None else config.lam
+    lam = preset_lam(config)
     x_t, e = step.noised()
     p = predict(_with_preset_prompts(config, step), x_t)
     delta_cg, delta_sg, w = _guidances(config, step, p, e)
     alpha, direction = balance(delta_cg, delta_sg, lam)
     return Guidance(w * direction, diagnose(step, p, alpha * lam / (1 - alpha), e=e, alpha=alpha))
+
+
+def preset_lam(config: BSD) -> float:
+    """lam, or the preset's own where none is given."""
+    return _LAM[config.preset] if config.lam is None else config.lam
 
 
 def _guidances(config: BSD, step: Step, p: Predictions, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -79,7 +79,7 @@ class Lab:
 
         Raises GuidanceError when the guidance keeps being zero or not finite.
         """
-        path = folder / f"{algorithm.algorithm}-{self._fingerprint(algorithm)}.safetensors"
+        path = self._path(algorithm, folder)
         state = _State.start(self, algorithm)
         if path.is_file():
             state.load(path)
@@ -91,6 +91,23 @@ class Lab:
                 state.save(path)
             progress.log_metrics(step, diagnostics.means())
         return state.result()
+
+    def steps_done(self, algorithm: Algorithm, folder: Path) -> int:
+        """How many steps of a run lie in `folder`: 0 where it has not begun, all of them where it is finished."""
+        path = self._path(algorithm, folder)
+        if not path.is_file():
+            return 0
+        with safe_open(path, framework="pt") as file:
+            return int(file.get_slice("forwards").get_shape()[0])
+
+    def seconds_of_a_step(self, algorithm: Algorithm) -> float:
+        """Time one step from the start; nothing is kept of it."""
+        state = _State.start(self, algorithm)
+        state.advance()
+        return state.seconds[-1]
+
+    def _path(self, algorithm: Algorithm, folder: Path) -> Path:
+        return folder / f"{algorithm.algorithm}-{self._fingerprint(algorithm)}.safetensors"
 
     def _fingerprint(self, algorithm: Algorithm) -> str:
         """16 hexadecimal digits of everything that decides the result, the code and the weights apart."""

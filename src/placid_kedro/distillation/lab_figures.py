@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 from plotly.subplots import make_subplots
 from torch import Tensor
 
@@ -40,7 +45,7 @@ def grid_image(columns: Mapping[str, Tensor], rows: Sequence[str]) -> Figure:
 
 
 def grid_plot(columns: Mapping[str, Tensor], rows: Sequence[str]) -> go.Figure:
-    """`grid_image` as an interactive plot: each image can be zoomed and read pixel by pixel."""
+    """`grid_image` as an interactive plot; the images are embedded as PNG."""
     figure = make_subplots(
         rows=len(rows),
         cols=len(columns),
@@ -51,7 +56,7 @@ def grid_plot(columns: Mapping[str, Tensor], rows: Sequence[str]) -> go.Figure:
     )
     for j, images in enumerate(columns.values()):
         for i, image in enumerate(_pixels(images)):
-            figure.add_trace(go.Image(z=image), row=i + 1, col=j + 1)
+            figure.add_trace(go.Image(source=_data_uri(image)), row=i + 1, col=j + 1)
     figure.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
     return figure.update_layout(width=190 * len(columns) + 100, height=190 * len(rows) + 120)
 
@@ -137,6 +142,21 @@ def sweep_plot(
             figure.add_hline(y=row[metric], line_dash="dash", annotation_text=label, row=1, col=column)
         figure.update_xaxes(title_text=parameter, row=1, col=column)
     return figure
+
+
+def drawn(figure: Figure) -> Tensor:
+    """A matplotlib figure as an image, float32 [3,H,W] in [0,1]."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    rgba = np.asarray(canvas.buffer_rgba())
+    return torch.from_numpy(rgba[..., :3].copy()).permute(2, 0, 1).float() / 255
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    """uint8 [H,W,3] as the text of a PNG that a browser shows; numbers would make files of many megabytes."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _pixels(images: Tensor) -> np.ndarray:

@@ -79,6 +79,8 @@ def comparison_table(
     generator: np.random.Generator,
     scores: Mapping[str, Mapping[int, np.ndarray]] | None = None,
     ground_truth_scores: np.ndarray | None = None,
+    ground_truth_prompts: np.ndarray | None = None,
+    prompts: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """One row a run and snapshot, and one for the samples of ordinary diffusion, which are the ground truth.
 
@@ -86,7 +88,9 @@ def comparison_table(
     ground_truth: [N,3,H,W]. scores: label -> steps -> prompt scores [B], where there is a scorer.
     Columns: algorithm, steps, forwards, seconds, skipped; and for saturation, chroma, detail, obtuse (share
     of steps) and score: NAME, NAME_low, NAME_high; saturation, chroma and detail also as NAME_ratio to the
-    ground truth's mean.
+    ground truth's mean. Given the prompts' indices (of the ground truth [N], of the samples [B]), also as
+    NAME_excess with its interval: a sample's value less the mean of the ground truth of the same prompt,
+    which leaves out how much prompts differ.
     """
     truth = image_metrics(ground_truth)
     measured = dict(truth)
@@ -96,6 +100,8 @@ def comparison_table(
     for label, run in runs.items():
         for steps, pictures in images[label].items():
             measured = image_metrics(pictures)
+            if ground_truth_prompts is not None and prompts is not None:
+                measured |= _excesses(measured, truth, ground_truth_prompts, prompts)
             measured["obtuse"] = run.obtuse_share(steps).double().numpy()
             if scores is not None:
                 measured["score"] = scores[label][steps]
@@ -107,6 +113,18 @@ def comparison_table(
             }
             rows.append({"algorithm": label, **cost, **_columns(measured, truth, generator)})
     return pd.DataFrame(rows)
+
+
+def _excesses(
+    measured: Mapping[str, np.ndarray],
+    truth: Mapping[str, np.ndarray],
+    truth_prompts: np.ndarray,
+    prompts: np.ndarray,
+) -> dict[str, np.ndarray]:
+    return {
+        f"{name}_excess": values - np.array([truth[name][truth_prompts == p].mean() for p in prompts])
+        for name, values in measured.items()
+    }
 
 
 def _columns(
