@@ -5,6 +5,7 @@ from kedro.pipeline import Pipeline
 
 from placid_kedro.pipelines import (
     bsd_3dgs,
+    distill_2d,
     filter,
     init,
     lora,
@@ -24,6 +25,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     Returns:
         `generate`: a prompt becomes a 3D object; it is also what `kedro run` alone does.
         `prepare`: object libraries become a training set; its stages also by their own names.
+        `distill_2d`: the distillation algorithms side by side, without 3D.
         `pretrain`: the embedded models from scratch.
     """
     stages = [prompt, reference, multiview, init, lora, bsd_3dgs, t3bench_eval]
@@ -38,6 +40,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "generate": generate,
         "prepare": prepare,
         "pretrain": pretrain.create_pipeline(),
+        "distill_2d": distill_2d.create_pipeline(),
         **preparation,
         "__default__": generate,
     }

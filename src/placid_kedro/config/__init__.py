@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from placid_kedro.config.lab import Distill2dParameters
 from placid_kedro.config.run import (
     ModelsParameters,
     PromptProcessorParameters,
@@ -55,10 +56,12 @@ class Parameters(ParameterModel):
     syncdreamer_render: RenderParameters
     filter: FilterParameters
     pretrain: PretrainParameters
+    distill_2d: Distill2dParameters
 
 
 __all__ = [
     "BsdParameters",
+    "Distill2dParameters",
     "DistillationConfig",
     "EvaluationParameters",
     "FilterParameters",
