@@ -1,5 +1,5 @@
-"""Kedro's configuration loader with one more resolver, `${slug:}`: the folder name of the run's prompt and
-seed."""
+"""Kedro's configuration loader with one more resolver, `${slug:}` (the folder name of the run's prompt and
+seed), and with parameters that can change the kind of a group."""
 
 from functools import cached_property
 from typing import Any
@@ -9,19 +9,51 @@ from omegaconf import OmegaConf
 
 from placid_kedro.prompts.slug import run_slug
 
+# A group with one of these names in it is of the kind that it says; its other members depend on that.
+_KINDS = ("kind", "algorithm")
+
+
+def merged(configured: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A tree of parameters with some changed, group by group.
+
+    Where a group's kind changes, what the configuration said of the old kind goes: `init.source.kind=sphere` does not
+    leave the level of the density behind.
+    """
+    if any(name in changes and changes[name] != configured.get(name, changes[name]) for name in _KINDS):
+        return dict(changes)
+    result = dict(configured)
+    for name, value in changes.items():
+        old = result.get(name)
+        result[name] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
 
 class RunConfigLoader(OmegaConfigLoader):
     """`OmegaConfigLoader` whose catalog paths may contain `${slug:}`.
 
     The slug comes from the merged parameters, so that a prompt given with `--params`, in an environment or in
-    `conf/local` always leads to the same folder as the one the nodes see.
+    `conf/local` always leads to the same folder as the one the nodes see. Environments and `--params` are merged
+    into the parameters by `merged`.
     """
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         # OmegaConf's resolvers are global to the process: each loader claims the name again, as Kedro's own
         # do.
         OmegaConf.register_new_resolver("slug", lambda: self.slug, replace=True)
-        return super().__getitem__(key)
+        if key != "parameters" or not self.runtime_params:
+            return super().__getitem__(key)
+        given, self.runtime_params = self.runtime_params, {}
+        try:
+            configured = super().__getitem__(key)
+        finally:
+            self.runtime_params = given
+        changes = OmegaConf.to_container(OmegaConf.create(given), resolve=True)
+        assert isinstance(changes, dict)
+        return merged(configured, changes)
+
+    @staticmethod
+    def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
+        return merged(config, env_config)
 
     @cached_property
     def slug(self) -> str:
