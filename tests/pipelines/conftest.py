@@ -18,19 +18,31 @@ def project() -> Path:
     return REPOSITORY
 
 
-@pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., KedroSession]:
-    """Make a session: `session(env="test", prompt="a cat")`; its artifacts are under `tmp_path / "data"`."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").symlink_to(REPOSITORY / "models")
+@pytest.fixture(scope="session")
+def session_in(project: Path) -> Callable[..., KedroSession]:
+    """Make a session whose artifacts are under `folder / "data"`: `session_in(folder, prompt="a cat")`."""
 
-    def create(env: str = "test", **parameters: Any) -> KedroSession:
+    def create(folder: Path, env: str = "test", **parameters: Any) -> KedroSession:
         return KedroSession.create(
-            project_path=tmp_path,
-            conf_source=str(REPOSITORY / "conf"),
+            project_path=folder,
+            conf_source=str(project / "conf"),
             env=env,
             runtime_params=parameters,
             save_on_close=False,
         )
+
+    return create
+
+
+@pytest.fixture
+def session(
+    session_in: Callable[..., KedroSession], project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., KedroSession]:
+    """Make a session: `session(env="test", prompt="a cat")`; its artifacts are under `tmp_path / "data"`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(project / "models")
+
+    def create(env: str = "test", **parameters: Any) -> KedroSession:
+        return session_in(tmp_path, env, **parameters)
 
     return create

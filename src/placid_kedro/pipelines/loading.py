@@ -21,7 +21,7 @@ def start(run: RunParameters) -> torch.device:
         import numba
 
         torch.set_num_threads(run.threads)
-        numba.set_num_threads(min(run.threads, numba.get_num_threads()))
+        numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
     return resolve_device(run.device)
 
 
