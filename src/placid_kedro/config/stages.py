@@ -24,12 +24,14 @@ class ReferenceParameters(ParameterModel):
     """Stage `reference`: one image of the object from the front, its background removed.
 
     Attributes:
+        template: text of the image, with the place `{prompt}`.
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
         margin: the object is centred with this border on each side, as a share of the image; null leaves it
             where the model drew it.
     """
 
+    template: Annotated[str, Field(pattern=r"\{prompt\}")]
     steps: PositiveInt
     guidance_scale: NonNegativeFloat
     margin: Annotated[float, Field(ge=0, lt=0.5)] | None

@@ -18,7 +18,7 @@ def draw_reference(
     device = start(run)
     images = sample_images(
         load_text_to_image(folder_of(models.text_to_image), device),
-        [prompts.at(0.0).text],
+        [parameters.template.format(prompt=prompts.text)],
         steps=parameters.steps,
         guidance_scale=parameters.guidance_scale,
         generator=stage_generator(seed, "reference"),
