@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ MAX_LAYERS = 6
 # Half-transparent glass still belongs to the object; what lets more light through than this is a hole.
 ALPHA_CUTOFF = 0.12
 _STEP_PAST_SURFACE = 2e-5
+# A vertex nearer to the camera, or behind it, has no place in the image.
+_NEAREST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -47,28 +50,60 @@ def render_mesh(mesh: Mesh, cameras: Cameras, supersample: int = 2) -> Render:
     scene = EmbreeScene()
     TriangleMesh(scene, mesh.vertices, mesh.faces)
     normals = _unit_normals(mesh)
-    height, width = cameras.height, cameras.width
-    rgba = np.zeros((len(cameras), height, width, 4), np.uint8)
-    depth = np.zeros((len(cameras), height, width), np.float32)
-    fine = cameras.resized(width * supersample, height * supersample)
+    rgba = np.zeros((len(cameras), cameras.height, cameras.width, 4), np.uint8)
+    depth = np.zeros((len(cameras), cameras.height, cameras.width), np.float32)
     for view in range(len(cameras)):
-        camera = fine[view]
-        all_origins, all_directions = (part[0].reshape(-1, 3).numpy() for part in camera.rays())
+        camera = cameras[view]
+        window = _window(mesh, camera)
+        origins, directions = _rays(camera, window, supersample)
         forward = camera.world_to_camera[0, 2, :3].numpy()
-        color, distance = _trace(scene, mesh, normals, all_origins, all_directions, forward)
-        premultiplied = _pool(color, height, width, supersample)
+        color, distance = _trace(scene, mesh, normals, origins, directions, forward)
+        shape = (window[0].stop - window[0].start, window[1].stop - window[1].start)
+        premultiplied = _pool(color, shape, supersample)
         coverage = premultiplied[..., 3:]
         rgb = premultiplied[..., :3] / np.maximum(coverage, 1e-6)
-        rgba[view] = np.rint(np.concatenate([rgb, coverage], axis=-1).clip(0, 1) * 255)
-        hit = _pool((distance > 0).astype(np.float32)[:, None], height, width, supersample)[..., 0]
-        depth[view] = _pool(distance[:, None], height, width, supersample)[..., 0] / np.maximum(hit, 1e-6)
+        rgba[view][window] = np.rint(np.concatenate([rgb, coverage], axis=-1).clip(0, 1) * 255)
+        hit = _pool((distance > 0).astype(np.float32)[:, None], shape, supersample)[..., 0]
+        depth[view][window] = _pool(distance[:, None], shape, supersample)[..., 0] / np.maximum(hit, 1e-6)
     return Render(rgba, depth)
 
 
-def _pool(values: FloatArray, height: int, width: int, supersample: int) -> FloatArray:
-    grid = values.reshape(height, supersample, width, supersample, values.shape[-1])
-    pooled: FloatArray = grid.mean(axis=(1, 3), dtype=np.float32)
-    return pooled
+def _window(mesh: Mesh, camera: Cameras) -> tuple[slice, slice]:
+    """Rows and columns of pixels outside which one camera sees nothing of the mesh."""
+    world_to_camera, K = camera.world_to_camera[0].numpy(), camera.K[0].numpy()
+    points = mesh.vertices @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]
+    if (points[:, 2] < _NEAREST).any():
+        return slice(0, camera.height), slice(0, camera.width)
+    pixels = (points @ K.T)[:, :2] / points[:, 2:]
+    low, high = np.floor(pixels.min(axis=0)).astype(int) - 1, np.ceil(pixels.max(axis=0)).astype(int) + 1
+    left, top = np.clip(low, 0, (camera.width, camera.height))
+    right, bottom = np.clip(high, 0, (camera.width, camera.height))
+    return slice(top, bottom), slice(left, right)
+
+
+def _rays(camera: Cameras, window: tuple[slice, slice], supersample: int) -> tuple[FloatArray, FloatArray]:
+    """Origins and directions [R, 3] of the rays through the pixels of a window, as `Cameras.rays` gives them."""
+    fine = camera.resized(camera.width * supersample, camera.height * supersample)
+    rows, columns = (
+        torch.arange(part.start * supersample, part.stop * supersample, dtype=torch.float32) + 0.5
+        for part in window
+    )
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
+    in_camera = pixels @ torch.linalg.inv(fine.K[0]).T
+    directions: FloatArray = (in_camera @ fine.world_to_camera[0, :3, :3]).numpy()
+    origins: FloatArray = np.broadcast_to(camera.positions[0].numpy(), directions.shape)
+    return origins, directions
+
+
+def _pool(values: FloatArray, shape: tuple[int, int], supersample: int) -> FloatArray:
+    """Mean over the rays of each pixel: [R, D] to [H, W, D]."""
+    grid = values.reshape(shape[0], supersample, shape[1], supersample, values.shape[-1])
+    total: FloatArray = np.zeros((*shape, values.shape[-1]), np.float32)
+    for row in range(supersample):
+        for column in range(supersample):
+            total += grid[:, row, :, column]
+    return total / np.float32(supersample**2)
 
 
 def _unit_normals(mesh: Mesh) -> FloatArray:
@@ -89,12 +124,9 @@ def _trace(
     """Premultiplied RGBA [R, 4] and planar depth [R] (0: no hit), front to back through what is transparent."""
     color = np.zeros((len(origins), 4), np.float32)
     depth = np.zeros(len(origins), np.float32)
-    # Only rays that can meet the cube's bounding sphere are worth casting.
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    nearest = np.einsum("ij,ij->i", -origins, unit)
-    miss = np.linalg.norm(origins + nearest[:, None] * unit, axis=1) > 0.88
-    active = np.flatnonzero(~miss)
-    start = origins[active].astype(np.float32)
+    active = np.arange(len(origins))
+    start = np.ascontiguousarray(origins, np.float32)
     for _ in range(MAX_LAYERS):
         if not len(active):
             break
