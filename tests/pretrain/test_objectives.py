@@ -64,9 +64,10 @@ def test_text_to_image_has_no_loss_where_v_is_right():
     x0, noise, t = gaussian(4, 2, 4, 4), gaussian(4, 2, 4, 4, seed=1), torch.tensor([0, 300, 800, 999])
     batch = TextToImageBatch(SCHEDULE.add_noise(x0, noise, t), t, gaussian(4, 3, 5), x0)
     objective = TextToImageObjective(KnowsVelocity(x0, noise), SCHEDULE)
-    assert float(objective(batch, torch.Generator())["loss"]) < 1e-9
-    objective.network.scale.data.fill_(0.9)
-    assert float(objective(batch, torch.Generator())["loss"]) > 1e-3
+    with torch.no_grad():
+        assert objective(batch, torch.Generator())["loss"].item() < 1e-9
+        objective.network.scale.fill_(0.9)
+        assert objective(batch, torch.Generator())["loss"].item() > 1e-3
 
 
 def test_novel_view_drops_reference_and_context_together():
@@ -74,7 +75,7 @@ def test_novel_view_drops_reference_and_context_together():
         def forward(self, reference, poses):
             return torch.ones(len(reference), 3, 5)
 
-    unet = KnowsVelocity(torch.zeros(1), torch.zeros(1))
+    unet = KnowsVelocity(torch.zeros(400, 2, 4, 4), torch.zeros(400, 2, 4, 4))
     objective = NovelViewObjective(nn.ModuleDict({"unet": unet, "reference_tokens": Tokens()}), SCHEDULE, 0.3)
     batch = NovelViewBatch(gaussian(400, 2, 4, 4), torch.ones(400, 2, 4, 4), torch.zeros(400, 4))
     objective(batch, torch.Generator().manual_seed(0))
@@ -139,10 +140,11 @@ def test_the_patches_moment_is_their_mean_product(views):
 
 
 def test_all_components_reconstruct_and_latents_have_unit_scale(views):
-    autoencoder = PatchAutoencoder(192, 8, 4)
+    # As many components as there are patches in all.
+    autoencoder = PatchAutoencoder(64, 8, 4)
     autoencoder.fit_components(patch_moment(views, 8, 1))
     latents = encode_views(autoencoder, views)
-    assert latents.shape == (2, 8, 192, 2, 2)
+    assert latents.shape == (2, 8, 64, 2, 2)
     assert float(latents.square().mean()) == pytest.approx(1, rel=1e-2)
     decoded = autoencoder.decode(latents[1]).sample
     torch.testing.assert_close(decoded, views.images(1, slice(None)) * 2 - 1, rtol=0, atol=2e-3)

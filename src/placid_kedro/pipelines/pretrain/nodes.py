@@ -123,7 +123,7 @@ def train_novel_view(
     truth = torch.stack([arrays.images(index, ring_views(ring)) for index in shown])
     network = train_novel_view(
         latents["latents"],
-        torch.from_numpy(arrays.world_to_camera[:]),
+        torch.tensor(arrays.world_to_camera),
         known,
         ring,
         parameters.novel_view,
