@@ -10,7 +10,7 @@ from torch import nn
 from placid_kedro.cameras import orbit
 from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
 from placid_kedro.pretrain.autoencoder import ImageBatches, RepairObjective, encode_views, patch_moment
-from placid_kedro.pretrain.config import ScorerParameters
+from placid_kedro.pretrain.config import AutoencoderParameters, ScorerParameters
 from placid_kedro.pretrain.networks import Float32GroupNorm, prepare_for_cpu
 from placid_kedro.pretrain.objectives import (
     NovelViewBatch,
@@ -150,19 +150,36 @@ def test_all_components_reconstruct_and_latents_have_unit_scale(views):
     torch.testing.assert_close(decoded, views.images(1, slice(None)) * 2 - 1, rtol=0, atol=2e-3)
 
 
+def repair(autoencoder, **changes):
+    fields = {"latent_noise": 0.0, "noisy_share": 1.0, "absolute_weight": 0.0, **changes}
+    return RepairObjective(autoencoder, AutoencoderParameters.model_construct(**fields))
+
+
 def test_repair_trains_its_own_network_only(views):
-    torch.manual_seed(0)
     autoencoder = PatchAutoencoder(4, 8, 4)
     autoencoder.fit_components(patch_moment(views, 8, 1))
-    objective = RepairObjective(autoencoder, noise=0.1)
     images = ImageBatches(views, 3, torch.device("cpu"))(0, torch.Generator().manual_seed(0))
-    losses = objective(images, torch.Generator().manual_seed(0))
-    losses["loss"].backward()
+    repair(autoencoder)(images, torch.Generator().manual_seed(0))["loss"].backward()
     trained = {name for name, value in autoencoder.named_parameters() if value.grad is not None}
     assert trained == {name for name, _ in autoencoder.named_parameters() if name.startswith("repair")}
-    error = 10 ** (-float(losses["psnr"]) / 20)
-    # Root mean square is at least the mean absolute error.
-    assert error >= float(losses["loss"].detach())
+
+
+def test_repair_sees_squared_and_absolute_error_and_noise(views):
+    autoencoder = PatchAutoencoder(4, 8, 4)
+    autoencoder.fit_components(patch_moment(views, 8, 1))
+    images = views.images(0, slice(None))
+    with torch.no_grad():
+        decoded = autoencoder.decode(autoencoder.encode(images * 2 - 1).latent_dist.mean).sample / 2 + 0.5
+        error = (decoded - images).double()
+        losses = repair(autoencoder, absolute_weight=0.5)(images, torch.Generator())
+        noisy = [
+            repair(autoencoder, latent_noise=level)(images, torch.Generator().manual_seed(1))["psnr"].item()
+            for level in (0.0, 0.5, 2.0)
+        ]
+    squared, absolute = float(error.square().mean()), float(error.abs().mean())
+    assert float(losses["loss"]) == pytest.approx(4 * squared + 0.5 * 2 * absolute, rel=1e-4)
+    assert float(losses["psnr"]) == pytest.approx(-10 * np.log10(squared), rel=1e-4)
+    assert noisy[0] > noisy[1] > noisy[2]
 
 
 PLAIN = {"blur_share": 0.0, "noise": 0.0, "colour_cast": 0.0, "scale": 0.0, "shift": 0.0}

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
+from placid_kedro.pretrain.config import AutoencoderParameters
 from placid_kedro.pretrain.views import ViewArrays
 from placid_kedro.progress import SILENT, Progress
 
@@ -42,20 +43,22 @@ def encode_views(autoencoder: PatchAutoencoder, views: ViewArrays, progress: Pro
 
 
 class RepairObjective(nn.Module):
-    """What the decoder's repair network minimises: the mean absolute error of decoded images.
+    """What the decoder's repair network minimises: squared and some absolute error of decoded images.
 
-    The encoder and the linear decoder stay as they are, and the latents are blurred by a little noise, so that the
-    repair also suits what a diffusion model puts out.
+    The encoder and the linear decoder stay as they are. Part of the latents carry noise, so that the repair also
+    suits what a diffusion model puts out.
 
     Args:
         network: the autoencoder, its linear part fitted.
-        noise: standard deviation of the noise on the latents (their own mean square is 1).
+        parameters: strength and share of the noise, weight of the absolute error.
     """
 
-    def __init__(self, network: PatchAutoencoder, noise: float) -> None:
+    def __init__(self, network: PatchAutoencoder, parameters: AutoencoderParameters) -> None:
         super().__init__()
         self.network = network
-        self.noise = noise
+        self.latent_noise = parameters.latent_noise
+        self.noisy_share = parameters.noisy_share
+        self.absolute_weight = parameters.absolute_weight
         network.requires_grad_(False)
         network.repair.requires_grad_(True)
 
@@ -64,14 +67,17 @@ class RepairObjective(nn.Module):
         return list(self.network.repair.parameters())
 
     def forward(self, batch: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Losses on images [B, 3, H, W] in [0, 1]."""
+        """Losses on images [B, 3, H, W] in [0, 1]; the PSNR is that of the noisy latents."""
         images = batch * 2 - 1
-        latents = self.network.encode(images).latent_dist.mean
-        latents = latents + self.noise * torch.randn(latents.shape, generator=generator).to(latents)
-        decoded = self.network.decode(latents).sample.float()
-        error = (decoded - images) / 2
-        mean_square = error.detach().square().mean()
-        return {"loss": error.abs().mean(), "psnr": -10 * torch.log10(mean_square)}
+        latents = self.network.encode(images).latent_dist.mode()
+        level, chance = torch.rand(2, len(images), generator=generator).to(latents)
+        level = self.latent_noise * level * (chance < self.noisy_share)
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        decoded = self.network.decode(latents + level[:, None, None, None] * noise).sample.float()
+        error = decoded - images
+        squared = error.square().mean()
+        psnr = -10 * torch.log10(squared.detach() / 4)
+        return {"loss": squared + self.absolute_weight * error.abs().mean(), "psnr": psnr}
 
 
 class ImageBatches:

@@ -85,7 +85,9 @@ class AutoencoderParameters(ParameterModel):
         latent_channels: principal components that are kept.
         hidden_channels: width of the decoder's repair network.
         moment_every: each so-many-th view enters the patches' statistics.
-        latent_noise: standard deviation of the noise under which the repair network is trained.
+        latent_noise: largest standard deviation of the noise under which the repair network is trained.
+        noisy_share: share of the images whose latents carry noise.
+        absolute_weight: of the absolute error beside the squared one.
         training: of the repair network.
     """
 
@@ -93,6 +95,8 @@ class AutoencoderParameters(ParameterModel):
     hidden_channels: PositiveInt
     moment_every: PositiveInt
     latent_noise: NonNegativeFloat
+    noisy_share: Fraction
+    absolute_weight: NonNegativeFloat
     training: LoopParameters
 
 
@@ -186,6 +190,7 @@ class PlaneParameters(ParameterModel):
         share_layers, combination, missed_rays: see `placid_kedro.latent_plane.LatentPlanePreset`.
         token_channels, octaves, heads, density_head_width, feature_head_width: sizes of the module.
         samples_per_ray: along each ray through the cube.
+        weight_threshold: features are evaluated where the rendering weight is larger.
         vocabulary: share of the objects drawn from the vocabulary.
         reference_front: share of the rings that begin at the front.
         supervision_views: true views of an object that rays are drawn from.
@@ -201,6 +206,7 @@ class PlaneParameters(ParameterModel):
     density_head_width: PositiveInt
     feature_head_width: PositiveInt
     samples_per_ray: PositiveInt
+    weight_threshold: Fraction
     vocabulary: Fraction
     reference_front: Fraction
     supervision_views: PositiveInt

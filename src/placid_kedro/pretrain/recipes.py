@@ -125,7 +125,7 @@ def train_repair(
     autoencoder: PatchAutoencoder, views: ViewArrays, parameters: AutoencoderParameters, place: TrainingPlace
 ) -> None:
     """Train the decoder's repair network in place."""
-    objective = RepairObjective(autoencoder, parameters.latent_noise)
+    objective = RepairObjective(autoencoder, parameters)
     batches = ImageBatches(views, parameters.training.batch_size, place.device)
     data_id = digest_of(views.digest, parameters.model_dump(mode="json", exclude={"training"}))
     place.train("autoencoder", objective, batches, parameters.training, data_id)
@@ -229,6 +229,7 @@ def train_latent_plane(
         ("density", DensityObjective, parameters.density),
         ("features", FeatureObjective, parameters.features),
     )
+    silence_features(plane)
     for name, kind, loop in stages:
         batches = PlaneBatches(
             views, latents, favourites, ring, reference_tokens, parameters, loop.batch_size, place.device
@@ -238,6 +239,14 @@ def train_latent_plane(
         fixed = digest_of(data_id, parameters.model_dump(mode="json", exclude={"density", "features"}))
         place.train(f"latent_plane_{name}", objective, batches, loop, fixed)
     return plane
+
+
+@torch.no_grad()
+def silence_features(plane: LatentPlane) -> None:
+    """Let the feature part's attention add nothing at first: its training then starts near the plain UNet."""
+    for layer in plane.feature_transformer.stack:
+        layer.to_out.weight.zero_()
+        layer.to_out.bias.zero_()
 
 
 def make_plane(unet: Any, views: ViewArrays, ring: int, parameters: PlaneParameters) -> LatentPlane:
@@ -252,6 +261,7 @@ def make_plane(unet: Any, views: ViewArrays, ring: int, parameters: PlaneParamet
         density_head_dim=parameters.density_head_width,
         feature_head_dim=parameters.feature_head_width,
         samples_per_ray=parameters.samples_per_ray,
+        weight_threshold=parameters.weight_threshold,
         share_layers=parameters.share_layers,
         combination=parameters.combination,
         missed_rays=parameters.missed_rays,
