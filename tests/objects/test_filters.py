@@ -174,7 +174,7 @@ def test_many_objects_need_few_open_files(views: Path) -> None:
 
 def test_a_set_without_objects_is_an_error(views: Path, tmp_path: Path) -> None:
     table = rendered({"a": "x"})
-    with pytest.raises(DataError, match="no accepted object"):
+    with pytest.raises(DataError, match="1 crashed"):
         RenderedObjects(table.assign(reason="crashed"), views)
     with pytest.raises(DataError, match="syncdreamer_render"):
         RenderedObjects(table.drop(columns="views"), views)

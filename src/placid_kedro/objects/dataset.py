@@ -11,7 +11,7 @@ import pandas as pd
 from torch.utils.data import Dataset
 
 from placid_kedro.errors import DataError
-from placid_kedro.objects.table import accepted, read_table
+from placid_kedro.objects.table import accepted, count_by_reason, read_table
 from placid_kedro.objects.views import ObjectViews, count_views, read_views
 
 TABLE, PROVENANCE = "objects.parquet", "provenance.json"
@@ -37,7 +37,10 @@ class RenderedObjects(Dataset[ObjectViews]):
             raise DataError("The table of objects knows of no views; run the stage syncdreamer_render first.")
         rows = accepted(table)
         if rows.empty:
-            raise DataError("The table of objects has no accepted object; look at its column 'reason'.")
+            counts = ", ".join(f"{count} {reason}" for reason, count in count_by_reason(table).items())
+            raise DataError(
+                f"Every object is rejected ({counts}); look at the column 'detail' of their table."
+            )
         self._folder = Path(folder)
         self.uids: tuple[str, ...] = tuple(rows["uid"])
         self.captions: tuple[str, ...] = tuple(rows["caption"])

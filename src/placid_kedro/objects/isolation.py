@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from placid_kedro.rejections import Reason
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _TAIL_BYTES = 2000
 # One process an object: threads inside it would fight with those of the others.
 _ONE_THREAD = {

@@ -15,7 +15,9 @@ import numpy as np
 from placid_kedro.errors import DataError
 from placid_kedro.objects.archives import extract_folder, open_archive
 from placid_kedro.objects.config import SweetHome3dSource
+from placid_kedro.objects.glb import write_glb
 from placid_kedro.objects.table import ObjectRecord
+from placid_kedro.rendering import MeshLimits, load_parts
 
 _CATALOG = "PluginFurnitureCatalog.properties"
 _ENTRY = re.compile(r"^(\w+)#(\d+)=(.*)$", re.MULTILINE)
@@ -127,9 +129,6 @@ def convert_model(library: Path, member: str, rotation: tuple[float, ...] | None
     Raises:
         RejectedAsset: the model cannot be read.
     """
-    from placid_kedro.objects.glb import write_glb
-    from placid_kedro.rendering import MeshLimits, load_parts
-
     inside = PurePosixPath(member)
     with tempfile.TemporaryDirectory() as scratch, open_archive(library) as archive:
         extract_folder(archive, inside.parent.as_posix(), Path(scratch), _MAX_MODEL_BYTES)

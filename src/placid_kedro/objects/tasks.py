@@ -10,7 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from placid_kedro.files import file_hash
+from placid_kedro.objects.config import RenderParameters
+from placid_kedro.objects.facts import measure
+from placid_kedro.objects.renderers import make_renderer
+from placid_kedro.objects.sweethome3d import convert_model
+from placid_kedro.objects.views import object_cameras, write_views
 from placid_kedro.rejections import Reason, RejectedAsset
+from placid_kedro.rendering import MeshLimits, load_mesh
 
 Task = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -24,9 +33,6 @@ def convert(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         `sha256` and `bytes` of the file.
     """
-    from placid_kedro.files import file_hash
-    from placid_kedro.objects.sweethome3d import convert_model
-
     target = Path(arguments["target"])
     rotation = arguments["rotation"]
     convert_model(
@@ -45,15 +51,6 @@ def render(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         `sha256` and `bytes` of the views, and `facts`.
     """
-    import torch
-
-    from placid_kedro.files import file_hash
-    from placid_kedro.objects.config import RenderParameters
-    from placid_kedro.objects.facts import measure
-    from placid_kedro.objects.renderers import make_renderer
-    from placid_kedro.objects.views import object_cameras, write_views
-    from placid_kedro.rendering import MeshLimits, load_mesh
-
     torch.set_num_threads(1)
     parameters = RenderParameters.model_validate(arguments["parameters"])
     path, target = Path(arguments["path"]), Path(arguments["target"])
