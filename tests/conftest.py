@@ -65,7 +65,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
         tokens = ReferenceTokens(latent_channels=4, latent_size=8, width=12, patch_size=4)
         plane = LatentPlane(16, 32, token_channels=8, num_octaves=2, num_heads=2, samples_per_ray=4)
         # The field lies round the paper's iso level of 15 and crosses it.
-        plane.sigma_head.bias.data.fill_(15.0)
+        plane.sigma_head.bias.data.fill_(21.0)
         plane.sigma_head.weight.data.mul_(10.0)
         scorer = ImageScorer(image_size=32, channels=(8, 16), embedding=8)
         export.save_text_to_image(folders.text_to_image, tiny_unet(), autoencoder)

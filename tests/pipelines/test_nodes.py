@@ -1,0 +1,121 @@
+"""Nodes called directly: the branches that a plain `generate` does not take."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import pytest
+import torch
+
+from placid_kedro.config import (
+    InitParameters,
+    ModelsParameters,
+    MultiviewParameters,
+    PromptProcessorParameters,
+    ReferenceParameters,
+    RunParameters,
+)
+from placid_kedro.errors import DataError
+from placid_kedro.pipelines.init.nodes import place_gaussians
+from placid_kedro.pipelines.loading import folder_of, start
+from placid_kedro.pipelines.prompt.nodes import process_prompt
+from placid_kedro.pipelines.reference.nodes import draw_reference
+
+RULES = PromptProcessorParameters(
+    max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view"
+)
+RING = MultiviewParameters(
+    views=8,
+    elevation_deg=30.0,
+    distance=1.5,
+    field_of_view_deg=49.13,
+    steps=1,
+    guidance_scale=1.0,
+    plane_preset="paper",
+    points_per_block=64,
+)
+
+
+def run(threads: int = 0) -> RunParameters:
+    return RunParameters(device="cpu", threads=threads, report_seconds=1.0, free_disk_mb=0.0)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Puts the numbers of threads back."""
+    torch_threads, numba_threads = torch.get_num_threads(), numba.get_num_threads()
+    yield
+    torch.set_num_threads(torch_threads)
+    numba.set_num_threads(numba_threads)
+
+
+@pytest.mark.usefixtures("threads")
+def test_threads_are_set_up_and_down() -> None:
+    most = numba.config.NUMBA_NUM_THREADS
+    for wanted in (1, 1000, 1):
+        assert start(run(wanted)) == torch.device("cpu")
+        assert torch.get_num_threads() == wanted
+        assert numba.get_num_threads() == min(wanted, most)
+    start(run(0))
+    assert torch.get_num_threads() == 1
+
+
+def test_model_folders_are_relative_to_the_project(
+    tiny_models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(tiny_models.scorer.parent)
+    assert folder_of("./models/scorer") == tiny_models.scorer.resolve()
+
+
+@pytest.mark.parametrize("margin", [None, 0.1])
+def test_the_reference_keeps_its_margin(tiny_models: Any, margin: float | None) -> None:
+    parameters = ReferenceParameters(steps=1, guidance_scale=2.0, margin=margin)
+    models = ModelsParameters(**tiny_models.parameters())
+    reference = draw_reference(process_prompt("a cat", 0, RULES), 0, models, run(), parameters)
+    assert reference.shape == (4, 64, 64)
+    border = torch.cat([reference[3, :6].flatten(), reference[3, -6:].flatten()])
+    assert bool(border.any()) == (margin is None)
+    assert bool(reference[3].any())
+
+
+def init(**source: Any) -> InitParameters:
+    return InitParameters.model_validate({"source": source, "resolution": 8, "points": 50, "opacity": 0.3})
+
+
+VIEWS = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("kind", ["sphere", "random"])
+def test_baselines_of_the_initialisation_look_at_nothing(kind: str) -> None:
+    one, other = (
+        place_gaussians({"density": torch.full((8, 8, 8), value)}, VIEWS * value, 3, init(kind=kind), RING)
+        for value in (0.0, 1.0)
+    )
+    assert torch.equal(one.means, other.means)
+    assert len(one) == 50
+    assert float(one.means.abs().max()) <= 0.5
+    torch.testing.assert_close(one.base_colors, torch.full((50, 3), 0.5))
+    radii = one.means.norm(dim=1)
+    assert torch.allclose(radii, torch.tensor(0.4)) == (kind == "sphere")
+
+
+def test_another_methods_points_are_brought_into_the_cube(tmp_path: Path) -> None:
+    import numpy as np
+    import trimesh
+
+    points = np.random.default_rng(0).uniform(3, 9, (30, 3))
+    colors = np.tile(np.array([255, 0, 0, 255], np.uint8), (30, 1))
+    trimesh.PointCloud(points, colors).export(tmp_path / "cloud.ply")
+    source = init(kind="file", path=str(tmp_path / "cloud.ply"), longest_edge=0.8)
+    gaussians = place_gaussians({"density": torch.zeros(8, 8, 8)}, VIEWS, 0, source, RING)
+    extent = gaussians.means.amax(0) - gaussians.means.amin(0)
+    assert float(extent.max()) == pytest.approx(0.8, abs=1e-5)
+    torch.testing.assert_close(gaussians.base_colors, torch.tensor([[1.0, 0, 0]]).expand(30, 3))
+
+
+def test_an_empty_field_is_one_sentence() -> None:
+    source = init(kind="density", level={"kind": "density", "density": 15.0})
+    with pytest.raises(DataError, match="No surface at density 15"):
+        place_gaussians({"density": torch.ones(8, 8, 8)}, VIEWS, 0, source, RING)
