@@ -47,8 +47,7 @@ class RunConfigLoader(OmegaConfigLoader):
             configured = super().__getitem__(key)
         finally:
             self.runtime_params = given
-        changes = OmegaConf.to_container(OmegaConf.create(given), resolve=True)
-        assert isinstance(changes, dict)
+        changes: Any = OmegaConf.to_container(OmegaConf.create(given), resolve=True)
         return merged(configured, changes)
 
     @staticmethod
