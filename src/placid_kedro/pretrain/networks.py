@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ def prepare_for_cpu(network: Any) -> None:
 
     for module in list(network.modules()):
         if isinstance(module, UNet2DConditionModel):
-            module.set_attn_processor(AttnProcessor())
+            cast(Any, module).set_attn_processor(AttnProcessor())
         for name, child in module.named_children():
             if type(child) is nn.GroupNorm:
                 setattr(module, name, Float32GroupNorm.of(child))
