@@ -1,23 +1,48 @@
 """Time of one guidance step of each algorithm, as ratios to SDS, measured interleaved in one run.
 
-    python benchmarks/distillation_cost.py [--model DIRECTORY/unet] [--size 16] [--batch 4] [--all]
+    python benchmarks/distillation_cost.py [--model FOLDER] [--batch 4] [--rounds 40] [--all]
 
-Without a model directory it times a randomly initialised UNet of the embedded model's size. Targets: BSD at
-most 1.02 times SDS, ISM at least 2 times BSD. Processor time is given beside wall time because it does not
-see what else the machine is doing.
+The model is a text-to-image folder in the diffusers layout: the embedded one, unless another is named. Without it a
+randomly initialised UNet of about its size is timed. Targets: BSD at most 1.02 times SDS, ISM at least 2 times BSD.
+Processor time is given beside wall time because it does not see what else the machine is doing.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
 
 from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.diffusion.text_to_image import load_text_to_image
 from placid_kedro.distillation import Conditioning, Distiller, NoisePredictor
 from placid_kedro.distillation.config import BSD, CSD, ISM, NFSD, SDS, SSD, VSD, VSDMGDA, Algorithm
+
+EMBEDDED = Path(__file__).parents[1] / "models/text_to_image"
+TOKENS = 16
+
+
+def embedded_or_random(
+    folder: Path | None, batch: int, device: torch.device
+) -> tuple[NoisePredictor, Conditioning, str]:
+    """A predictor, what it is told, and its name."""
+    if folder is None and (EMBEDDED / "unet/diffusion_pytorch_model.safetensors").is_file():
+        folder = EMBEDDED
+    if folder is not None:
+        model = load_text_to_image(folder.resolve(), device)
+        texts = ("a teddy bear", "", "unrealistic, blurry, low quality.")
+        embeddings = [model.embed([text] * batch) for text in texts]
+        return NoisePredictor(model.unet, model.schedule), Conditioning(*embeddings), folder.name
+    unet = make_unet().to(device).eval()
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    schedule = NoiseSchedule((1 - betas).cumprod(0).float(), "v_prediction")
+    generator = torch.Generator(device).manual_seed(0)
+    width = unet.config.cross_attention_dim
+    drawn = torch.randn(3, batch, TOKENS, width, generator=generator, device=device)
+    return NoisePredictor(unet, schedule), Conditioning(*drawn), "random weights"
 
 
 def make_unet() -> UNet2DConditionModel:
@@ -67,27 +92,21 @@ def ratio(times: Times, name: str, base: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", help="directory of a UNet2DConditionModel")
-    parser.add_argument("--size", type=int, default=16, help="latent height and width")
+    parser.add_argument("--model", type=Path, help="folder of a text-to-image model")
     parser.add_argument("--batch", type=int, default=4, help="latents a step")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--all", action="store_true", help="every algorithm, not just SDS, BSD and ISM")
-    parser.add_argument("--tokens", type=int, default=16)
     arguments = parser.parse_args()
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
-    unet = UNet2DConditionModel.from_pretrained(arguments.model) if arguments.model else make_unet()
-    unet = unet.to(device).eval()
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
-    predictor = NoisePredictor(unet, NoiseSchedule((1 - betas).cumprod(0).float(), "v_prediction"))
-
-    generator = torch.Generator(device).manual_seed(0)
     batch = arguments.batch
-    text = (3, batch, arguments.tokens, unet.config.cross_attention_dim)
-    positive, empty, negative = torch.randn(text, generator=generator, device=device)
-    shape = (batch, unet.config.in_channels, arguments.size, arguments.size)
+    predictor, conditioning, name = embedded_or_random(arguments.model, batch, device)
+    unet = predictor.network
+    assert isinstance(unet, UNet2DConditionModel)
+    generator = torch.Generator(device).manual_seed(0)
+    size = unet.config.sample_size
+    shape = (batch, unet.config.in_channels, size, size)
     latents = torch.randn(shape, generator=generator, device=device)
-    conditioning = Conditioning(positive, empty, negative)
     t = torch.randint(20, 980, (arguments.rounds + 1, batch), generator=generator, device=device)
 
     def stepper(distiller: Distiller) -> Callable[[], object]:
@@ -101,18 +120,20 @@ def main() -> None:
     steps = {a.algorithm: stepper(Distiller.create(a, predictor, generator)) for a in algorithms}
     wall, processor = interleaved(steps, arguments.rounds, torch.cuda.synchronize if cuda else lambda: None)
     parameters = sum(p.numel() for p in unet.parameters()) / 1e6
-    print(f"{parameters:.1f} M parameters, latents {list(shape)}, {device}, {arguments.rounds} rounds")
+    print(
+        f"{name}, {parameters:.1f} M parameters, latents {list(shape)}, {device}, {arguments.rounds} rounds"
+    )
     print("algorithm  median ms  / SDS: wall  processor")
-    for name in steps:
-        milliseconds = 1e3 * statistics.median(wall[name])
+    for algorithm in steps:
+        milliseconds = 1e3 * statistics.median(wall[algorithm])
         print(
-            f"{name:9s} {milliseconds:10.1f} {ratio(wall, name, 'sds'):11.3f} "
-            f"{ratio(processor, name, 'sds'):10.3f}"
+            f"{algorithm:9s} {milliseconds:10.1f} {ratio(wall, algorithm, 'sds'):11.3f} "
+            f"{ratio(processor, algorithm, 'sds'):10.3f}"
         )
-    for name, base, target in (("bsd", "sds", "at most 1.02"), ("ism", "bsd", "at least 2")):
+    for algorithm, base, target in (("bsd", "sds", "at most 1.02"), ("ism", "bsd", "at least 2")):
         print(
-            f"{name} / {base}: wall {ratio(wall, name, base):.3f}, processor "
-            f"{ratio(processor, name, base):.3f}, target {target}"
+            f"{algorithm} / {base}: wall {ratio(wall, algorithm, base):.3f}, processor "
+            f"{ratio(processor, algorithm, base):.3f}, target {target}"
         )
 
 

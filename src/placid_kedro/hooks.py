@@ -18,7 +18,7 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 from placid_kedro import __version__, preflight
-from placid_kedro.config import Parameters
+from placid_kedro.config import ModelsParameters, Parameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.objects.checks import check_renderer, check_scorer
 from placid_kedro.progress import ConsoleProgress
@@ -35,6 +35,14 @@ def parameter_groups(pipeline: Pipeline) -> set[str]:
     return {
         name.removeprefix("params:").split(".")[0] for name in pipeline.inputs() if name.startswith("params:")
     }
+
+
+def needed_models(pipeline: Pipeline) -> set[str]:
+    """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others."""
+    taken = {
+        name.removeprefix("params:models") for name in pipeline.inputs() if name.startswith("params:models")
+    }
+    return set(ModelsParameters.model_fields) if "" in taken else {name.removeprefix(".") for name in taken}
 
 
 def typed_parameters(model: BaseModel | None, prefix: str = "params:") -> Iterator[tuple[str, BaseModel]]:
@@ -88,7 +96,7 @@ class PreflightHooks:
         if "prompt" in groups:
             preflight.check_prompt(parameters)
         if "models" in groups:
-            preflight.check_models(parameters.models, self._project_path)
+            preflight.check_models(parameters.models, self._project_path, needed_models(pipeline))
         if "init" in groups:
             preflight.check_init(parameters.init)
         if "syncdreamer_render" in groups:

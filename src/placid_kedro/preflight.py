@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -39,14 +39,21 @@ def is_local(source: str) -> bool:
     return source.startswith((".", "/", "~"))
 
 
-def check_models(models: ModelsParameters, project_path: Path) -> None:
+def check_models(
+    models: ModelsParameters, project_path: Path, needed_models: Collection[str] | None = None
+) -> None:
     """Refuse a local model folder that is missing, incomplete or damaged, as far as it shows without loading.
+
+    Args:
+        models: where each model comes from.
+        project_path: folder that relative ones are in.
+        needed_models: names of those that the run takes; all by default.
 
     Raises:
         ModelError: naming the folder and what is missing in it.
     """
     for name, source in models.model_dump().items():
-        if not is_local(source):
+        if not is_local(source) or (needed_models is not None and name not in needed_models):
             continue
         folder = project_path / Path(source).expanduser()
         if not folder.is_dir():

@@ -1,7 +1,7 @@
 """One sentence for a parameter that is unknown, missing or of the wrong type."""
 
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -77,6 +77,8 @@ def _names_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     for part in path:
         if _is_model(current) and part in current.model_fields:
             current = current.model_fields[str(part)].annotation
+        elif get_origin(current) is dict:
+            current = get_args(current)[1]
         else:
             current = _union_member(current, str(part))
     return list(current.model_fields) if _is_model(current) else []
