@@ -1,0 +1,234 @@
+"""`generate` from the prompt to the report, on tiny models and on the committed ones."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import trimesh
+from kedro.framework.session import KedroSession
+from PIL import Image
+from safetensors.torch import load_file
+
+from placid_kedro.errors import DataError, ModelError, ParameterError, PlacidError
+from placid_kedro.evaluation.report import Report
+from placid_kedro.splats import load_ply
+
+STAGES = {"prompt", "reference", "multiview", "init", "lora", "bsd_3dgs"}
+FILES = {
+    "02_intermediate": {"prompts.json"},
+    "06_models": {"lora.safetensors"},
+    "07_model_output": {"density.safetensors", "initial_gaussians.ply"},
+    "08_reporting": {"gaussians.ply", "reference.png", "report.json", "turntable.mp4", "views.png"},
+}
+
+
+def generate(create: Callable[..., KedroSession], *place: Any, **parameters: Any) -> None:
+    with create(*place, **parameters) as session:
+        session.run(pipeline_names=["generate"])
+
+
+def contents(root: Path, slug: str) -> dict[str, bytes]:
+    """Every file of a prompt's folders, without Kedro's and the stamps' own."""
+    return {
+        f"{layer}/{name}": (root / layer / slug / name).read_bytes()
+        for layer in FILES
+        for name in FILES[layer]
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(
+    session_in: Callable[..., KedroSession], tiny_models: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, bytes]]:
+    """The data root after two prompts, and what the first had left before the second began."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        generate(session_in, folder, prompt="a teddy bear", models=tiny_models.parameters())
+        first = contents(folder / "data/test", "a-teddy-bear")
+        generate(session_in, folder, prompt="a cactus", seed=5, models=tiny_models.parameters())
+    return folder / "data/test", first
+
+
+def test_every_file_is_in_its_place(runs: Any) -> None:
+    root, _ = runs
+    for slug in ("a-teddy-bear", "a-cactus_seed5"):
+        for layer, names in FILES.items():
+            found = {path.name for path in (root / layer / slug).iterdir() if not path.name.startswith(".")}
+            assert {name for name in found if not name.endswith(".stamp.json")} >= names
+
+
+def test_two_prompts_do_not_touch_each_other(runs: Any) -> None:
+    root, before = runs
+    after = contents(root, "a-teddy-bear")
+    assert {name for name in after if after[name] != before[name]} == set()
+    other = contents(root, "a-cactus_seed5")
+    assert {name for name in after if after[name] == other[name]} == set()
+
+
+def test_the_gaussians_open_elsewhere(runs: Any) -> None:
+    root, _ = runs
+    for path in (
+        root / "08_reporting/a-teddy-bear/gaussians.ply",
+        root / "07_model_output/a-teddy-bear/initial_gaussians.ply",
+    ):
+        gaussians = load_ply(path)
+        cloud = trimesh.load(path)
+        np.testing.assert_allclose(cloud.vertices, gaussians.means.numpy(), atol=1e-6)
+    assert len(load_ply(root / "07_model_output/a-teddy-bear/initial_gaussians.ply")) == 64
+    assert float(gaussians.means.abs().max()) <= 0.5 + 1e-3
+
+
+def test_images_and_video_open_elsewhere(runs: Any) -> None:
+    root, _ = runs
+    folder = root / "08_reporting/a-teddy-bear"
+    with Image.open(folder / "reference.png") as reference:
+        assert (reference.size, reference.mode) == ((64, 64), "RGBA")
+    with Image.open(folder / "views.png") as views:
+        assert (views.size, views.mode) == ((8 * 64, 64), "RGB")
+    reader = imageio_ffmpeg.read_frames(folder / "turntable.mp4")
+    assert next(reader)["size"] == (32, 32)
+    frames = list(reader)
+    assert len(frames) == 4
+    assert len(frames[0]) == 32 * 32 * 3
+
+
+def test_the_report_tells_how_it_was_made(runs: Any, tiny_models: Any) -> None:
+    root, _ = runs
+    folder = root / "08_reporting/a-cactus_seed5"
+    report = Report.model_validate(json.loads((folder / "report.json").read_text()))
+    assert (report.prompt, report.slug, report.seed) == ("a cactus", "a-cactus_seed5", 5)
+    assert report.models == tiny_models.parameters()
+    assert set(report.stage_seconds) >= STAGES
+    assert all(seconds >= 0 for seconds in report.stage_seconds.values())
+    assert report.distillation["algorithm"] == "bsd"
+    assert report.gaussians == len(load_ply(folder / "gaussians.ply"))
+    assert {"torch", "diffusers", "peft", "placid_kedro"} <= set(report.versions)
+    # "cactus" is the prompt itself, so three other names compete.
+    for score in (report.retrieval, report.retrieval_of_start):
+        assert score.of == 4 and 1 <= score.rank <= 4
+        scores = [name.score for name in score.best]
+        assert scores == sorted(scores, reverse=True)
+    assert "cactus" not in {name.name for name in report.retrieval.best}
+
+
+def test_density_and_lora_are_plain_tensors(runs: Any) -> None:
+    root, _ = runs
+    density = load_file(root / "07_model_output/a-teddy-bear/density.safetensors")["density"]
+    assert density.shape == (16, 16, 16) and float(density.min()) >= 0
+    assert len(load_file(root / "06_models/a-teddy-bear/lora.safetensors")) > 0
+
+
+def test_the_same_prompt_and_seed_give_the_same_bytes(
+    runs: Any, session: Callable[..., KedroSession], tiny_models: Any, tmp_path: Path
+) -> None:
+    generate(session, prompt="a teddy bear", models=tiny_models.parameters())
+    again, first = contents(tmp_path / "data/test", "a-teddy-bear"), runs[1]
+    different = {name for name in first if first[name] != again[name]}
+    assert different == {"08_reporting/report.json"}  # it holds the times
+
+
+@pytest.fixture
+def broken_models(tiny_models: Any, tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """Models with one file taken away or, with a leading `~`, cut short."""
+
+    def damage(file: str) -> dict[str, str]:
+        name = file.lstrip("~").split("/")[0]
+        copy = tmp_path / "broken" / name
+        shutil.copytree(getattr(tiny_models, name), copy)
+        path = copy.parent / file.lstrip("~")
+        path.write_bytes(path.read_bytes()[:-8]) if file.startswith("~") else path.unlink()
+        return {**tiny_models.parameters(), name: str(copy)}
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "text_to_image/unet/diffusion_pytorch_model.safetensors",
+        "text_to_image/model_index.json",
+        "zero123/reference_tokens/diffusion_pytorch_model.safetensors",
+        "~latent_plane/latent_plane/diffusion_pytorch_model.safetensors",
+        "~scorer/scorer/diffusion_pytorch_model.safetensors",
+        "scorer/names.txt",
+    ],
+)
+def test_a_missing_or_damaged_model_file_is_found_before_any_work(
+    session: Callable[..., KedroSession],
+    broken_models: Callable[[str], dict[str, str]],
+    tmp_path: Path,
+    file: str,
+) -> None:
+    with pytest.raises(ModelError) as raised:
+        generate(session, prompt="a cat", models=broken_models(file))
+    name = file.lstrip("~").split("/")[0]
+    assert str(tmp_path / "broken" / name) in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind", "said"),
+    [
+        (
+            {"init": {"source": {"kind": "file", "path": "nowhere.ply"}}},
+            DataError,
+            "no point cloud nowhere.ply",
+        ),
+        ({"multiview": {"elevation_deg": 90.0}}, ParameterError, "'multiview.elevation_deg' is 90.0"),
+        (
+            {"bsd_3dgs": {"cameras": {"elevation_deg": [0.0, 95.0]}}},
+            ParameterError,
+            "keep elevation_deg between -90.0 and 90.0",
+        ),
+        ({"bsd_3dgs": {"cameras": {"distance": [0.0, 1.0]}}}, ParameterError, "keep distance between 0.0"),
+        ({"models": {"scorer": "./nowhere"}}, ModelError, "'scorer' is not at"),
+    ],
+)
+def test_bad_parameters_of_later_stages_are_found_before_any_work(
+    session: Callable[..., KedroSession],
+    tiny_models: Any,
+    tmp_path: Path,
+    parameters: dict[str, Any],
+    kind: type[PlacidError],
+    said: str,
+) -> None:
+    models = {**tiny_models.parameters(), **parameters.pop("models", {})}
+    with pytest.raises(kind, match=said):
+        generate(session, prompt="a cat", models=models, **parameters)
+    assert not (tmp_path / "data").exists()
+
+
+def test_steps_that_the_model_has_not_are_one_sentence(
+    session: Callable[..., KedroSession], tiny_models: Any
+) -> None:
+    with pytest.raises(ParameterError, match="asked for 1001 steps"):
+        generate(session, prompt="a cat", models=tiny_models.parameters(), reference={"steps": 1001})
+
+
+def test_views_that_the_plane_does_not_know_are_one_sentence(
+    session: Callable[..., KedroSession], tiny_models: Any
+) -> None:
+    with pytest.raises(ParameterError, match="made for 8 other views than the 6"):
+        generate(session, prompt="a cat", models=tiny_models.parameters(), multiview={"views": 6})
+
+
+def test_the_committed_models(session: Callable[..., KedroSession], project: Path, tmp_path: Path) -> None:
+    if not (project / "models" / "text_to_image" / "model_index.json").is_file():
+        pytest.skip("the trained models are not in this checkout")
+    # So few steps show the shape to nobody, so its surface is not asked for.
+    few: dict[str, Any] = {"reference": {"steps": 4}, "multiview": {"steps": 2}}
+    generate(session, prompt="a teddy bear", init={"source": {"kind": "sphere"}}, **few)
+    folder = tmp_path / "data/test/08_reporting/a-teddy-bear"
+    report = Report.model_validate(json.loads((folder / "report.json").read_text()))
+    assert report.models["text_to_image"] == "./models/text_to_image"
+    assert report.retrieval.of > 100
+    with Image.open(folder / "views.png") as views:
+        assert views.size == (8 * 128, 128)
+    assert len(load_ply(folder / "gaussians.ply")) > 0
