@@ -53,9 +53,13 @@ def generate(prompt: str, params: str) -> tuple[dict[str, object], float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--params", default="", help="further parameters of each run")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time; more than one spoils the seconds")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="runs at a time; more than one spoils the seconds"
+    )
     options = parser.parse_args()
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda prompt: generate(prompt, options.params), PROMPTS))
@@ -66,11 +70,16 @@ def main() -> None:
         retrieval, start = report["retrieval"], report["retrieval_of_start"]
         times = " | ".join(f"{report['stage_seconds'].get(stage, 0):.0f}" for stage in stages)
         best = retrieval["best"][0]["name"]
-        print(f"| {report['prompt']} | {retrieval['rank']} | {start['rank']} | {best} | {seconds:.0f} | {times} |")
+        print(
+            f"| {report['prompt']} | {retrieval['rank']} | {start['rank']} | {best} | {seconds:.0f} | {times} |"
+        )
     for label, key in (("finished", "retrieval"), ("before distillation", "retrieval_of_start")):
         ranks = [report[key]["rank"] for report, _ in results]
         hits = sum(rank <= TOP for rank in ranks)
-        print(f"{label}: top {TOP} in {hits} of {len(ranks)}, median rank {statistics.median(ranks):.0f}", end=" ")
+        print(
+            f"{label}: top {TOP} in {hits} of {len(ranks)}, median rank {statistics.median(ranks):.0f}",
+            end=" ",
+        )
         print(f"of {results[0][0][key]['of']} names")
 
 

@@ -19,9 +19,10 @@ def start(run: RunParameters) -> torch.device:
 
     if run.threads:
         import numba
+        from numba.core import config
 
         torch.set_num_threads(run.threads)
-        numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(run.threads, config.NUMBA_NUM_THREADS))
     return resolve_device(run.device)
 
 
