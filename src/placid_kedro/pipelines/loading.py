@@ -19,10 +19,11 @@ def start(run: RunParameters) -> torch.device:
 
     if run.threads:
         import numba
-        from numba.core import config
 
         torch.set_num_threads(run.threads)
-        numba.set_num_threads(min(run.threads, config.NUMBA_NUM_THREADS))
+        # numba sets its configuration at run time, where the type checker cannot see it.
+        most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        numba.set_num_threads(min(run.threads, most))
     return resolve_device(run.device)
 
 
