@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from placid_kedro.cameras import Cameras, ring
-from placid_kedro.config.stages import IsoLevel, OccupancyLevel
+from placid_kedro.config.stages import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.errors import DataError
 from placid_kedro.generation.surface import color_from_views, gaussians_of, surface_points
 
@@ -30,9 +30,16 @@ def photographs(cameras: Cameras) -> torch.Tensor:
     return torch.where((inside > 0)[..., None], colour, torch.ones(3)).permute(0, 3, 1, 2)
 
 
-@pytest.mark.parametrize("level", [IsoLevel(density=15.0), OccupancyLevel(occupancy=0.7769, thickness=0.1)])
-def test_points_lie_on_the_level(level: IsoLevel | OccupancyLevel) -> None:
-    # 1 - exp(-15 * 0.1) = 0.7769: both name the same surface.
+@pytest.mark.parametrize(
+    "level",
+    [
+        IsoLevel(density=15.0),
+        OccupancyLevel(occupancy=0.7769, thickness=0.1),
+        RelativeLevel(share=15.0 / float(ball().max())),
+    ],
+)
+def test_points_lie_on_the_level(level: InitLevel) -> None:
+    # 1 - exp(-15 * 0.1) = 0.7769: all three name the same surface.
     points = surface_points(ball(), level, 500, torch.Generator().manual_seed(0))
     assert float((points.points.norm(dim=1) - RADIUS).abs().max()) < 0.01
     assert float((points.points / RADIUS * points.normals).sum(-1).min()) > 0.9

@@ -76,7 +76,14 @@ class OccupancyLevel(ParameterModel):
     thickness: PositiveFloat
 
 
-InitLevel = IsoLevel | OccupancyLevel
+class RelativeLevel(ParameterModel):
+    """The surface is where the density is this share of the field's maximum."""
+
+    kind: Literal["relative"] = "relative"
+    share: Annotated[float, Field(gt=0, lt=1)]
+
+
+InitLevel = IsoLevel | OccupancyLevel | RelativeLevel
 
 
 class DensitySource(ParameterModel):

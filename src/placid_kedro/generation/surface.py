@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.config.stages import InitLevel, IsoLevel
+from placid_kedro.config.stages import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.generation.background import remove_background
 from placid_kedro.latent_plane.coloring import color_points, point_depth_maps
 from placid_kedro.latent_plane.extraction import (
@@ -28,11 +28,13 @@ def surface_points(
     Raises:
         DataError: when the density does not cross the level anywhere.
     """
-    threshold = (
-        level.density
-        if isinstance(level, IsoLevel)
-        else level_for_occupancy(level.occupancy, level.thickness)
-    )
+    match level:
+        case IsoLevel():
+            threshold = level.density
+        case OccupancyLevel():
+            threshold = level_for_occupancy(level.occupancy, level.thickness)
+        case RelativeLevel():
+            threshold = level.share * float(density.max())
     return sample_surface(iso_surface(density, threshold), count, generator)
 
 
