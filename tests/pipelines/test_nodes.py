@@ -71,7 +71,7 @@ def test_model_folders_are_relative_to_the_project(
 
 @pytest.mark.parametrize("margin", [None, 0.1])
 def test_the_reference_keeps_its_margin(tiny_models: Any, margin: float | None) -> None:
-    parameters = ReferenceParameters(steps=1, guidance_scale=2.0, margin=margin)
+    parameters = ReferenceParameters(template="{prompt}", steps=1, guidance_scale=2.0, margin=margin)
     models = ModelsParameters(**tiny_models.parameters())
     reference = draw_reference(process_prompt("a cat", 0, RULES), 0, models, run(), parameters)
     assert reference.shape == (4, 64, 64)
