@@ -34,8 +34,10 @@ def test_every_artifact_is_under_the_data_root(
 ) -> None:
     context = session(env=env).load_context()
     root = tmp_path / context.config_loader["globals"]["data_root"]
-    for name in context.catalog.keys():  # noqa: SIM118 - a catalog is no mapping
-        path = getattr(context.catalog.get(name), "path", None)
+    # Kedro builds the catalog anew at every look at the context.
+    catalog = context.catalog
+    for name in catalog.keys():  # noqa: SIM118 - a catalog is no mapping
+        path = getattr(catalog.get(name), "path", None)
         assert path is None or Path(path).is_relative_to(root), name
 
 
