@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,3 +133,7 @@ def _save_half(network: Any, folder: Path) -> None:
     """Half the bytes; loading turns the weights back into float32."""
     network.to(torch.float16).save_pretrained(folder, safe_serialization=True)
     network.to(torch.float32)
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    # Where a part was once loaded from is nobody's business.
+    settings.pop("_name_or_path", None)
+    (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
