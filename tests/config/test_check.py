@@ -8,6 +8,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 
 from placid_kedro.config.check import check_parameters
+from placid_kedro.config_loader import RunConfigLoader
 from placid_kedro.errors import ParameterError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -34,7 +35,7 @@ def changed(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("env", ["base", "paper", "test"])
 def test_every_environment_is_complete(env: str) -> None:
-    loader = OmegaConfigLoader(
+    loader = RunConfigLoader(
         str(CONF), env=env, base_env="base", default_run_env="base", merge_strategy={"parameters": "soft"}
     )
     assert check_parameters(loader["parameters"]).prompt == "a teddy bear"

@@ -43,7 +43,7 @@ def test_another_kind_leaves_nothing_of_the_old_one() -> None:
     [
         ({"kind": "sphere"}, SphereSource()),
         ({"kind": "file", "path": "a.ply"}, FileSource(path="a.ply")),
-        ({"level": {"density": 3.0}}, DensitySource(level=IsoLevel(density=3.0))),
+        ({"level": {"kind": "density", "density": 3.0}}, DensitySource(level=IsoLevel(density=3.0))),
     ],
 )
 def test_the_points_can_come_from_elsewhere(source: dict[str, Any], expected: Any) -> None:

@@ -21,6 +21,8 @@ def test_a_worker_that_dies_costs_the_object_that_killed_it(monkeypatch: pytest.
     # A lambda travels by value: workers cannot import this module.
     do = lambda job: os._exit(9) if job.uid == "x" else Outcome(result={"uid": job.uid})  # noqa: E731
     monkeypatch.setattr(cluster, "_do", do)
+    # dask blames whatever waits on a worker that dies, so nothing may wait behind the object that kills it.
+    monkeypatch.setattr(cluster, "_QUEUED_PER_THREAD", 1)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         LocalCluster(
