@@ -308,7 +308,7 @@ def test_half_precision_networks_and_latents(algorithm, unet, unet_predictor, pr
     latents, t = torch.randn(3, 4, 8, 8, generator=seeded(1)), torch.tensor([30, 500, 950])
     exact = run(algorithm, unet_predictor, prompts, latents, t).gradient
     if isinstance(algorithm, VSDMGDA):
-        assert (exact == 0).all()  # an untrained LoRA copy leaves nothing, in bfloat16 only rounding
+        assert exact.abs().max() < 1e-5  # an untrained LoRA copy leaves nothing but rounding
         return
     unet.to(torch.bfloat16)
     for dtype in (torch.float32, torch.bfloat16):

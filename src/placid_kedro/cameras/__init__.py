@@ -1,6 +1,7 @@
 """Pinhole cameras: one convention for the whole house (OpenCV axes, world +z up, azimuth 0 = +x = the front)."""
 
 from placid_kedro.cameras.camera import Cameras, focal_from_fov
+from placid_kedro.cameras.configuration import cameras_from_config, cameras_to_config
 from placid_kedro.cameras.conversions import blender_to_opencv, opencv_to_blender, relative_pose
 from placid_kedro.cameras.orbits import (
     MULTIVIEW_AZIMUTHS_DEG,
@@ -20,6 +21,8 @@ __all__ = [
     "MULTIVIEW_FOCAL_AT_256",
     "Cameras",
     "blender_to_opencv",
+    "cameras_from_config",
+    "cameras_to_config",
     "focal_from_fov",
     "multiview_cameras",
     "opencv_to_blender",

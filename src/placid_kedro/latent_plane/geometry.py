@@ -169,3 +169,41 @@ def compositing_weights(raw_sigma: Tensor, distances: Tensor) -> Tensor:
     optical = torch.nn.functional.softplus(raw_sigma) * distances
     before = optical.cumsum(-1) - optical
     return torch.exp(-before) * -torch.expm1(-optical)
+
+
+@dataclass(frozen=True)
+class SampledPoints:
+    """Points with everything about them that depends on the cameras only.
+
+    Attributes:
+        taps: where the P points fall in the N feature maps.
+        embedding: [P, M] their coordinate embedding.
+    """
+
+    taps: BilinearTaps
+    embedding: Tensor
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def __getitem__(self, index: slice | Tensor) -> SampledPoints:
+        return SampledPoints(self.taps[index], self.embedding[index])
+
+
+@dataclass(frozen=True)
+class ViewRays:
+    """The rays through all pixels of all N feature maps of one size (kept between calls).
+
+    Attributes:
+        points: the samples of the rays that are used, U * S of them.
+        distances: [U, S].
+        depths: [U, S].
+        rays: [U] flat indices of the used rays among N * H * W.
+        views: [U] the view of each.
+    """
+
+    points: SampledPoints
+    distances: Tensor
+    depths: Tensor
+    rays: Tensor
+    views: Tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.utils.checkpoint
@@ -12,13 +12,16 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from placid_kedro.cameras import Cameras, multiview_cameras
+from placid_kedro.cameras import Cameras, cameras_from_config, cameras_to_config, multiview_cameras
 from placid_kedro.errors import ParameterError, ShapeError
+from placid_kedro.latent_plane.combinations import COMBINATIONS, Combination
 from placid_kedro.latent_plane.cpu_density import CompiledDensity
 from placid_kedro.latent_plane.geometry import (
     BilinearTaps,
     MissedRays,
     RaySamples,
+    SampledPoints,
+    ViewRays,
     bilinear_taps,
     compositing_weights,
     harmonic_embedding,
@@ -26,79 +29,6 @@ from placid_kedro.latent_plane.geometry import (
 )
 from placid_kedro.latent_plane.presets import preset
 from placid_kedro.latent_plane.transformer import TokenTransformer
-
-Combination = Literal["add", "blend"]
-
-
-def add(features: Tensor, rendered: Tensor, occupancy: Tensor) -> Tensor:
-    """The paper's combination: `F + rendered` (Eq. 9)."""
-    return features + rendered
-
-
-def blend(features: Tensor, rendered: Tensor, occupancy: Tensor) -> Tensor:
-    """The authors' code's combination: `F (1 - occupancy) + rendered`."""
-    return features * (1 - occupancy) + rendered
-
-
-COMBINATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"add": add, "blend": blend}
-
-
-def cameras_to_config(cameras: Cameras) -> dict[str, Any]:
-    """Plain lists that `cameras_from_config` reads back bit for bit."""
-    return {
-        "world_to_camera": cameras.world_to_camera.tolist(),
-        "K": cameras.K.tolist(),
-        "width": cameras.width,
-        "height": cameras.height,
-    }
-
-
-def cameras_from_config(config: dict[str, Any]) -> Cameras:
-    """The cameras that `cameras_to_config` wrote."""
-    return Cameras(
-        torch.tensor(config["world_to_camera"], device="cpu"),
-        torch.tensor(config["K"], device="cpu"),
-        config["width"],
-        config["height"],
-    )
-
-
-@dataclass(frozen=True)
-class SampledPoints:
-    """Points with everything about them that depends on the cameras only.
-
-    Attributes:
-        taps: where the P points fall in the N feature maps.
-        embedding: [P, M] their coordinate embedding.
-    """
-
-    taps: BilinearTaps
-    embedding: Tensor
-
-    def __len__(self) -> int:
-        return len(self.embedding)
-
-    def __getitem__(self, index: slice | Tensor) -> SampledPoints:
-        return SampledPoints(self.taps[index], self.embedding[index])
-
-
-@dataclass(frozen=True)
-class ViewRays:
-    """The rays through all pixels of all N feature maps of one size (kept between calls).
-
-    Attributes:
-        points: the samples of the rays that are used, U * S of them.
-        distances: [U, S].
-        depths: [U, S].
-        rays: [U] flat indices of the used rays among N * H * W.
-        views: [U] the view of each.
-    """
-
-    points: SampledPoints
-    distances: Tensor
-    depths: Tensor
-    rays: Tensor
-    views: Tensor
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,9 +131,8 @@ class ScorerFolder:
 
 
 def _save_half(network: Any, folder: Path) -> None:
-    """Half the bytes; loading turns the weights back into float32."""
-    network.to(torch.float16).save_pretrained(folder, safe_serialization=True)
-    network.to(torch.float32)
+    """Half the bytes; loading turns the weights back into float32. The network itself keeps its precision."""
+    copy.deepcopy(network).to(torch.float16).save_pretrained(folder, safe_serialization=True)
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     # Where a part was once loaded from is nobody's business.
     settings.pop("_name_or_path", None)

@@ -1,6 +1,6 @@
 """Nodes of the stage `multiview`."""
 
-from placid_kedro.config import InitParameters, ModelsParameters, MultiviewParameters, RunParameters
+from placid_kedro.config import ModelsParameters, MultiviewParameters, RunParameters
 from placid_kedro.pipelines.types import Tensor
 from placid_kedro.randomness import stage_generator
 from placid_kedro.run_context import current_run
@@ -12,7 +12,7 @@ def draw_views(
     models: ModelsParameters,
     run: RunParameters,
     parameters: MultiviewParameters,
-    init: InitParameters,
+    resolution: int,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Draw the object from all round.
 
@@ -55,6 +55,6 @@ def draw_views(
     inputs = views.plane_inputs
     assert inputs is not None, "sample_views was given a plane"
     grid = density_grid(
-        lambda points: plane.density(inputs.features[0], inputs.t_emb[0], points), init.resolution, device
+        lambda points: plane.density(inputs.features[0], inputs.t_emb[0], points), resolution, device
     )
     return views.images.cpu(), {"density": grid}

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
                     "params:models",
                     "params:run",
                     "params:multiview",
-                    "params:init",
+                    "params:init.resolution",
                 ],
                 outputs=["views", "density"],
                 name="draw_views",
