@@ -67,7 +67,8 @@ def test_a_timed_step_takes_time_and_leaves_nothing(lab, tmp_path, unet):
 def test_runs_report_under_their_labels_and_equal_ones_share_a_result(lab, tmp_path):
     recorder = Recorder()
     runs = carry_out(lab, PLAN, tmp_path, recorder)
-    assert recorder.bars == ["runs", *(run.label for run in PLAN)]
+    assert recorder.bars[:2] == ["runs", "run 1 of 4, mine"]
+    assert recorder.bars[4] == "run 4 of 4, ratio 10"
     assert {name.split("/")[0] for name in recorder.names} == {"mine", "bsd lam 5", "ratio 10"}
     assert recorder.steps == {0, 10}
     assert torch.equal(runs["mine"].snapshots[12], runs["bsd lam 25"].snapshots[12])

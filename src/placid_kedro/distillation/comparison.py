@@ -124,9 +124,10 @@ def carry_out(
     Raises GuidanceError naming the run whose guidance keeps being zero or not finite.
     """
     results: dict[str, LabRun] = {}
-    for run in progress.track(runs, description="runs"):
+    for number, run in enumerate(progress.track(runs, description="runs"), start=1):
+        reported = _Labelled(progress, run.label, f"run {number} of {len(runs)}, {run.label}")
         try:
-            results[run.label] = lab.run(run.algorithm, folder, _Labelled(progress, run.label))
+            results[run.label] = lab.run(run.algorithm, folder, reported)
         except GuidanceError as error:
             raise GuidanceError(f"The run '{run.label}' stopped: {error}") from error
     return results
@@ -138,9 +139,10 @@ class _Labelled:
 
     progress: Progress
     label: str
+    bar: str
 
     def track(self, iterable: Iterable[T], total: int | None = None, description: str = "") -> Iterator[T]:
-        return self.progress.track(iterable, total, self.label)
+        return self.progress.track(iterable, total, self.bar)
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         if step % _RECORDED_EVERY == 0:
