@@ -12,6 +12,7 @@ class Reason(StrEnum):
     process that renders it, the fourth by the filter.
     """
 
+    BAD_ROW = "bad_row"
     BAD_UID = "bad_uid"
     DUPLICATE_UID = "duplicate_uid"
     NOT_IN_LIBRARY = "not_in_library"

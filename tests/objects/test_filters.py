@@ -1,6 +1,7 @@
 """Rules on captions, lists, renders and scores; the finished set and its card."""
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -164,12 +165,16 @@ def test_the_finished_set_is_read_back(
     assert json.loads((tmp_path / "elsewhere/provenance.json").read_text())["seed"] == 3
 
 
-def test_many_objects_need_few_open_files(views: Path) -> None:
-    objects = RenderedObjects(rendered(dict.fromkeys("abcd", "x")), views)
+def test_a_thousand_objects_need_no_open_files_and_no_memory(views: Path) -> None:
+    table = rendered(dict.fromkeys(map(str, range(1000)), "x"))
+    table["views"] = [views_name("abcd"[number % 4]) for number in range(1000)]
+    objects = RenderedObjects(table, views)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    held = [objects[index] for index in range(4)]
+    # A tensor lives as long as somebody holds it: the data set holds none.
+    seen = [weakref.ref(objects.read(index, [0]).rgba) for index in range(len(objects))]
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert len(held) == 4
+    assert len(seen) == 1000
+    assert not any(reference() is not None for reference in seen)
 
 
 def test_a_set_without_objects_is_an_error(views: Path, tmp_path: Path) -> None:

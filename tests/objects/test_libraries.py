@@ -112,6 +112,18 @@ def test_conversion_gives_the_same_bytes(furniture: SweetHome3dSource, tmp_path:
     assert file_hash(tmp_path / "a.glb") == file_hash(tmp_path / "b.glb")
 
 
+def test_a_library_that_is_replaced_is_read_anew(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    chair = list_furniture(furniture)[0]
+    convert_model(chair.library, chair.member, None, tmp_path / "a.glb")
+    with zipfile.ZipFile(tmp_path / "new.zip", "w") as archive:
+        archive.writestr(chair.member, obj_box(3, 1, 1))
+        archive.writestr("lib/chair/m.mtl", "newmtl m\nKd 1 1 1\n")
+    (tmp_path / "new.zip").replace(chair.library)
+    convert_model(chair.library, chair.member, None, tmp_path / "b.glb")
+    scene = trimesh.load_scene(tmp_path / "b.glb")
+    np.testing.assert_allclose(scene.extents, [3, 1, 1], atol=1e-6)
+
+
 def test_other_readers_know_the_glb(furniture: SweetHome3dSource, tmp_path: Path) -> None:
     convert_model(list_furniture(furniture)[0].library, "lib/chair/chair.obj", None, tmp_path / "a.glb")
     scene = trimesh.load_scene(tmp_path / "a.glb")
@@ -187,6 +199,28 @@ def test_a_folder_with_a_csv(meshes: Path, tmp_path: Path) -> None:
     }
 
 
+def test_rows_of_a_csv_with_other_columns_are_rejected(meshes: Path, tmp_path: Path) -> None:
+    captions = tmp_path / "captions.csv"
+    captions.write_text("file,uid,caption\nball.glb,one,a red, wooden ball\n,,nameless\ntower.glb\n")
+    source = FolderSource(folder=str(meshes), captions=str(captions), licence="CC0", count=0)
+    long, nameless, short = list_folder(source)
+    assert (long.uid, long.reason) == ("one", Reason.BAD_ROW)
+    assert "line 2" in long.detail
+    assert nameless.reason == Reason.BAD_ROW
+    assert (short.uid, short.caption, short.reason) == ("tower", "tower", "")
+
+
+@pytest.mark.parametrize(("header", "said"), [("file,text", "no 'caption'"), ("path,caption", "neither")])
+def test_a_csv_without_the_needed_columns_is_one_sentence(
+    meshes: Path, tmp_path: Path, header: str, said: str
+) -> None:
+    captions = tmp_path / "captions.csv"
+    captions.write_text(f"{header}\nball.glb,a ball\n")
+    with pytest.raises(DataError, match=said) as raised:
+        list_folder(FolderSource(folder=str(meshes), captions=str(captions), licence="", count=0))
+    assert "\n" not in str(raised.value)
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     source = FolderSource(folder=str(tmp_path / "none"), captions="", licence="", count=0)
     with pytest.raises(DataError, match="does not exist"):
@@ -218,6 +252,24 @@ def test_objects_that_are_not_in_the_cache_are_rejected_rows(
         update={"select": "list", "list": str(objaverse_cache / "lgm_80k.csv"), "count": 50}
     )
     assert len(list_objaverse(by_list, seed=0)) == 50
+
+
+def test_lines_of_a_list_with_other_columns_are_rejected_rows(
+    objaverse: ObjaverseSource, tmp_path: Path
+) -> None:
+    listed = tmp_path / "list.csv"
+    source = objaverse.model_copy(update={"select": "list", "list": str(listed)})
+    good = "000-000,db7339a98f464ff38e3c3e32c924ca65"
+    listed.write_text(f"{good}\na chair,red,wood\n000-000,../../secret\n{good}\n")
+    table = to_table(list_objaverse(source, seed=0))
+    assert list(table["reason"]) == ["", Reason.BAD_UID, Reason.BAD_UID]
+    assert "a chair,red,wood" in table["detail"][1]
+    listed.write_text("name,caption,licence\na,b,c\n")
+    with pytest.raises(DataError, match="its first line is 'name,caption,licence'"):
+        list_objaverse(source, seed=0)
+    listed.write_text("")
+    with pytest.raises(DataError, match="it is empty"):
+        list_objaverse(source, seed=0)
 
 
 def test_a_random_choice_follows_the_seed(objaverse: ObjaverseSource) -> None:

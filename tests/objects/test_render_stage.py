@@ -1,6 +1,9 @@
 """Rendering many objects: isolation, records, resumption, and the same result every time."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -119,7 +122,10 @@ def test_failures_are_tried_again_under_other_limits(plan: RenderPlan) -> None:
 
 
 @pytest.mark.parametrize("change", ["seed", "size", "supersample", "renderer"])
-def test_other_parameters_mean_other_views(plan: RenderPlan, change: str) -> None:
+def test_other_parameters_mean_other_views(
+    plan: RenderPlan, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render_stage, "blender_version", lambda command: "4.5.15 LTS")
     parameters = plan.parameters
     other = {
         "seed": RenderPlan(parameters, seed=1),
@@ -133,6 +139,27 @@ def test_other_parameters_mean_other_views(plan: RenderPlan, change: str) -> Non
         "renderer": RenderPlan(parameters.model_copy(update={"renderer": "blender"}), 0),
     }[change]
     assert other.recipe("0") != plan.recipe("0")
+
+
+def test_another_blender_means_other_views(plan: RenderPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes = []
+    for version, command in (("4.5.15 LTS", "blender"), ("4.5.15 LTS", "/opt/blender"), ("5.0.0", "blender")):
+        monkeypatch.setattr(render_stage, "blender_version", lambda command, version=version: version)
+        blender = plan.parameters.blender.model_copy(update={"command": command})
+        parameters = plan.parameters.model_copy(update={"renderer": "blender", "blender": blender})
+        recipes.append(RenderPlan(parameters, 0).recipe("0"))
+    assert recipes[0] == recipes[1] != recipes[2]
+
+
+def test_a_record_tells_how_the_views_were_made(plan: RenderPlan) -> None:
+    plan.record(plan.job("a", "a.glb", "0" * 64), Outcome(result={"bytes": 3, "sha256": "x"}))
+    record = json.loads(plan.manifest_path("a").read_text())
+    assert record["input_sha256"] == "0" * 64
+    assert record["sha256"] == "x"
+    assert record["made_by"]["renderer"] == "embree"
+    assert record["made_by"]["renderer_parameters"] == {"supersample": plan.parameters.embree.supersample}
+    assert record["made_by"]["protocol"]["size"] == 32
+    assert {"embreex", "numpy", "trimesh", "placid_kedro"} <= set(record["made_by"]["versions"])
 
 
 def test_places_and_workers_do_not_change_the_views(plan: RenderPlan) -> None:
@@ -169,6 +196,49 @@ def test_a_missing_blender_is_found_before_anything_is_rendered(
     parameters = render_parameters.model_copy(update={"renderer": "blender", "blender": blender})
     with pytest.raises(ResourceError, match="make blender"):
         render_objects(table, RenderPlan(parameters, 0))
+
+
+_RENDER = """
+import sys
+import pandas
+from placid_kedro.objects.config import RenderParameters
+from placid_kedro.objects.render_stage import RenderPlan, render_objects
+parameters = RenderParameters.model_validate_json(open(sys.argv[2]).read())
+render_objects(pandas.read_parquet(sys.argv[1]), RenderPlan(parameters, seed=0))
+"""
+
+
+def test_a_killed_run_goes_on_where_it_stopped(
+    meshes: Path, ingest_parameters: IngestParameters, render_parameters: RenderParameters, tmp_path: Path
+) -> None:
+    """Another process renders and is killed without warning once its first object is done."""
+    for number in range(4):
+        (meshes / f"ball-{number}.glb").write_bytes((meshes / "ball.glb").read_bytes())
+    slow = {
+        "protocol": render_parameters.protocol.model_copy(update={"size": 96}),
+        "embree": render_parameters.embree.model_copy(update={"supersample": 6}),
+    }
+    parameters = render_parameters.model_copy(update=slow)
+    plan = RenderPlan(parameters, seed=0)
+    table = ingest(ingest_parameters, seed=0)
+    table.to_parquet(tmp_path / "objects.parquet")
+    (tmp_path / "parameters.json").write_text(parameters.model_dump_json())
+    arguments = [str(tmp_path / "objects.parquet"), str(tmp_path / "parameters.json")]
+    process = subprocess.Popen([sys.executable, "-c", _RENDER, *arguments])
+    deadline = time.monotonic() + 600
+    while not (before := sorted(plan.folder.glob("*/*.json"))):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert len(before) < len(table) == 6
+    written = {path: path.stat().st_mtime_ns for path in before}
+    result = render_objects(table, plan)
+    assert list(result["reason"]) == [""] * 6
+    assert {path: path.stat().st_mtime_ns for path in before} == written
+    for row in result.itertuples():
+        assert file_hash(plan.views_path(row.uid)) == row.views_sha256
 
 
 def test_jobs_travel_as_json(plan: RenderPlan) -> None:

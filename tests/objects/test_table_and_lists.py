@@ -2,13 +2,31 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from placid_kedro.errors import DataError
-from placid_kedro.objects.lists import read_captions, read_lines, read_records, read_uids
-from placid_kedro.objects.table import ObjectRecord, count_by_reason, is_uid, read_table, reject, to_table
+from placid_kedro.objects.lists import (
+    CsvRow,
+    ListedUid,
+    read_captions,
+    read_lines,
+    read_listed_uids,
+    read_records,
+    read_rows,
+    read_uids,
+)
+from placid_kedro.objects.table import (
+    ObjectRecord,
+    count_by_reason,
+    describe_counts,
+    is_uid,
+    read_table,
+    reject,
+    to_table,
+)
 from placid_kedro.rejections import Reason
 
 
@@ -42,7 +60,24 @@ def test_the_first_reason_stays() -> None:
     table = to_table([ObjectRecord("a", "folder"), ObjectRecord("b", "folder", reason="crashed", detail="x")])
     result = reject(table, {uid: (Reason.FLAT_COLOR, "y") for uid in "ab"})
     assert list(result["reason"]) == ["flat_color", "crashed"]
+    assert list(result["detail"]) == ["y", "x"]
     assert list(table["reason"]) == ["", "crashed"]
+
+
+def test_only_the_named_objects_are_rejected() -> None:
+    table = to_table(ObjectRecord(uid, "folder") for uid in "abc")
+    result = reject(
+        table, {"c": (Reason.FLAT_COLOR, "x"), "a": (Reason.NO_COLOR, "y"), "z": (Reason.CRASHED, "")}
+    )
+    assert list(result["reason"]) == ["no_color", "", "flat_color"]
+    assert list(result["detail"]) == ["y", "", "x"]
+    pd.testing.assert_frame_equal(reject(table, {}), table)
+
+
+def test_one_line_tells_what_became_of_the_objects() -> None:
+    table = to_table(ObjectRecord(uid, "folder") for uid in ("a", "b", "b", "../c", "b"))
+    assert describe_counts(table) == ("2 of 5 objects are accepted; rejected: 2 duplicate_uid, 1 bad_uid")
+    assert describe_counts(table[:1]) == "1 of 1 objects are accepted; rejected: none"
 
 
 def test_a_table_comes_back_from_parquet(tmp_path: Path) -> None:
@@ -70,6 +105,9 @@ def test_a_csv_with_other_columns_is_named_with_its_line(tmp_path: Path, line: s
     (tmp_path / "list.csv").write_text(f"000-000,ok\n{line}\n")
     with pytest.raises(DataError, match="Line 2"):
         read_uids(str(tmp_path / "list.csv"))
+    good, other = read_listed_uids(str(tmp_path / "list.csv"))
+    assert good == ListedUid(1, "000-000,ok", "ok")
+    assert other == ListedUid(2, line, "")
 
 
 def test_lgm_list(objaverse_cache: Path) -> None:
@@ -95,6 +133,9 @@ def test_records_need_their_columns(tmp_path: Path) -> None:
     path.write_text("file,caption\na.glb,a red, small ball\n")
     with pytest.raises(DataError, match="quote its commas"):
         read_records(str(path), ("caption",))
+    assert read_rows(str(path), ("caption",)) == [CsvRow(2, {"file": "a.glb", "caption": "a red"}, surplus=1)]
+    path.write_text("file,caption\na.glb\n")
+    assert read_rows(str(path), ("caption",)) == [CsvRow(2, {"file": "a.glb", "caption": ""}, surplus=0)]
 
 
 def test_lists_that_cannot_be_read(tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ def run_jobs(
         client: of the cluster.
         memory_mb: MiB that each job's process may allocate.
         progress: shows the bar and the objects an hour.
-        name: on the bar.
+        name: on the bar, and of the metrics: objects an hour of all workers together, and the mean seconds that
+            one object keeps its worker busy.
     """
     client.register_plugin(_Processes(memory_mb))
     waiting = iter(jobs)
@@ -161,7 +162,11 @@ def run_jobs(
             submit()
             yield job, outcome
 
-    for number, pair in enumerate(progress.track(results(), total, name), start=1):
+    busy = 0.0
+    for number, (job, outcome) in enumerate(progress.track(results(), total, name), start=1):
         hours = (time.monotonic() - started) / 3600
-        progress.log_metrics(number, {f"{name}/objects_per_hour": number / hours})
-        yield pair
+        busy += outcome.seconds
+        progress.log_metrics(
+            number, {f"{name}/objects_per_hour": number / hours, f"{name}/seconds_an_object": busy / number}
+        )
+        yield job, outcome

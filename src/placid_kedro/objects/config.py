@@ -233,6 +233,11 @@ class CaptionRule(ParameterModel):
 class ScoreRule(ParameterModel):
     """RichDreamer's rule: an image-text score must reach a threshold.
 
+    RichDreamer's authors keep what reaches a CLIP cosine of 0.28, 170,000 of 220,000 objects
+    (github.com/modelscope/richdreamer, issue 65). On the embedded scorer a minimum of 0 cuts about as much: of 60
+    pieces of furniture that it was not trained on, 73% reach it with their own names, and 56% with others'. So weak a
+    judge is off by default.
+
     Attributes:
         enabled: whether it is applied; it needs a scorer.
         scorer: folder or hub id of the model.

@@ -39,7 +39,7 @@ class RenderedObjects(Dataset[ObjectViews]):
         if rows.empty:
             counts = ", ".join(f"{count} {reason}" for reason, count in count_by_reason(table).items())
             raise DataError(
-                f"Every object is rejected ({counts}); look at the column 'detail' of their table."
+                f"Every object is rejected ({counts or 'there is none'}); look at the column 'detail' of their table."
             )
         self._folder = Path(folder)
         self.uids: tuple[str, ...] = tuple(rows["uid"])

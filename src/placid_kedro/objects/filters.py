@@ -18,7 +18,7 @@ from placid_kedro.objects.table import accepted, reject
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.rejections import Reason
 
-# LGM's automatic rule on captions (Tang et al. 2024, supplementary; 36 expressions).
+# LGM's automatic rule on captions: these 36, anywhere in it, or four commas (github.com/ashawkey/objaverse_filter).
 # fmt: off
 LGM_STOP_WORDS = (
     "flying", "mountain", "trash", "featuring", "a set of", "a small", "numerous", "square",

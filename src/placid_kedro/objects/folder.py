@@ -9,7 +9,7 @@ from typing import Any
 from placid_kedro.errors import DataError
 from placid_kedro.files import file_hash
 from placid_kedro.objects.config import FolderSource
-from placid_kedro.objects.lists import read_records
+from placid_kedro.objects.lists import read_rows
 from placid_kedro.objects.table import ObjectRecord
 from placid_kedro.rejections import Reason
 from placid_kedro.rendering import FORMATS
@@ -19,7 +19,8 @@ def list_folder(source: FolderSource) -> list[ObjectRecord]:
     """The mesh files of a folder, in the order of their paths, or the rows of its csv.
 
     Without a csv an object's uid is its path with `-` for what is no letter or digit, and its caption is the
-    file's name in words. With a csv its rows decide, and a row whose file is not there is a rejected row.
+    file's name in words. With a csv its rows decide; a row whose file is not there, or that has more fields than
+    the header, is a rejected row.
 
     Raises:
         DataError: the folder does not exist or holds no mesh, or the csv lacks a column.
@@ -38,15 +39,27 @@ def list_folder(source: FolderSource) -> list[ObjectRecord]:
 
 
 def _from_csv(folder: Path, source: FolderSource) -> list[ObjectRecord]:
-    rows = read_records(source.captions, ("caption",))
-    if rows and not {"file", "uid"} & set(rows[0]):
+    rows = read_rows(source.captions, ("caption",))
+    if rows and not {"file", "uid"} & set(rows[0].fields):
         raise DataError(f"{source.captions} has neither a column 'file' nor a column 'uid'.")
     by_uid = {path.stem: path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS}
     records = []
     for row in rows:
-        file = folder / row["file"] if row.get("file") else by_uid.get(row.get("uid", ""), folder / "none")
-        records.append(_record(folder, file, row, source.licence))
+        name, uid = row.fields.get("file", ""), row.fields.get("uid", "")
+        if row.surplus:
+            detail = f"line {row.line} of its csv has more fields than the header: quote its commas"
+            records.append(_rejected(uid or name, Reason.BAD_ROW, detail))
+        elif not name and not uid:
+            detail = f"line {row.line} of its csv names neither a file nor a uid"
+            records.append(_rejected("", Reason.BAD_ROW, detail))
+        else:
+            file = folder / name if name else by_uid.get(uid, folder / "none")
+            records.append(_record(folder, file, row.fields, source.licence))
     return records
+
+
+def _rejected(uid: str, reason: Reason, detail: str) -> ObjectRecord:
+    return ObjectRecord(uid, "folder", reason=reason.value, detail=detail)
 
 
 def _record(folder: Path, file: Path, row: dict[str, str], licence: str) -> ObjectRecord:

@@ -83,7 +83,12 @@ def convert_furniture(
             for job, outcome in run_jobs(jobs, len(jobs), client, _CONVERSION_MB, progress, "convert"):
                 model = by_uid[job.uid]
                 recipe = _recipe(model, libraries[model.library])
-                answer = {"recipe": recipe, **dataclasses.asdict(outcome)}
+                answer = {
+                    "recipe": recipe,
+                    "result": outcome.result,
+                    "reason": outcome.reason,
+                    "detail": outcome.detail,
+                }
                 if outcome.reason != Reason.WORKER_DIED:
                     with new_file(_note(folder, job.uid)) as temporary:
                         temporary.write_text(json.dumps(answer) + "\n")

@@ -11,9 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
+from placid_kedro.errors import ResourceError
 from placid_kedro.rejections import Reason
 
 _START_SECONDS = 300.0
@@ -41,11 +42,13 @@ class Outcome:
         result: what the task returned; empty when it failed.
         reason: empty when it succeeded.
         detail: the reason as a sentence.
+        seconds: that the job took, the start of its process apart.
     """
 
     result: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     detail: str = ""
+    seconds: float = 0.0
 
 
 class IsolatedProcess:
@@ -69,8 +72,18 @@ class IsolatedProcess:
             task: name in `placid_kedro.objects.tasks.TASKS`.
             arguments: of the task, as JSON.
             seconds: after which it is given up; the start of the process does not count.
+
+        Raises:
+            ResourceError: the process does not start.
         """
         process = self._started()
+        started = time.monotonic()
+        outcome = self._answer(process, task, arguments, seconds)
+        return replace(outcome, seconds=time.monotonic() - started)
+
+    def _answer(
+        self, process: subprocess.Popen[bytes], task: str, arguments: dict[str, Any], seconds: float
+    ) -> Outcome:
         assert process.stdin is not None
         try:
             process.stdin.write(json.dumps({"task": task, "arguments": arguments}).encode() + b"\n")
@@ -113,7 +126,10 @@ class IsolatedProcess:
         )
         if not self._line(_START_SECONDS):
             outcome = self._post_mortem()
-            raise RuntimeError(f"The process that handles objects did not start: {outcome.detail}")
+            raise ResourceError(
+                f"The process that handles objects does not start ({outcome.detail}); give it more memory or mend "
+                "its environment."
+            )
         return self._process
 
     def _line(self, seconds: float) -> bytes | None:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
@@ -45,32 +46,71 @@ def read_lines(source: str) -> list[str]:
     return [line.strip() for line in read_text(source).splitlines() if line.strip()]
 
 
-def read_uids(source: str) -> list[str]:
-    """The uids of a list, each once, in its order.
+@dataclass(frozen=True)
+class ListedUid:
+    """One line of a list of uids.
 
-    A line is `uid`, `000-xxx,uid` (as LGM's list) or `000-xxx/uid.glb`; a header line `uid` is skipped. What
-    stands in the place of a uid and is none comes back as it is: its object will be rejected.
-
-    Raises:
-        DataError: naming the first line with other columns.
+    Attributes:
+        line: its number, from 1 on.
+        text: the line.
+        uid: what stands in the place of the uid, which may be none; empty for a line with other columns.
     """
-    uids: dict[str, None] = {}
+
+    line: int
+    text: str
+    uid: str
+
+
+def read_listed_uids(source: str) -> list[ListedUid]:
+    """The lines of a list of uids.
+
+    A line is `uid`, `000-xxx,uid` (as LGM's list) or `000-xxx/uid.glb`; a header line `uid` is skipped.
+    """
+    found = []
     for number, line in enumerate(read_lines(source), start=1):
         *folder, last = [field.strip() for field in line.split(",")]
         path = _OBJECT_PATH.fullmatch(last)
         uid = path["uid"] if path else last
         if number == 1 and uid == "uid":
             continue
-        if len(folder) > 1 or not all(map(_FOLDER.fullmatch, folder)) or not last:
+        is_known = len(folder) <= 1 and all(map(_FOLDER.fullmatch, folder))
+        found.append(ListedUid(number, line, uid if is_known else ""))
+    return found
+
+
+def read_uids(source: str) -> list[str]:
+    """The uids of a list (see `read_listed_uids`), each once, in its order.
+
+    Raises:
+        DataError: naming the first line with other columns.
+    """
+    uids: dict[str, None] = {}
+    for listed in read_listed_uids(source):
+        if not listed.uid:
             raise DataError(
-                f"Line {number} of {source} is {line[:60]!r}, but should be `000-xxx,uid` or `uid`."
+                f"Line {listed.line} of {source} is {listed.text[:60]!r}, but should be `000-xxx,uid` or `uid`."
             )
-        uids[uid] = None
+        uids[listed.uid] = None
     return list(uids)
 
 
+@dataclass(frozen=True)
+class CsvRow:
+    """One row of a csv with a header.
+
+    Attributes:
+        line: its number, the header's being 1.
+        fields: by column; empty where the row is shorter than the header.
+        surplus: how many fields more than the header it has.
+    """
+
+    line: int
+    fields: dict[str, str]
+    surplus: int
+
+
 def read_records(source: str, required: tuple[str, ...]) -> list[dict[str, str]]:
-    """The rows of a csv with a header.
+    """The rows of a csv with a header, by column.
 
     Args:
         source: path or URL.
@@ -78,6 +118,19 @@ def read_records(source: str, required: tuple[str, ...]) -> list[dict[str, str]]
 
     Raises:
         DataError: a column is missing, or a row is longer than the header.
+    """
+    rows = read_rows(source, required)
+    for row in rows:
+        if row.surplus:
+            raise DataError(f"Line {row.line} of {source} has more fields than its header; quote its commas.")
+    return [row.fields for row in rows]
+
+
+def read_rows(source: str, required: tuple[str, ...]) -> list[CsvRow]:
+    """The rows of a csv with a header, also those that are longer than it.
+
+    Raises:
+        DataError: a column is missing, or it is no csv.
     """
     try:
         reader = csv.DictReader(io.StringIO(read_text(source)))
@@ -88,11 +141,9 @@ def read_records(source: str, required: tuple[str, ...]) -> list[dict[str, str]]
             )
         rows = []
         for row in reader:
-            if None in row:
-                raise DataError(
-                    f"Line {reader.line_num} of {source} has more fields than its header; quote its commas."
-                )
-            rows.append({key: (value or "").strip() for key, value in row.items()})
+            surplus = len(row.pop(None, []))  # type: ignore[call-overload]
+            fields = {column: (value or "").strip() for column, value in row.items()}
+            rows.append(CsvRow(reader.line_num, fields, surplus))
     except csv.Error as error:
         raise DataError(f"{source} is no csv file ({error}).") from error
     return rows

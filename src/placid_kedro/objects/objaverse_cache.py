@@ -15,7 +15,7 @@ from urllib.error import URLError
 from placid_kedro.errors import DataError
 from placid_kedro.files import file_hash
 from placid_kedro.objects.config import ObjaverseSource
-from placid_kedro.objects.lists import read_captions, read_uids
+from placid_kedro.objects.lists import read_captions, read_listed_uids
 from placid_kedro.objects.table import ObjectRecord, is_uid
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.rejections import Reason
@@ -169,11 +169,24 @@ def _selected(
     elif source.select == "list":
         if not source.list:
             raise DataError("objaverse_ingest.objaverse.select is 'list', but its 'list' names no file.")
-        uids = read_uids(source.list)
+        uids = _listed(source.list)
     else:
         uids = sorted(paths)
         random.Random(seed).shuffle(uids)
     return uids[: source.count or None]
+
+
+def _listed(source: str) -> list[str]:
+    """The uids of a list; a line with other columns stands for itself, which is no uid: its row is rejected.
+
+    Raises:
+        DataError: no line is one of a list of uids.
+    """
+    lines = read_listed_uids(source)
+    if not any(line.uid for line in lines):
+        first = f"its first line is {lines[0].text[:60]!r}" if lines else "it is empty"
+        raise DataError(f"{source} is no list of `000-xxx,uid` or `uid` lines: {first}.")
+    return list(dict.fromkeys(line.uid or line.text for line in lines))
 
 
 def _record(

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from placid_kedro.objects.isolation import Outcome
 from placid_kedro.objects.table import accepted
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.rejections import Reason
+from placid_kedro.rendering.blender import blender_version
 
 # Raised by hand when the same object and parameters give other images.
 FORMAT = 1
@@ -36,7 +38,8 @@ class ViewsManifest:
 
     Attributes:
         uid: of the object.
-        recipe: hash of everything on which the views depend.
+        recipe: hash of everything on which the views depend: the object's file and `made_by`.
+        made_by: parameters and versions, see `RenderPlan.provenance`.
         limits: under which it was tried.
         input_sha256: of the object's file.
         sha256: of the file with the views; empty when there is none.
@@ -48,6 +51,7 @@ class ViewsManifest:
 
     uid: str
     recipe: str
+    made_by: dict[str, Any]
     limits: dict[str, Any]
     input_sha256: str
     sha256: str
@@ -76,21 +80,31 @@ class RenderPlan:
 
     def recipe(self, input_sha256: str) -> str:
         """Hash of everything on which the views of an object depend."""
-        described = [input_sha256, self.provenance()]
+        described = [input_sha256, self._provenance]
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
     def provenance(self) -> dict[str, Any]:
-        """Parameters and versions that decide what the images are."""
+        """Parameters and versions that decide what the images are.
+
+        Raises:
+            ResourceError: Blender is to render and does not tell its version.
+        """
+        return dict(self._provenance)
+
+    @cached_property
+    def _provenance(self) -> dict[str, Any]:
         chosen = self.parameters.renderer
         renderer = getattr(self.parameters, chosen).model_dump(mode="json")
-        renderer.pop("command", None)  # where Blender is does not change what it makes
+        versions = {"placid_kedro": __version__, **{name: version(name) for name in _LIBRARIES}}
+        if chosen == "blender":
+            versions["blender"] = blender_version(renderer.pop("command"))  # where it is changes nothing
         return {
             "format": FORMAT,
             "seed": self.seed,
             "renderer": chosen,
             "renderer_parameters": renderer,
             "protocol": self.parameters.protocol.model_dump(mode="json"),
-            "versions": {"placid_kedro": __version__, **{name: version(name) for name in _LIBRARIES}},
+            "versions": versions,
         }
 
     def views_path(self, uid: str) -> Path:
@@ -137,6 +151,7 @@ class RenderPlan:
         manifest = ViewsManifest(
             uid=job.uid,
             recipe=self.recipe(job.arguments["sha256"]),
+            made_by=self.provenance(),
             limits=self.parameters.limits.model_dump(mode="json"),
             input_sha256=job.arguments["sha256"],
             sha256=result.get("sha256", ""),

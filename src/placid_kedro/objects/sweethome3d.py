@@ -8,6 +8,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -123,6 +124,12 @@ def _rotation(text: str | None, library: Path, number: int) -> tuple[float, ...]
     return values
 
 
+@lru_cache(maxsize=1)
+def _library(path: Path, changed_ns: int) -> zipfile.ZipFile:
+    """A library that stays open until it changes: its long directory takes longer to read than a model."""
+    return open_archive(path)
+
+
 def convert_model(library: Path, member: str, rotation: tuple[float, ...] | None, target: Path) -> None:
     """Write one model of a library as a GLB file, upright and with its front to +z.
 
@@ -130,8 +137,13 @@ def convert_model(library: Path, member: str, rotation: tuple[float, ...] | None
         RejectedAsset: the model cannot be read.
     """
     inside = PurePosixPath(member)
-    with tempfile.TemporaryDirectory() as scratch, open_archive(library) as archive:
-        extract_folder(archive, inside.parent.as_posix(), Path(scratch), _MAX_MODEL_BYTES)
+    with tempfile.TemporaryDirectory() as scratch:
+        extract_folder(
+            _library(library, library.stat().st_mtime_ns),
+            inside.parent.as_posix(),
+            Path(scratch),
+            _MAX_MODEL_BYTES,
+        )
         parts = load_parts(Path(scratch) / inside.name, MeshLimits())
         matrix = None if rotation is None else np.asarray(rotation, np.float64).reshape(3, 3)
         write_glb(parts, target, matrix)

@@ -107,10 +107,10 @@ def reject(table: pd.DataFrame, reasons: dict[str, tuple[Reason, str]]) -> pd.Da
         reasons: reason and sentence by uid.
     """
     result = table.copy()
-    for index, row in table.iterrows():
-        if row["reason"] == "" and row["uid"] in reasons:
-            reason, detail = reasons[row["uid"]]
-            result.loc[index, ["reason", "detail"]] = [reason.value, detail]
+    rows = (table["reason"] == "") & table["uid"].isin(list(reasons))
+    found = [reasons[uid] for uid in table.loc[rows, "uid"]]
+    result.loc[rows, "reason"] = [reason.value for reason, _ in found]
+    result.loc[rows, "detail"] = [detail for _, detail in found]
     return result
 
 
@@ -118,3 +118,11 @@ def count_by_reason(table: pd.DataFrame) -> dict[str, int]:
     """Rows by reason, most frequent first; accepted ones under `accepted`."""
     counts = table["reason"].replace("", "accepted").value_counts()
     return {str(reason): int(count) for reason, count in counts.items()}
+
+
+def describe_counts(table: pd.DataFrame) -> str:
+    """What became of the objects, in one line."""
+    counts = count_by_reason(table)
+    kept = counts.pop("accepted", 0)
+    rejected = ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "none"
+    return f"{kept} of {len(table)} objects are accepted; rejected: {rejected}"

@@ -10,6 +10,7 @@ import json
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,46 @@ from placid_kedro.rendering.mesh import Mesh
 
 SCRIPT = Path("tools/blender_render.py")
 _PREFIX = "placid "
+_VERSION_SECONDS = 120
+
+
+def is_executable(command: str) -> bool:
+    """Whether a command is Blender itself and not a Python interpreter that has `bpy`."""
+    return Path(command).name.lower().startswith("blender")
+
+
+@lru_cache(maxsize=4)
+def blender_version(command: str) -> str:
+    """Blender's version, for instance `4.5.15 LTS`.
+
+    Args:
+        command: a Python interpreter that has `bpy`, or a `blender` executable.
+
+    Raises:
+        ResourceError: it cannot be started, or does not tell.
+    """
+    arguments = (
+        ["--background", "--version"]
+        if is_executable(command)
+        else ["-c", f"import bpy; print({'Blender '!r} + bpy.app.version_string)"]
+    )
+    try:
+        told = subprocess.run(
+            [command, *arguments], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ResourceError(
+            f"{command} does not tell Blender's version ({error}); make its environment with `make blender`, or "
+            "give a command with --params syncdreamer_render.blender.command=..."
+        ) from error
+    lines = [line for line in told.stdout.splitlines() if line.startswith("Blender ")]
+    if not lines:
+        last = (told.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        raise ResourceError(
+            f"{command} does not tell Blender's version ({last}); check that it is a Python with bpy or a blender "
+            "executable."
+        )
+    return lines[0].removeprefix("Blender ").strip()
 
 
 def find_script() -> Path:
@@ -120,8 +161,7 @@ class BlenderRenderer:
         if self._process is None or self._process.poll() is not None:
             command = self._settings.command
             script = str(find_script())
-            is_blender = Path(command).name.lower().startswith("blender")
-            arguments = ["--background", "--python", script] if is_blender else [script]
+            arguments = ["--background", "--python", script] if is_executable(command) else [script]
             try:
                 self._process = subprocess.Popen(
                     [command, *arguments],

@@ -1,15 +1,19 @@
 """Nodes of the stage `filter`."""
 
+import logging
+
 from placid_kedro.config import FilterParameters, IngestParameters, RenderParameters
 from placid_kedro.pipelines.types import DataFrame, Figure, TrainingSet
 from placid_kedro.run_context import current_run
+
+logger = logging.getLogger(__name__)
 
 
 def apply_filters(objects: DataFrame, renders: RenderParameters, parameters: FilterParameters) -> DataFrame:
     """Reject the objects that break a rule, and count them by reason."""
     from placid_kedro.objects.filters import filter_objects
     from placid_kedro.objects.render_stage import views_folder
-    from placid_kedro.objects.table import count_by_reason
+    from placid_kedro.objects.table import count_by_reason, describe_counts
 
     scorer = None
     if parameters.score.enabled:
@@ -20,6 +24,7 @@ def apply_filters(objects: DataFrame, renders: RenderParameters, parameters: Fil
     progress = current_run().progress
     table = filter_objects(objects, views_folder(renders), parameters, scorer, progress)
     progress.log_metrics(0, {f"filter/{reason}": count for reason, count in count_by_reason(table).items()})
+    logger.info("filter: %s", describe_counts(table))
     return table
 
 
