@@ -11,6 +11,7 @@ from PIL import Image
 from placid_kedro.cameras import orbit
 from placid_kedro.errors import DataError
 from placid_kedro.files import file_hash
+from placid_kedro.objects import table
 from placid_kedro.objects.archives import extract_folder
 from placid_kedro.objects.config import FolderSource, IngestParameters, ObjaverseSource, SweetHome3dSource
 from placid_kedro.objects.folder import list_folder
@@ -197,6 +198,18 @@ def test_a_folder_with_a_csv(meshes: Path, tmp_path: Path) -> None:
         "by uid": "",
         "again": Reason.DUPLICATE_UID,
     }
+
+
+def test_a_file_that_cannot_be_read_costs_itself_only(meshes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(path: Path) -> str:
+        if path.name == "ball.glb":
+            raise OSError(5, "Input/output error")
+        return file_hash(path)
+
+    monkeypatch.setattr(table, "file_hash", damaged)
+    ball, tower = list_folder(FolderSource(folder=str(meshes), captions="", licence="", count=0))
+    assert (ball.reason, ball.detail) == (Reason.UNREADABLE, "ball.glb cannot be read: Input/output error")
+    assert tower.reason == ""
 
 
 def test_rows_of_a_csv_with_other_columns_are_rejected(meshes: Path, tmp_path: Path) -> None:

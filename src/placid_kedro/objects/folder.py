@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from placid_kedro.errors import DataError
-from placid_kedro.files import file_hash
 from placid_kedro.objects.config import FolderSource
 from placid_kedro.objects.lists import read_rows
-from placid_kedro.objects.table import ObjectRecord
+from placid_kedro.objects.table import ObjectRecord, with_file
 from placid_kedro.rejections import Reason
 from placid_kedro.rendering import FORMATS
 
@@ -80,7 +79,7 @@ def _record(folder: Path, file: Path, row: dict[str, str], licence: str) -> Obje
     if not file.is_file():
         detail = f"{row.get('file') or row.get('uid')!r} is not in the folder"
         return ObjectRecord(**described, reason=Reason.MISSING_FILE.value, detail=detail)
-    return ObjectRecord(**described, path=str(file), sha256=file_hash(file), bytes=file.stat().st_size)
+    return with_file(ObjectRecord(**described), file)
 
 
 def _uid(folder: Path, file: Path) -> str:

@@ -13,10 +13,9 @@ from typing import Any
 from urllib.error import URLError
 
 from placid_kedro.errors import DataError
-from placid_kedro.files import file_hash
 from placid_kedro.objects.config import ObjaverseSource
 from placid_kedro.objects.lists import read_captions, read_listed_uids
-from placid_kedro.objects.table import ObjectRecord, is_uid
+from placid_kedro.objects.table import ObjectRecord, is_uid, with_file
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.rejections import Reason
 
@@ -218,4 +217,4 @@ def _record(
     if not file.is_file():
         detail = f"{file.name} is not in the cache and was not downloaded"
         return ObjectRecord(**described, reason=Reason.NOT_DOWNLOADED.value, detail=detail)
-    return ObjectRecord(**described, path=str(file), sha256=file_hash(file), bytes=file.stat().st_size)
+    return with_file(ObjectRecord(**described), file)

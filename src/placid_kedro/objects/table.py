@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import pandas as pd
 
 from placid_kedro.errors import DataError
+from placid_kedro.files import file_hash
 from placid_kedro.rejections import Reason
 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}")
@@ -46,6 +47,15 @@ class ObjectRecord:
     bytes: int = 0
     reason: str = ""
     detail: str = ""
+
+
+def with_file(record: ObjectRecord, path: Path) -> ObjectRecord:
+    """The record with path, hash and size of its file; rejected when the file cannot be read."""
+    try:
+        return replace(record, path=str(path), sha256=file_hash(path), bytes=path.stat().st_size)
+    except OSError as error:
+        detail = f"{path.name} cannot be read: {error.strerror}"
+        return replace(record, reason=Reason.UNREADABLE.value, detail=detail)
 
 
 COLUMNS = tuple(field.name for field in fields(ObjectRecord))
