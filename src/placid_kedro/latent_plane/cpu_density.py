@@ -20,6 +20,7 @@ import torch
 from numpy.polynomial import chebyshev
 from torch import Tensor
 
+from placid_kedro import threads as threads
 from placid_kedro.latent_plane.geometry import BilinearTaps
 from placid_kedro.latent_plane.transformer import FoldedTransformer
 

@@ -13,17 +13,12 @@ if TYPE_CHECKING:
 
 def start(run: RunParameters) -> torch.device:
     """Set the number of CPU threads and return the device."""
-    import torch
-
     from placid_kedro.device import resolve_device
 
     if run.threads:
-        import numba
+        from placid_kedro.threads import set_cpu_threads
 
-        torch.set_num_threads(run.threads)
-        # numba sets its configuration at run time, where the type checker cannot see it.
-        most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-        numba.set_num_threads(min(run.threads, most))
+        set_cpu_threads(run.threads)
     return resolve_device(run.device)
 
 
