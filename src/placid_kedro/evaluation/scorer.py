@@ -71,14 +71,31 @@ class ImageScorer(ModelMixin, ConfigMixin):
         Raises:
             ShapeError: for images of another shape.
         """
+        features = self.trunk(self._pixels(images))
+        pooled = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
+        return F.normalize(self.image_head(pooled).float(), dim=-1)
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """Images [N, 3, H, W] in [0, 1] over white to the output of every stage, [N, C, h, w] each.
+
+        Raises:
+            ShapeError: for images of another shape.
+        """
+        features, maps = self._pixels(images), []
+        for layer in self.trunk:
+            features = layer(features)
+            if isinstance(layer, _Residual):
+                maps.append(features)
+        return maps
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """What the trunk takes: images of its own size in [-1, 1]."""
         if images.ndim != 4 or images.shape[1] != 3:
             raise ShapeError(f"The scorer takes images [N, 3, H, W], got {list(images.shape)}.")
         size = self.image_size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
-        features = self.trunk(images * 2 - 1)
-        pooled = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
-        return F.normalize(self.image_head(pooled).float(), dim=-1)
+        return images * 2 - 1
 
     def embed_texts(self, sentence_embeddings: Tensor) -> Tensor:
         """MiniLM's sentence embeddings [T, 384] to [T, E] of unit length."""

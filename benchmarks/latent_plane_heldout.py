@@ -1,0 +1,301 @@
+"""What Latent-Plane knows and what it helps, on objects that no network of this project was trained on.
+
+    python benchmarks/latent_plane_heldout.py [--furniture FOLDER] [--objects 60] [--plane models/latent_plane]
+
+The objects are those that `src/placid_kedro/pretrain/objects.csv` calls held_out: 60, drawn by seed, and no object
+that shares a name with one of them is in any training. They are rendered as for the training (SyncDreamer's 16 views at
+elevation 30 degrees and 16 at random elevations). From the front view alone the other views of the plane's ring are
+sampled twice from the same noise, without Latent-Plane and with it. Prints a Markdown table of means over objects with
+95% bootstrap intervals (10,000 resamples of the objects; a difference is resampled object by object):
+
+- the density field, as the last sampling step left it, seen from all 32 cameras (at --density-size pixels):
+  silhouette IoU (both thresholds one half), Pearson correlation of depth inside the true silhouette (expected depth
+  over occupancy, view by view), and over whole images (Eq. 10's);
+- the sampled views but the reference's, against the rendered ones over white: PSNR, SSIM, and the distance in the
+  feature maps of the embedded scorer's image encoder (`placid_kedro.evaluation.view_metrics.feature_distance`; made
+  like LPIPS, but it is not LPIPS);
+- silhouettes cut from the sampled views by their colours (`remove_background`): roughly what a density field that
+  agreed with the sampled views could reach. The same cut of the true views tells how far the cutting itself errs.
+
+With --rows FILE every finished object is kept, and a later call with the same settings goes on after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from placid_kedro.diffusion.loading import load_component
+from placid_kedro.diffusion.novel_view import NovelView, SampledViews, load_novel_view, sample_views
+from placid_kedro.errors import DataError
+from placid_kedro.evaluation import ImageScorer, load_scorer
+from placid_kedro.evaluation.statistics import bootstrap_mean
+from placid_kedro.evaluation.view_metrics import feature_distance, psnr, silhouette_iou, structural_similarity
+from placid_kedro.files import file_hash
+from placid_kedro.generation.background import over_white, remove_background
+from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, preset
+from placid_kedro.latent_plane.losses import render_density
+from placid_kedro.latent_plane.scores import at_size, score_density
+from placid_kedro.objects.config import (
+    BlenderParameters,
+    ClusterParameters,
+    EmbreeParameters,
+    RenderLimits,
+    RenderParameters,
+    RenderProtocol,
+    Ring,
+    SweetHome3dSource,
+)
+from placid_kedro.objects.dataset import RenderedObjects
+from placid_kedro.objects.ingest import convert_furniture
+from placid_kedro.objects.render_stage import RenderPlan, render_objects
+from placid_kedro.objects.sweethome3d import list_furniture
+from placid_kedro.objects.table import to_table
+from placid_kedro.objects.views import ObjectViews
+from placid_kedro.pretrain.split import read_split
+
+RING, FREE = 16, 16
+FIELD = {
+    "silhouette_iou": "silhouette IoU of the density field, 32 cameras",
+    "foreground_depth_pearson": "depth Pearson inside the true silhouette",
+    "depth_pearson": "depth Pearson over whole images (Eq. 10)",
+}
+VIEWS = {
+    "psnr": "PSNR of the views, dB",
+    "ssim": "SSIM of the views",
+    "feature_distance": "feature distance of the views (less is better)",
+    "cut_iou": "silhouette IoU of the views themselves",
+}
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--furniture", default="/usr/share/sweethome3d/furniture")
+    parser.add_argument("--objects", type=int, default=60, help="the first so many of the draw")
+    parser.add_argument("--model", type=Path, default=Path("models/zero123"))
+    parser.add_argument("--plane", type=Path, default=Path("models/latent_plane"))
+    parser.add_argument("--scorer", type=Path, default=Path("models/scorer"))
+    parser.add_argument(
+        "--folder", type=Path, default=Path("data/05_model_input/held_out"), help="of the views"
+    )
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--guidance-scale", type=float, default=2.0)
+    parser.add_argument("--preset", choices=("paper", "official"), default="official")
+    parser.add_argument(
+        "--renoise",
+        action="store_true",
+        help="keep the official preset's first step, which draws another noise",
+    )
+    parser.add_argument("--density-size", type=int, default=64, help="pixels of the density's silhouettes")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("--rows", type=Path, help="JSON lines, one a finished object")
+    return parser.parse_args()
+
+
+def held_out_objects(furniture: str, count: int, folder: Path, size: int) -> RenderedObjects:
+    """The held-out objects with their views, rendered where they are not yet."""
+    wanted = [one.uid for one in read_split().held_out][:count]
+    known = {
+        one.record.uid: one
+        for one in list_furniture(SweetHome3dSource(folder=furniture, libraries=(), count=0))
+    }
+    missing = [uid for uid in wanted if uid not in known]
+    if missing:
+        raise DataError(f"{furniture} lacks {len(missing)} held-out objects, first {missing[0]}.")
+    records = convert_furniture([known[uid] for uid in wanted], folder / "converted", workers=1)
+    protocol = RenderProtocol(
+        size=size,
+        focal_at_256=280.0,
+        distance=1.5,
+        rings=(Ring(views=RING, elevation_deg=(30.0, 30.0)), Ring(views=FREE, elevation_deg=(-10.0, 40.0))),
+    )
+    parameters = RenderParameters(
+        renderer="embree",
+        folder=str(folder / "views"),
+        protocol=protocol,
+        embree=EmbreeParameters(supersample=2),
+        blender=BlenderParameters(command="blender", samples=128, denoise=True, device="CPU"),
+        limits=RenderLimits(
+            seconds=300.0, memory_mb=4096, file_mb=512, faces=5_000_000, texture_megapixels=64
+        ),
+        cluster=ClusterParameters(scheduler="", workers=1),
+    )
+    plan = RenderPlan(parameters, seed=0)
+    table = render_objects(to_table(records), plan)
+    objects = RenderedObjects(table, plan.folder)
+    if len(objects) < len(wanted):
+        raise DataError(f"Only {len(objects)} of the {len(wanted)} held-out objects can be rendered.")
+    return objects
+
+
+def cut(images: Tensor) -> Tensor:
+    """Silhouettes [N, H, W] of images [N, 3, H, W]; empty where nothing stands out."""
+    masks = []
+    for image in images.clamp(0, 1):
+        try:
+            masks.append(remove_background(image)[3])
+        except DataError:  # an image without an object is a bad one, not a reason to stop
+            masks.append(torch.zeros(image.shape[-2:]))
+    return torch.stack(masks)
+
+
+def view_scores(images: Tensor, truth: Tensor, mask: Tensor, scorer: ImageScorer) -> dict[str, float]:
+    """All but the first view, which is the reference itself."""
+    images, truth, mask = images[1:], truth[1:], mask[1:]
+    return {
+        "psnr": float(psnr(images, truth).mean()),
+        "ssim": float(structural_similarity(images, truth).mean()),
+        "feature_distance": float(feature_distance(scorer, images, truth).mean()),
+        "cut_iou": float(silhouette_iou(cut(images), mask).mean()),
+    }
+
+
+class Measurement:
+    """One object at a time, always from the noise of its own index."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.model: NovelView = load_novel_view(given.model, torch.device("cpu"))
+        self.plane: LatentPlane = load_component(given.plane, "latent_plane")
+        self.scorer = load_scorer(given.scorer)
+        policy = preset(given.preset).sampling
+        self.policy: SamplingPolicy = policy if given.renoise else replace(policy, renoise_first_step=False)
+        self.ring = list(range(0, RING, RING // len(self.plane.cameras)))
+
+    def sample(self, views: ObjectViews, index: int, plane: LatentPlane | None) -> SampledViews:
+        cameras = views.cameras[self.ring]
+        return sample_views(
+            self.model,
+            over_white(views.rgba[0]),
+            cameras[0],
+            cameras,
+            steps=self.given.steps,
+            guidance_scale=self.given.guidance_scale,
+            generator=torch.Generator().manual_seed(1000 * self.given.seed + index),
+            plane=plane,
+            policy=self.policy,
+        )
+
+    @torch.no_grad()
+    def density_scores(self, views: ObjectViews, sampled: SampledViews) -> dict[str, float]:
+        size = self.given.density_size
+        mask, depth = at_size(views.mask, views.depth, size)
+        inputs = sampled.plane_inputs
+        assert inputs is not None
+        cameras = views.cameras.resized(size, size)
+        render = render_density(self.plane, inputs.features[0], inputs.t_emb[0], cameras)
+        return asdict(score_density(render, mask, depth))
+
+    def __call__(self, views: ObjectViews, index: int) -> dict[str, float]:
+        truth = torch.stack([over_white(one) for one in views.rgba[self.ring]])
+        mask = views.mask[self.ring]
+        plain, enhanced = (self.sample(views, index, plane) for plane in (None, self.plane))
+        row = self.density_scores(views, enhanced)
+        for name, sampled in (("plain", plain), ("plane", enhanced)):
+            scores = view_scores(sampled.images, truth, mask, self.scorer)
+            row |= {f"{name}_{key}": value for key, value in scores.items()}
+        return row | {"true_cut_iou": float(silhouette_iou(cut(truth[1:]), mask[1:]).mean())}
+
+
+class Rows:
+    """Finished objects, kept in a file where one is given.
+
+    Raises:
+        DataError: the file was made with other settings.
+    """
+
+    def __init__(self, path: Path | None, settings: dict[str, str]) -> None:
+        self.path = path
+        self.rows: dict[str, dict[str, float]] = {}
+        if path is None:
+            return
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(settings) + "\n")
+        first, *others = (json.loads(line) for line in path.read_text().splitlines())
+        if first != settings:
+            raise DataError(f"{path} holds rows of other settings ({first}); give another file.")
+        self.rows = {row.pop("uid"): row for row in others}
+
+    def add(self, uid: str, row: dict[str, float]) -> None:
+        self.rows[uid] = row
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps({"uid": uid, **row}) + "\n")
+
+
+def table(rows: Sequence[dict[str, float]], seed: int) -> str:
+    generator = np.random.default_rng(seed)
+
+    def cell(values: Sequence[float], signed: bool = False) -> str:
+        interval = bootstrap_mean(values, generator)
+        form = "{:+.3f}" if signed else "{:.3f}"
+        return "{} [{}, {}]".format(*(form.format(x) for x in (interval.mean, interval.low, interval.high)))
+
+    def column(name: str) -> list[float]:
+        return [row[name] for row in rows]
+
+    lines = [
+        "| mean of the objects [95% interval] | without | with Latent-Plane | difference |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {text} | | {cell(column(name))} | |" for name, text in FIELD.items()]
+    for name, text in VIEWS.items():
+        without, enhanced = column(f"plain_{name}"), column(f"plane_{name}")
+        differences = [b - a for a, b in zip(without, enhanced, strict=True)]
+        lines.append(f"| {text} | {cell(without)} | {cell(enhanced)} | {cell(differences, signed=True)} |")
+    true_cut = cell(column("true_cut_iou"))
+    return "\n".join(
+        [*lines, "", f"The same cut of the true views has an IoU of {true_cut} with their masks."]
+    )
+
+
+def main() -> None:
+    given = options()
+    if given.threads:
+        import numba
+
+        torch.set_num_threads(given.threads)
+        numba.set_num_threads(min(given.threads, numba.config.NUMBA_NUM_THREADS))
+    measure = Measurement(given)
+    objects = held_out_objects(given.furniture, given.objects, given.folder, measure.model.image_size)
+    weights = given.plane / "latent_plane/diffusion_pytorch_model.safetensors"
+    kept = ("model", "steps", "guidance_scale", "preset", "renoise", "density_size", "seed")
+    settings = {"plane_sha256": file_hash(weights), **{name: str(getattr(given, name)) for name in kept}}
+    finished = Rows(given.rows, settings)
+    started, done = time.monotonic(), 0
+    for index, uid in enumerate(objects.uids):
+        if uid in finished.rows:
+            continue
+        row = measure(objects.read(index), index)
+        finished.add(uid, row)
+        done += 1
+        gain = row["plane_psnr"] - row["plain_psnr"]
+        left = (time.monotonic() - started) / done * (len(objects) - index - 1)
+        print(
+            f"{index + 1} of {len(objects)} {uid}: IoU {row['silhouette_iou']:.3f}, PSNR {gain:+.2f} dB; "
+            f"{left / 60:.0f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+    rows = [finished.rows[uid] for uid in objects.uids]
+    print(
+        f"{len(rows)} held-out objects, {given.steps} steps, guidance {given.guidance_scale}, seed {given.seed}:\n"
+    )
+    print(table(rows, given.seed))
+
+
+if __name__ == "__main__":
+    main()
