@@ -47,7 +47,7 @@ def parameters(tmp_path: Path) -> dict:
         "size": 32,
         "rings": [{"views": 4, "elevation_deg": [30.0, 30.0]}, {"views": 2, "elevation_deg": [-10.0, 40.0]}],
     }
-    groups["syncdreamer_render"]["limits"] |= {"faces": 20000, "seconds": 60.0}
+    groups["syncdreamer_render"]["limits"] |= {"faces": 20000, "seconds": 300.0}
     groups["syncdreamer_render"]["cluster"]["workers"] = 1
     return groups
 

@@ -217,6 +217,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     slow = {
         "protocol": render_parameters.protocol.model_copy(update={"size": 96}),
         "embree": render_parameters.embree.model_copy(update={"supersample": 6}),
+        "limits": render_parameters.limits.model_copy(update={"seconds": 600.0}),
     }
     parameters = render_parameters.model_copy(update=slow)
     plan = RenderPlan(parameters, seed=0)

@@ -82,19 +82,20 @@ def test_the_embedded_scorer_filters(
     from placid_kedro.evaluation.scorer import load_scorer
 
     (meshes / "grey.glb").unlink()
-    for name in ("ball", "broken-vase"):  # two captions for the same views
+    for name in ("ball", "broken-vase"):  # two captions for the same object
         (meshes / f"{name}.glb").write_bytes((meshes / "ball.glb").read_bytes())
     captions = {"enabled": False}
     run(session, filter={"captions": captions, "score": {"enabled": True, "minimum": -1.0, "views": 5}})
     training_set = tmp_path / "data/test/05_model_input/training_set"
     table = pd.read_parquet(training_set / "objects.parquet").set_index("uid")
-    views = RenderedObjects.open(training_set).read(0, [0, 2, 4, 6, 8]).rgba
-    white = views[:, :3] * views[:, 3:] + 1 - views[:, 3:]
-    scorer = load_scorer(tmp_path / "models/scorer")
-    with torch.no_grad():
-        images = scorer.embed_images(white).double()
-        texts = scorer.embed_texts(MiniLMTextEncoder().sentence_embeddings(["ball", "broken vase"])).double()
-    expected = (images[:, None] * texts).sum(dim=-1).mean(dim=0)
+    objects, scorer = RenderedObjects.open(training_set), load_scorer(tmp_path / "models/scorer")
+    expected = []
+    for index, name in enumerate(("ball", "broken vase")):
+        views = objects.read(index, [0, 2, 4, 6, 8]).rgba  # of the second ring each object has its own
+        with torch.no_grad():
+            images = scorer.embed_images(views[:, :3] * views[:, 3:] + 1 - views[:, 3:]).double()
+            text = scorer.embed_texts(MiniLMTextEncoder().sentence_embeddings([name])).double()
+        expected.append(float((images * text).sum(dim=-1).mean()))
     scores = table.loc[["ball", "broken-vase"], "score"].to_numpy(float)
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     # A minimum between the two rejects the worse.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import get_ident
 from typing import Any
 
+import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.scheduler import KilledWorker
 
@@ -22,6 +23,13 @@ from placid_kedro.rejections import Reason
 _PLUGIN = "placid_kedro_isolated_processes"
 _CONNECT_SECONDS = 15
 _QUEUED_PER_THREAD = 3
+# What dask records of itself on this machine would take a tenth of a core from the workers, and memory with each job.
+_QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.low-level-log-length": 100,
+}
 
 
 @dataclass(frozen=True)
@@ -98,12 +106,15 @@ def dask_client(scheduler: str, workers: int) -> Iterator[Client]:
         return
     count = workers or len(os.sched_getaffinity(0))
     with (
+        dask.config.set(_QUIET),
         LocalCluster(
             # Each thread waits for an isolated process of its own; dask's need not be one more.
             n_workers=1,
             threads_per_worker=count,
             processes=False,
             dashboard_address=None,
+            # dask serves its state over HTTP all the same: to this machine alone, on any port that is free.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
             memory_limit=0,
         ) as cluster,
