@@ -77,8 +77,8 @@ def contact_sheet(objects: RenderedObjects, count: int) -> Image.Image:
 
 
 def _thumbnail(objects: RenderedObjects, index: int) -> Image.Image:
-    # A little from the side shows more than the front.
-    view = evenly(objects.view_count(index), 8)[-1]
+    # Half from the side shows more than the front: of SyncDreamer's views one at azimuth 315.
+    view = evenly(objects.view_count(index), 16)[-1]
     image: Tensor = over_white(objects.read(index, [view]).rgba[0])
     pixels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(pixels).resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
