@@ -62,6 +62,7 @@ from placid_kedro.objects.sweethome3d import list_furniture
 from placid_kedro.objects.table import to_table
 from placid_kedro.objects.views import ObjectViews
 from placid_kedro.pretrain.split import read_split
+from placid_kedro.threads import set_cpu_threads
 
 RING, FREE = 16, 16
 FIELD = {
@@ -265,10 +266,7 @@ def table(rows: Sequence[dict[str, float]], seed: int) -> str:
 def main() -> None:
     given = options()
     if given.threads:
-        import numba
-
-        torch.set_num_threads(given.threads)
-        numba.set_num_threads(min(given.threads, numba.config.NUMBA_NUM_THREADS))
+        set_cpu_threads(given.threads)
     measure = Measurement(given)
     objects = held_out_objects(given.furniture, given.objects, given.folder, measure.model.image_size)
     weights = given.plane / "latent_plane/diffusion_pytorch_model.safetensors"
@@ -283,9 +281,9 @@ def main() -> None:
         finished.add(uid, row)
         done += 1
         gain = row["plane_psnr"] - row["plain_psnr"]
-        left = (time.monotonic() - started) / done * (len(objects) - index - 1)
+        left = (time.monotonic() - started) / done * (len(objects) - len(finished.rows))
         print(
-            f"{index + 1} of {len(objects)} {uid}: IoU {row['silhouette_iou']:.3f}, PSNR {gain:+.2f} dB; "
+            f"{len(finished.rows)} of {len(objects)} {uid}: IoU {row['silhouette_iou']:.3f}, PSNR {gain:+.2f} dB; "
             f"{left / 60:.0f} min left",
             file=sys.stderr,
             flush=True,

@@ -104,6 +104,8 @@ class PreflightHooks:
         if "filter" in groups:
             check_scorer(parameters.filter, self._project_path)
         preflight.check_device(parameters.run.device)
+        if "latent_plane_train" in groups:
+            preflight.check_plane_training(parameters, renders="syncdreamer_render" in groups)
         preflight.check_disk(self._data_root, parameters.run.free_disk_mb)
         outputs = [catalog.get(name) for name in sorted(pipeline.all_outputs()) if name in catalog]
         preflight.check_targets(output for output in outputs if isinstance(output, preflight.Target))

@@ -8,6 +8,7 @@ from placid_kedro.pipelines import (
     distill_2d,
     filter,
     init,
+    latent_plane_train,
     lora,
     multiview,
     objaverse_ingest,
@@ -24,7 +25,7 @@ def register_pipelines() -> dict[str, Pipeline]:
 
     Returns:
         `generate`: a prompt becomes a 3D object; it is also what `kedro run` alone does.
-        `prepare`: object libraries become a training set; its stages also by their own names.
+        `prepare`: object libraries become a training set and a Latent-Plane; its stages also by their own names.
         `distill_2d`: the distillation algorithms side by side, without 3D.
         `pretrain`: the embedded models from scratch.
     """
@@ -34,6 +35,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "objaverse_ingest": objaverse_ingest.create_pipeline(),
         "syncdreamer_render": syncdreamer_render.create_pipeline(),
         "filter": filter.create_pipeline(),
+        "latent_plane_train": latent_plane_train.create_pipeline(),
     }
     prepare = sum(preparation.values(), Pipeline([]))
     return {

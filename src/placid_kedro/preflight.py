@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from placid_kedro.config import InitParameters, ModelsParameters, Parameters
 from placid_kedro.config.stages import FileSource
-from placid_kedro.errors import DataError, ModelError, ResourceError
+from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
 from placid_kedro.prompts import check_text
 
 _MIB = 2**20
@@ -102,6 +102,30 @@ def check_init(init: InitParameters) -> None:
         raise DataError(
             f"There is no point cloud {init.source.path}; give a file in init.source.path or another source."
         )
+
+
+def check_plane_training(parameters: Parameters, renders: bool) -> None:
+    """Refuse settings under which `latent_plane_train` would fail, perhaps after hours of rendering.
+
+    Args:
+        parameters: of the run.
+        renders: whether the run also makes the views.
+
+    Raises:
+        ParameterError: the first ring of the views does not hold the plane's, or the precision does not fit the device.
+    """
+    training, ring = parameters.latent_plane_train, parameters.syncdreamer_render.protocol.rings[0]
+    low, high = ring.elevation_deg
+    if renders and (ring.views % training.views or low != high):
+        raise ParameterError(
+            f"latent_plane_train.views is {training.views}, but the first ring of syncdreamer_render.protocol has "
+            f"{ring.views} views at elevations [{low}, {high}]; give it {training.views} or a multiple at one elevation."
+        )
+    if training.precision in ("fp16", "bf16"):
+        from placid_kedro.device import resolve_device
+        from placid_kedro.training.loop import resolve_precision
+
+        resolve_precision(training.precision, on_cpu=resolve_device(parameters.run.device).type == "cpu")
 
 
 def check_device(device: str) -> None:

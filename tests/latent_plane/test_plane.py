@@ -139,6 +139,25 @@ def test_compiled_density_is_the_same_density(share_layers, scale):
     torch.testing.assert_close(compiled, differentiable.detach(), rtol=2e-5, atol=2e-5)
 
 
+def test_training_the_features_may_use_the_compiled_density(monkeypatch):
+    """With a frozen density the second stage's gradients are those of the differentiable path."""
+
+    def gradients():
+        plane = small_plane(cameras=orbit([0.0, 100.0, 200.0], 20.0, 1.5, 280.0, 256))
+        for parameter in plane.density_parameters():
+            parameter.requires_grad_(False)
+        features, t_emb = inputs(plane)
+        assert not plane.density(features, t_emb, torch.zeros(2, 3)).requires_grad
+        plane(features, t_emb)[0].square().mean().backward()
+        return [parameter.grad for parameter in plane.feature_parameters()]
+
+    compiled = gradients()
+    monkeypatch.setattr(LatentPlane, "_may_compile", lambda self, parts: False)
+    for ours, theirs in zip(compiled, gradients(), strict=True):
+        assert ours is not None and theirs.abs().max() > 0
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
 def test_batch_is_object_by_object():
     plane = small_plane()
     features, t_emb = inputs(plane, objects=3)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from accelerate import init_empty_weights
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from placid_kedro.cameras import multiview_cameras
+from placid_kedro.cameras import multiview_cameras, orbit
 from placid_kedro.errors import ModelError, ShapeError
 from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment, decoder_block
+from placid_kedro.latent_plane.losses import render_density
 
 # Zero-1-to-3 XL's unet/config.json, the entries that differ from diffusers' defaults.
 ZERO123 = {
@@ -94,6 +97,43 @@ def test_zero123_takes_up_block_2():
     unet.time_embedding.register_forward_hook(lambda *a: seen.append(a[2].shape))
     unet(torch.zeros(8, 8, 32, 32, device="meta"), torch.tensor(5), torch.zeros(8, 1, 768, device="meta"))
     assert seen == [(8, 1280), (8, 640, 32, 32)]
+
+
+@pytest.mark.skipif(
+    not os.environ.get("PLACID_LARGE_TESTS"), reason="4 GiB and a minute; set PLACID_LARGE_TESTS=1"
+)
+def test_zero123_xl_in_full_size():
+    """860 million random weights, eight views of 32 x 32 latents, the paper's plane."""
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(**ZERO123).eval().requires_grad_(False)
+    plane = LatentPlane.from_preset("paper", feature_channels=640, time_embedding_dim=1280).eval()
+    sample, states = batch(8, channels=8, size=32, width=768)
+    with torch.no_grad():
+        plain = unet(sample, 500, states[:, :1]).sample
+        with LatentPlaneAttachment(unet, plane) as attachment:
+            enhanced = unet(sample, 500, states[:, :1]).sample
+        assert torch.equal(unet(sample, 500, states[:, :1]).sample, plain)
+    assert attachment.inputs.features.shape == (1, 8, 640, 32, 32)
+    assert attachment.occupancy.shape == (1, 8, 1, 32, 32)
+    assert enhanced.isfinite().all() and (enhanced - plain).abs().max() > 1e-4
+
+
+def test_views_may_stand_anywhere():
+    """Four views as MVDream places them, but each at another height, distance and focal length."""
+    cameras = orbit([0, 90, 180, 270], [15, -5, 40, 0], [1.5, 1.8, 2.0, 1.4], focal=300.0, size=256)
+    unet = small_unet()
+    plane = LatentPlane(64, 128, cameras, **PLANE).eval()
+    sample, states = batch(8)
+    with torch.no_grad():
+        plain = unet(sample, 10, states).sample
+        with LatentPlaneAttachment(unet, plane, guided=True) as attachment:
+            enhanced = unet(sample, 10, states).sample
+    assert torch.equal(enhanced[:4], plain[:4]) and (enhanced[4:] - plain[4:]).abs().max() > 1e-3
+    # The field is the same from wherever it is seen: a view's occupancy is that of its camera.
+    inputs, own = attachment.inputs, cameras.resized(8, 8)
+    with torch.no_grad():
+        render = render_density(plane, inputs.features[0], inputs.t_emb[0], own)
+    torch.testing.assert_close(attachment.occupancy[0, :, 0], render.occupancy, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("num_views", [4, 8, 16])

@@ -9,6 +9,7 @@ from torch import nn
 
 from placid_kedro.cameras import orbit
 from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
+from placid_kedro.latent_plane.batches import turned_back
 from placid_kedro.pretrain.autoencoder import ImageBatches, RepairObjective, encode_views, patch_moment
 from placid_kedro.pretrain.config import AutoencoderParameters, ScorerParameters
 from placid_kedro.pretrain.networks import Float32GroupNorm, prepare_for_cpu
@@ -19,7 +20,7 @@ from placid_kedro.pretrain.objectives import (
     TextToImageObjective,
     x0_losses,
 )
-from placid_kedro.pretrain.plane_batches import plane_cameras, turned_back
+from placid_kedro.pretrain.plane_batches import plane_cameras
 from placid_kedro.pretrain.recipes import embedded_schedule
 from placid_kedro.pretrain.scorer_training import distort
 from placid_kedro.pretrain.views import ViewArrays

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from placid_kedro.config.lab import Distill2dParameters
+from placid_kedro.config.latent_plane import LatentPlaneTrainParameters
 from placid_kedro.config.run import (
     ModelsParameters,
     PromptProcessorParameters,
@@ -55,6 +56,7 @@ class Parameters(ParameterModel):
     objaverse_ingest: IngestParameters
     syncdreamer_render: RenderParameters
     filter: FilterParameters
+    latent_plane_train: LatentPlaneTrainParameters
     pretrain: PretrainParameters
     distill_2d: Distill2dParameters
 
@@ -67,6 +69,7 @@ __all__ = [
     "FilterParameters",
     "IngestParameters",
     "InitParameters",
+    "LatentPlaneTrainParameters",
     "LoraParameters",
     "ModelsParameters",
     "MultiviewParameters",

@@ -34,7 +34,10 @@ class ReferenceConditioner(Protocol):
     """What the cross-attention of a novel-view model sees of the reference."""
 
     def __call__(self, reference: Tensor, latents: Tensor, relative_poses: Tensor) -> Tensor:
-        """Context [B, L, D] from the image [B, 3, H, W] in [0, 1], its latents and poses [B, 4]."""
+        """Context [B, L, D] from poses [B, 4] and the image [B, 3, H, W] in [0, 1] with its latents [B, C, h, w].
+
+        One image [1, 3, H, W] for all poses is encoded once.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ class ClipConditioner:
         pixels = F.interpolate(reference, (size, size), mode="bicubic", align_corners=True)
         mean, std = pixels.new_tensor([OPENAI_CLIP_MEAN, OPENAI_CLIP_STD])[..., None, None]
         normalised = (pixels - mean) / std
-        embedding = self.image_encoder(normalised).image_embeds
+        embedding = self.image_encoder(normalised).image_embeds.expand(len(relative_poses), -1)
         token: Tensor = self.projection(torch.cat([embedding, relative_poses], dim=-1))
         return token[:, None]
 
@@ -268,7 +271,7 @@ def _condition(
     latents = model.reference_latents(images)
     poses = relative_pose(reference_camera.world_to_camera, cameras.world_to_camera).to(model.device)
     count = len(cameras)
-    context = model.conditioner(images.expand(count, -1, -1, -1), latents.expand(count, -1, -1, -1), poses)
+    context = model.conditioner(images, latents.expand(count, -1, -1, -1), poses)
     return _Conditioning(
         model, latents.expand(count, -1, -1, -1), torch.cat([torch.zeros_like(context), context])
     )

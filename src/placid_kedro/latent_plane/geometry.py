@@ -191,6 +191,29 @@ class SampledPoints:
 
 
 @dataclass(frozen=True)
+class UnsampledPoints:
+    """Points that become `SampledPoints` a block at a time: a block's taps and embedding alone are in memory.
+
+    Attributes:
+        positions: [P, 3] in the world.
+        cameras: N views, at the size of their feature maps.
+        num_octaves: of the coordinate embedding.
+    """
+
+    positions: Tensor
+    cameras: Cameras
+    num_octaves: int
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: slice | Tensor) -> SampledPoints:
+        positions = self.positions[index]
+        embedding = harmonic_embedding(positions, self.num_octaves).float()
+        return SampledPoints(bilinear_taps(positions, self.cameras), embedding)
+
+
+@dataclass(frozen=True)
 class ViewRays:
     """The rays through all pixels of all N feature maps of one size (kept between calls).
 

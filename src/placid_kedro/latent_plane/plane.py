@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,8 @@ from placid_kedro.latent_plane.geometry import (
     MissedRays,
     RaySamples,
     SampledPoints,
+    UnsampledPoints,
     ViewRays,
-    bilinear_taps,
     compositing_weights,
     harmonic_embedding,
     sample_rays,
@@ -192,7 +192,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         targets = points[None] if features.dim() == 4 else points
         sigma = torch.stack(
             [
-                self._density_object(f, t, self._sample_points(p, cameras))
+                self._density_object(f, t, UnsampledPoints(p, cameras, self.num_octaves))
                 for f, t, p in zip(batched, t_embs, targets, strict=True)
             ]
         )
@@ -211,7 +211,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def _prepare(self, samples: RaySamples, cameras: Cameras) -> ViewRays:
         used = samples.used.nonzero()[:, 0]
-        points = self._sample_points(samples.points[used].reshape(-1, 3), cameras)
+        points = UnsampledPoints(samples.points[used].reshape(-1, 3), cameras, self.num_octaves)[:]
         device = self.device
         return ViewRays(
             points=SampledPoints(
@@ -223,10 +223,6 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             rays=used.to(device),
             views=(used // (cameras.width * cameras.height)).to(device),
         )
-
-    def _sample_points(self, points: Tensor, cameras: Cameras) -> SampledPoints:
-        embedding = harmonic_embedding(points, self.num_octaves).float()
-        return SampledPoints(bilinear_taps(points, cameras), embedding)
 
     def _camera_embedding(self) -> Tensor:
         cameras = self.cameras
@@ -250,7 +246,9 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         )
         return self.combine(features, rendered, occupancy).to(features.dtype), occupancy, depth
 
-    def _density_object(self, features: Tensor, t_emb: Tensor, points: SampledPoints) -> Tensor:
+    def _density_object(
+        self, features: Tensor, t_emb: Tensor, points: SampledPoints | UnsampledPoints
+    ) -> Tensor:
         table = self.feature_projection(_texels(features).to(self.dtype)).float()
         time = self.time_projection(t_emb.to(self.dtype)).float()
         token = self.sigma_token(torch.cat([self.sigma_embedding, time]))
@@ -261,7 +259,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         head = self.sigma_head.weight[0]
         constant = self.sigma_head.bias[0] + head @ (normalised + sum(layer.to_out.bias for layer in stack))
         readouts = [layer.to_out.weight.T @ head for layer in stack]
-        if self._compiled_density(table):
+        if self._may_compile([table, constant, *readouts, *(layer.feature for layer in folded.layers)]):
             transformer = self.density_transformer
             compiled = CompiledDensity.prepare(
                 table,
@@ -274,7 +272,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             )
             sigma = table.new_empty(len(points))
             for part in _blocks(len(points), self.block_size):
-                sigma[part] = compiled(points[part].taps, points[part].embedding)
+                chosen = points[part]
+                sigma[part] = compiled(chosen.taps, chosen.embedding)
             return sigma
 
         def block(part: slice) -> Tensor:
@@ -288,11 +287,12 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             return table.new_zeros(0)
         return torch.cat([self._run(block, part) for part in _blocks(len(points), self.block_size)])
 
-    def _compiled_density(self, table: Tensor) -> bool:
-        """Whether the density is evaluated by the CPU's compiled loop: inference with the paper's two layers."""
+    def _may_compile(self, parts: Sequence[Tensor]) -> bool:
+        """Whether the density may be evaluated by the CPU's compiled loop: nothing that it is made of wants a
+        gradient (as in inference and in the second stage of training), and there are the paper's two layers."""
         return (
-            not torch.is_grad_enabled()
-            and table.device.type == "cpu"
+            not (torch.is_grad_enabled() and any(part.requires_grad for part in parts))
+            and parts[0].device.type == "cpu"
             and self.density_transformer.num_layers == 2
         )
 

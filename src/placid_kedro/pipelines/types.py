@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from placid_kedro.distillation.lab_report import LabReport
     from placid_kedro.evaluation.report import Report
     from placid_kedro.latent_plane.point_clouds import PointCloud
+    from placid_kedro.latent_plane.report import PlaneTrainingReport
     from placid_kedro.objects.training_set import TrainingSet
     from placid_kedro.pretrain.cost import PretrainPlan
     from placid_kedro.splats import Gaussians
 else:
-    DataFrame = Figure = FolderWriter = PretrainPlan = TrainingSet = Any
+    DataFrame = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = TrainingSet = Any
     Cameras = Gaussians = LabReport = LabRun = PointCloud = Report = Tensor = Any
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Gaussians",
     "LabReport",
     "LabRun",
+    "PlaneTrainingReport",
     "PointCloud",
     "PretrainPlan",
     "Report",

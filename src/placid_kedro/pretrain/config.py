@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -183,18 +183,14 @@ class NovelViewParameters(ParameterModel):
     training: LoopParameters
 
 
-class PlaneParameters(ParameterModel):
-    """Latent-Plane in the novel-view model: its density first, its features second (Sec. 4.2).
+class PlaneModuleParameters(ParameterModel):
+    """What a new Latent-Plane is like (see `placid_kedro.latent_plane.LatentPlane`).
 
     Attributes:
         share_layers, combination, missed_rays: see `placid_kedro.latent_plane.LatentPlanePreset`.
         token_channels, octaves, heads, density_head_width, feature_head_width: sizes of the module.
         samples_per_ray: along each ray through the cube.
         weight_threshold: features are evaluated where the rendering weight is larger.
-        vocabulary: share of the objects drawn from the vocabulary.
-        reference_front: share of the rings that begin at the front.
-        supervision_views: true views of an object that rays are drawn from.
-        rays: drawn for each object.
     """
 
     share_layers: bool
@@ -205,8 +201,35 @@ class PlaneParameters(ParameterModel):
     heads: PositiveInt
     density_head_width: PositiveInt
     feature_head_width: PositiveInt
-    samples_per_ray: PositiveInt
+    samples_per_ray: Annotated[int, Field(ge=2)]
     weight_threshold: Fraction
+
+    def module_config(self) -> dict[str, Any]:
+        """The same as arguments of `LatentPlane`."""
+        return {
+            "token_channels": self.token_channels,
+            "num_octaves": self.octaves,
+            "num_heads": self.heads,
+            "density_head_dim": self.density_head_width,
+            "feature_head_dim": self.feature_head_width,
+            "samples_per_ray": self.samples_per_ray,
+            "weight_threshold": self.weight_threshold,
+            "share_layers": self.share_layers,
+            "combination": self.combination,
+            "missed_rays": self.missed_rays,
+        }
+
+
+class PlaneParameters(PlaneModuleParameters):
+    """Latent-Plane in the novel-view model: its density first, its features second (Sec. 4.2).
+
+    Attributes:
+        vocabulary: share of the objects drawn from the vocabulary.
+        reference_front: share of the rings that begin at the front.
+        supervision_views: true views of an object that rays are drawn from.
+        rays: drawn for each object.
+    """
+
     vocabulary: Fraction
     reference_front: Fraction
     supervision_views: PositiveInt

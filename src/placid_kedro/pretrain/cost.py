@@ -20,7 +20,8 @@ from placid_kedro.pretrain.objectives import (
     TextToImageBatch,
     TextToImageObjective,
 )
-from placid_kedro.pretrain.recipes import PATCH_SIZE, TrainingPlace, embedded_schedule
+from placid_kedro.pretrain.recipes import PATCH_SIZE, embedded_schedule
+from placid_kedro.training import TrainingPlace
 
 # Core seconds to render and pack one object, 32 views at 128 px, 2 x 2 rays a pixel; measured on one core.
 _RENDER_SECONDS = 1.1

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
@@ -16,11 +13,11 @@ from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
 from placid_kedro.evaluation.scorer import ImageScorer
-from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment
-from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective, PlaneObjective
-from placid_kedro.latent_plane.plugin import decoder_block
+from placid_kedro.latent_plane import LatentPlane
+from placid_kedro.latent_plane.batches import BatchShape, PlaneBatches
+from placid_kedro.latent_plane.recipe import PlaneStage, make_plane, train_plane
 from placid_kedro.pretrain.autoencoder import ImageBatches, RepairObjective, patch_moment
-from placid_kedro.pretrain.batches import NovelViewBatches, TextToImageBatches
+from placid_kedro.pretrain.batches import NovelViewBatches, TextToImageBatches, draw_object
 from placid_kedro.pretrain.caption_table import CaptionTable
 from placid_kedro.pretrain.config import (
     AutoencoderParameters,
@@ -33,80 +30,34 @@ from placid_kedro.pretrain.config import (
 from placid_kedro.pretrain.export import embedded_scheduler
 from placid_kedro.pretrain.networks import make_unet, prepare_for_cpu
 from placid_kedro.pretrain.objectives import NovelViewObjective, TextToImageObjective
-from placid_kedro.pretrain.plane_batches import PlaneBatches, make_denoiser, plane_cameras
+from placid_kedro.pretrain.plane_batches import PLANE_VIEWS, PackedPlaneObjects, plane_cameras
 from placid_kedro.pretrain.scorer_training import ScorerBatches, ScorerObjective
 from placid_kedro.pretrain.split import CuratedObject
 from placid_kedro.pretrain.views import ViewArrays, digest_of
 from placid_kedro.progress import SILENT, Progress
-from placid_kedro.training import Validation, train
+from placid_kedro.training import BatchSource, TrainingPlace, Validation, with_seed
 
 PATCH_SIZE = 8
 
 
-@dataclass(frozen=True)
-class TrainingPlace:
-    """Where and how a training runs.
-
-    Attributes:
-        accelerator: of this process.
-        checkpoints: folder of the checkpoints.
-        seed: of everything random.
-        progress: shows steps and receives losses and samples.
-    """
-
-    accelerator: Accelerator
-    checkpoints: Path
-    seed: int
-    progress: Progress = SILENT
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return self.accelerator.device
-
-    def train(
-        self,
-        name: str,
-        objective: Any,
-        batches: Callable[[int, torch.Generator], Any],
-        parameters: LoopParameters,
-        data_id: str,
-        validate: Validation | None = None,
-    ) -> None:
-        """Train an objective's network; it ends on the CPU, averaged, in evaluation mode."""
-        if self.device.type == "cpu" and not isinstance(objective, PlaneObjective):
-            prepare_for_cpu(objective.network)
-        objective.to(self.device)
-
-        def log(values: dict[str, float], step: int) -> None:
-            self.progress.log_metrics(step, {f"{name}/{key}": value for key, value in values.items()})
-
-        train(
-            objective,
-            batches,
-            parameters.settings(self.seed),
-            self.accelerator,
-            self.checkpoints / f"{name}.pt",
-            data_id=data_id,
-            log=log,
-            validate=validate,
-            progress=self.progress,
-            description=name,
-        )
-        # Safetensors holds no other memory format.
-        objective.network.to("cpu", memory_format=torch.contiguous_format).eval()
+def _train(
+    place: TrainingPlace,
+    name: str,
+    objective: Any,
+    batches: BatchSource,
+    loop: LoopParameters,
+    data_id: str,
+    validate: Validation | None = None,
+) -> None:
+    """Train a whole network, which a CPU wants prepared."""
+    if place.device.type == "cpu":
+        prepare_for_cpu(objective.network)
+    place.train(name, objective, batches, loop.settings(place.seed), data_id, validate)
 
 
 def embedded_schedule() -> NoiseSchedule:
     """The noise levels of the embedded diffusion models."""
     return NoiseSchedule.from_scheduler(embedded_scheduler())
-
-
-def with_seed(seed: int, make: Callable[[], nn.Module]) -> Any:
-    """A network whose start values depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make()
 
 
 def make_autoencoder(
@@ -128,7 +79,7 @@ def train_repair(
     objective = RepairObjective(autoencoder, parameters)
     batches = ImageBatches(views, parameters.training.batch_size, place.device)
     data_id = digest_of(views.digest, parameters.model_dump(mode="json", exclude={"training"}))
-    place.train("autoencoder", objective, batches, parameters.training, data_id)
+    _train(place, "autoencoder", objective, batches, parameters.training, data_id)
 
 
 def train_text_to_image(
@@ -168,7 +119,7 @@ def train_text_to_image(
     )
     fixed = digest_of(data_id, parameters.shares.model_dump(mode="json"), table.texts())
     objective = TextToImageObjective(unet, schedule)
-    place.train("text_to_image", objective, batches, parameters.training, fixed, validate)
+    _train(place, "text_to_image", objective, batches, parameters.training, fixed, validate)
     return unet
 
 
@@ -207,7 +158,7 @@ def train_novel_view(
     batches = NovelViewBatches(latents, world_to_camera, favourites, ring, shares, batch_size, place.device)
     objective = NovelViewObjective(network, schedule, shares.unconditional)
     fixed = digest_of(data_id, shares.model_dump(mode="json"))
-    place.train("novel_view", objective, batches, parameters.training, fixed, validate)
+    _train(place, "novel_view", objective, batches, parameters.training, fixed, validate)
     return network
 
 
@@ -224,48 +175,30 @@ def train_latent_plane(
 ) -> LatentPlane:
     """A Latent-Plane for a frozen novel-view model: first its density, then its features."""
     unet, reference_tokens = unet.to(place.device), reference_tokens.to(place.device)
-    plane: LatentPlane = with_seed(place.seed, lambda: make_plane(unet, views, ring, parameters))
-    stages = (
-        ("density", DensityObjective, parameters.density),
-        ("features", FeatureObjective, parameters.features),
-    )
-    silence_features(plane)
-    for name, kind, loop in stages:
-        batches = PlaneBatches(
-            views, latents, favourites, ring, reference_tokens, parameters, loop.batch_size, place.device
+    plane = make_plane(unet, plane_cameras(views, ring), place.seed, **parameters.module_config())
+    objects = PackedPlaneObjects(views, latents, ring, reference_tokens, place.device)
+
+    def choose(generator: torch.Generator) -> int:
+        return int(draw_object(len(objects), favourites, parameters.vocabulary, generator))
+
+    def stage(name: Any, loop: LoopParameters, rays: int) -> PlaneStage:
+        shape = BatchShape(
+            views=PLANE_VIEWS,
+            objects=loop.batch_size,
+            reference_front=parameters.reference_front,
+            supervision_views=parameters.supervision_views,
+            rays=rays,
         )
-        attachment = LatentPlaneAttachment(unet, plane)
-        objective = kind(plane, attachment, make_denoiser(unet), embedded_schedule())
-        fixed = digest_of(data_id, parameters.model_dump(mode="json", exclude={"density", "features"}))
-        place.train(f"latent_plane_{name}", objective, batches, loop, fixed)
-    return plane
+        batches = PlaneBatches(objects, choose, shape, place.device)
+        return PlaneStage(name, batches, loop.settings(place.seed))
 
-
-@torch.no_grad()
-def silence_features(plane: LatentPlane) -> None:
-    """Let the feature part's attention add nothing at first: its training then starts near the plain UNet."""
-    for layer in plane.feature_transformer.stack:
-        layer.to_out.weight.zero_()
-        layer.to_out.bias.zero_()
-
-
-def make_plane(unet: Any, views: ViewArrays, ring: int, parameters: PlaneParameters) -> LatentPlane:
-    """A new Latent-Plane of the widths that a UNet needs."""
-    return LatentPlane(
-        feature_channels=unet.get_submodule(decoder_block(unet)).resnets[-1].out_channels,
-        time_embedding_dim=unet.time_embedding.linear_2.out_features,
-        cameras=plane_cameras(views, ring),
-        token_channels=parameters.token_channels,
-        num_octaves=parameters.octaves,
-        num_heads=parameters.heads,
-        density_head_dim=parameters.density_head_width,
-        feature_head_dim=parameters.feature_head_width,
-        samples_per_ray=parameters.samples_per_ray,
-        weight_threshold=parameters.weight_threshold,
-        share_layers=parameters.share_layers,
-        combination=parameters.combination,
-        missed_rays=parameters.missed_rays,
+    stages = (
+        stage("density", parameters.density, parameters.rays),
+        stage("features", parameters.features, 0),
     )
+    fixed = digest_of(data_id, parameters.model_dump(mode="json", exclude={"density", "features"}))
+    train_plane(plane, unet, embedded_schedule(), stages, place, fixed)
+    return plane
 
 
 def train_scorer(
@@ -278,5 +211,5 @@ def train_scorer(
     batches = ScorerBatches(views, objects, parameters, parameters.training.batch_size, place.device)
     objective = ScorerObjective(scorer, parameters)
     fixed = digest_of(views.digest, batches.names, parameters.model_dump(mode="json", exclude={"training"}))
-    place.train("scorer", objective, batches, parameters.training, fixed)
+    _train(place, "scorer", objective, batches, parameters.training, fixed)
     return scorer, batches.names

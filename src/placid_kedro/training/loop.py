@@ -53,17 +53,26 @@ def make_accelerator(mixed_precision: str = "no", cpu: bool = False) -> Accelera
     Raises:
         ParameterError: for a reduced precision that this machine emulates, where it would be slower, not faster.
     """
-    on_cpu = cpu or not torch.cuda.is_available()
+    mixed_precision = resolve_precision(mixed_precision, on_cpu=cpu or not torch.cuda.is_available())
+    # Otherwise the precision of a process's first accelerator would bind all later ones.
+    AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=mixed_precision, cpu=cpu)
+
+
+def resolve_precision(mixed_precision: str, on_cpu: bool) -> str:
+    """`no`, `fp16` or `bf16`: what `auto` stands for here, or what was asked for.
+
+    Raises:
+        ParameterError: see `make_accelerator`.
+    """
     has_bf16 = cpu_has_bf16() if on_cpu else torch.cuda.is_bf16_supported(including_emulation=False)
     if mixed_precision == "auto":
-        mixed_precision = "bf16" if has_bf16 else "no"
+        return "bf16" if has_bf16 else "no"
     if mixed_precision == "bf16" and not has_bf16:
         raise ParameterError("mixed_precision 'bf16' needs CUDA or a CPU with AVX512-BF16; use 'no' here.")
     if mixed_precision == "fp16" and on_cpu:
         raise ParameterError("mixed_precision 'fp16' needs CUDA; use 'no' on the CPU.")
-    # Otherwise the precision of a process's first accelerator would bind all later ones.
-    AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=mixed_precision, cpu=cpu)
+    return mixed_precision
 
 
 def cpu_has_bf16() -> bool:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from placid_kedro.config import PretrainParameters, RunParameters
+from placid_kedro.latent_plane.batches import check_ring
 from placid_kedro.pipelines.loading import start
-from placid_kedro.pretrain.plane_batches import check_ring
-from placid_kedro.pretrain.recipes import TrainingPlace
+from placid_kedro.pretrain.plane_batches import PLANE_VIEWS
 from placid_kedro.pretrain.split import CURATED, ObjectSplit, read_split
 from placid_kedro.pretrain.views import ViewArrays, digest_of
 from placid_kedro.run_context import current_run
-from placid_kedro.training import make_accelerator
+from placid_kedro.training import TrainingPlace, make_accelerator
 
 
 def place_of(
@@ -40,7 +40,7 @@ def vocabulary_rows(split: ObjectSplit) -> Tensor:
 def ring_of(parameters: PretrainParameters) -> int:
     """How many views the first ring has."""
     first = parameters.rendering.protocol.rings[0]
-    check_ring(first.views)
+    check_ring(first.views, PLANE_VIEWS)
     return first.views
 
 

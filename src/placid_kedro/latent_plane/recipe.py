@@ -1,0 +1,111 @@
+"""A Latent-Plane for a frozen multi-view model, from nothing to trained: first its density, then its features."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.latent_plane.batches import make_denoiser
+from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective
+from placid_kedro.latent_plane.plane import LatentPlane
+from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, decoder_block
+from placid_kedro.training import BatchSource, TrainingPlace, TrainingSettings, Validation, with_seed
+
+StageName = Literal["density", "features"]
+_OBJECTIVES = {"density": DensityObjective, "features": FeatureObjective}
+
+
+@dataclass(frozen=True)
+class PlaneStage:
+    """One of the two stages (Sec. 4.2, App. D).
+
+    Attributes:
+        name: which.
+        batches: a batch (see `PlaneBatch`) for every number.
+        settings: how to train.
+        validate: see `placid_kedro.training.train`.
+    """
+
+    name: StageName
+    batches: BatchSource
+    settings: TrainingSettings
+    validate: Validation | None = None
+
+
+def make_plane(unet: Any, cameras: Cameras, seed: int, **config: Any) -> LatentPlane:
+    """A new Latent-Plane of the widths that a UNet needs, its feature part silent.
+
+    Args:
+        unet: see `LatentPlaneAttachment`.
+        cameras: the N views.
+        seed: of the start values.
+        config: other arguments of `LatentPlane`.
+
+    Raises:
+        ModelError: the UNet has no decoder block to attach to.
+    """
+    block = unet.get_submodule(decoder_block(unet))
+
+    def make() -> LatentPlane:
+        return LatentPlane(
+            feature_channels=block.resnets[-1].out_channels,
+            time_embedding_dim=unet.time_embedding.linear_2.out_features,
+            cameras=cameras,
+            **config,
+        )
+
+    plane: LatentPlane = with_seed(seed, make)
+    silence_features(plane)
+    return plane
+
+
+@torch.no_grad()
+def silence_features(plane: LatentPlane) -> None:
+    """Let the feature part's attention add nothing at first: its training then starts near the plain UNet."""
+    for layer in plane.feature_transformer.stack:
+        layer.to_out.weight.zero_()
+        layer.to_out.bias.zero_()
+
+
+def train_plane(
+    plane: LatentPlane,
+    unet: Any,
+    schedule: NoiseSchedule,
+    stages: Sequence[PlaneStage],
+    place: TrainingPlace,
+    data_id: str,
+    started: Callable[[PlaneStage], None] = lambda stage: None,
+) -> None:
+    """Train a plane in place, stage after stage; it ends on the CPU with averaged weights.
+
+    A stage that was finished before is only read from its checkpoint; one that was cut goes on from there.
+
+    Args:
+        plane: see `make_plane`.
+        unet: frozen, on the place's device.
+        schedule: of that UNet.
+        stages: in their order.
+        place: where and how.
+        data_id: what the batches are made of.
+        started: told of every stage before its first step.
+    """
+    for index, stage in enumerate(stages):
+        started(stage)
+        objective = _OBJECTIVES[stage.name](
+            plane, LatentPlaneAttachment(unet, plane), make_denoiser(unet), schedule
+        )
+        # A stage builds on what those before it left.
+        before = [
+            {"stage": one.name, "steps": one.settings.steps, **one.settings.identity}
+            for one in stages[:index]
+        ]
+        made_of = hashlib.sha256(json.dumps([data_id, before], sort_keys=True).encode()).hexdigest()[:16]
+        name = f"latent_plane_{stage.name}"
+        place.train(name, objective, stage.batches, stage.settings, made_of, stage.validate)

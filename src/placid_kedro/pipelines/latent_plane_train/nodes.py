@@ -1,0 +1,45 @@
+"""Nodes of the stage `latent_plane_train`."""
+
+import logging
+from pathlib import Path
+
+from placid_kedro.config import LatentPlaneTrainParameters, RunParameters
+from placid_kedro.pipelines.types import FolderWriter, PlaneTrainingReport
+from placid_kedro.run_context import current_run
+
+logger = logging.getLogger(__name__)
+
+
+def train_on_set(
+    training_set: Path,
+    seed: int,
+    run: RunParameters,
+    zero123: str,
+    parameters: LatentPlaneTrainParameters,
+) -> tuple[FolderWriter, PlaneTrainingReport]:
+    """Train a Latent-Plane for a multi-view model: its density, then its features.
+
+    Returns:
+        The plane, and what it was trained and measured on.
+    """
+    from placid_kedro.latent_plane.recipe import make_plane, train_plane
+    from placid_kedro.objects.dataset import RenderedObjects
+    from placid_kedro.pipelines.latent_plane_train.setup import TrainingOnSet
+    from placid_kedro.pipelines.loading import folder_of, start
+    from placid_kedro.pretrain.export import LatentPlaneFolder
+    from placid_kedro.training import make_accelerator
+
+    device = start(run)
+    accelerator = make_accelerator(parameters.precision, cpu=device.type == "cpu")
+    objects = RenderedObjects.open(training_set)
+    training = TrainingOnSet(
+        objects, training_set, folder_of(zero123), parameters, seed, accelerator, current_run().progress
+    )
+    for line in training.lines():
+        logger.info(line)
+    unet = training.model.unet
+    config = {**parameters.module_config(), "block_size": parameters.points_per_block}
+    plane = make_plane(unet, training.trained.cameras, seed, **config)
+    plane.gradient_checkpointing = parameters.gradient_checkpointing
+    train_plane(plane, unet, training.model.schedule, training.stages(), training.place, training.data_id)
+    return LatentPlaneFolder(plane), training.report(plane, zero123)

@@ -1,0 +1,189 @@
+"""What the node of `latent_plane_train` derives from its parameters. Imported by it when it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from placid_kedro.config import LatentPlaneTrainParameters
+from placid_kedro.diffusion.novel_view import load_novel_view
+from placid_kedro.files import file_hash
+from placid_kedro.latent_plane.batches import BatchShape, PlaneBatches
+from placid_kedro.latent_plane.plane import LatentPlane
+from placid_kedro.latent_plane.recipe import PlaneStage, StageName
+from placid_kedro.latent_plane.rendered import RenderedPlaneObjects
+from placid_kedro.latent_plane.report import PlaneTrainingReport
+from placid_kedro.latent_plane.split import split_objects
+from placid_kedro.latent_plane.validation import PlaneValidation, ValidationSettings
+from placid_kedro.objects.dataset import TABLE, RenderedObjects
+from placid_kedro.progress import Progress
+from placid_kedro.training import TrainingPlace
+
+
+class TrainingOnSet:
+    """The parts of a training on a finished set.
+
+    Args:
+        objects: of the set.
+        training_set: its folder.
+        model_folder: of the multi-view model.
+        parameters: of the stage.
+        seed: of everything random.
+        accelerator: of this process.
+        progress: shows steps and receives metrics.
+
+    Raises:
+        DataError, ParameterError: the views do not begin with a ring that holds the plane's views.
+        ModelError: the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        objects: RenderedObjects,
+        training_set: Path,
+        model_folder: Path,
+        parameters: LatentPlaneTrainParameters,
+        seed: int,
+        accelerator: Accelerator,
+        progress: Progress,
+    ) -> None:
+        self.objects = objects
+        self.parameters = parameters
+        self.seed = seed
+        # An object without a name is known by its caption, or is its own namesake.
+        names = [
+            name or caption or uid
+            for name, caption, uid in zip(objects.names, objects.captions, objects.uids, strict=True)
+        ]
+        self.split = split_objects(names, parameters.validation.share, seed)
+        self.model = load_novel_view(model_folder, accelerator.device)
+        self.trained = self._source(self.split.trained)
+        self.held_out = self._source(self.split.held_out) if self.split.held_out else None
+        self.weights_sha256 = weights_hash(model_folder / "unet")
+        self.data_id = self._data_id(training_set)
+        # A folder for each set of data: a run on other data begins anew, beside the checkpoints of this one.
+        folder = Path(parameters.checkpoints) / self.data_id
+        self.place = TrainingPlace(accelerator, folder, seed, progress)
+
+    def _source(self, chosen: tuple[int, ...]) -> RenderedPlaneObjects:
+        return RenderedPlaneObjects(
+            self.objects, chosen, self.model, self.parameters.views, self.parameters.cache_mb
+        )
+
+    def _data_id(self, training_set: Path) -> str:
+        """What batches and start values are made of."""
+        used = {
+            "density",
+            "features",
+            "validation",
+            "checkpoints",
+            "cache_mb",
+            "precision",
+            "points_per_block",
+        }
+        described = [
+            file_hash(training_set / TABLE),
+            self.weights_sha256,
+            list(self.split.trained),
+            self.seed,
+            self.parameters.model_dump(mode="json", exclude={*used, "gradient_checkpointing"}),
+        ]
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+    def lines(self) -> list[str]:
+        """What is about to happen, for a reader."""
+        split, parameters = self.split, self.parameters
+        processes = self.place.accelerator.num_processes
+        stages = ", ".join(
+            f"{name} {loop.steps} steps of {loop.batch_size * loop.accumulate * processes} objects"
+            for name, loop in (("density", parameters.density), ("features", parameters.features))
+        )
+        held_out = f"{len(split.held_out)} held out for validation"
+        if not split.held_out and parameters.validation.share:
+            held_out = "none held out, because the set is too small to split: there is no validation"
+        shared = f", {len(split.withheld)} left out that share a name with those" if split.withheld else ""
+        return [
+            f"latent_plane_train: {len(split.trained)} objects, {held_out}{shared}",
+            f"latent_plane_train: {stages}, {parameters.views} views each, on {processes} x {self.place.device}; an "
+            "interrupted run goes on where it was",
+        ]
+
+    def stages(self) -> tuple[PlaneStage, PlaneStage]:
+        """The density stage and the feature stage."""
+        return self._stage("density", self.parameters.rays), self._stage("features", 0)
+
+    def _stage(self, name: StageName, rays: int) -> PlaneStage:
+        parameters = self.parameters
+        loop = parameters.density if name == "density" else parameters.features
+        shape = BatchShape(
+            views=parameters.views,
+            objects=loop.batch_size,
+            reference_front=parameters.reference_front,
+            supervision_views=parameters.supervision_views,
+            rays=rays,
+        )
+        count = len(self.trained)
+
+        def choose(generator: torch.Generator) -> int:
+            return int(torch.randint(count, (), generator=generator))
+
+        batches = PlaneBatches(self.trained, choose, shape, self.place.device)
+        return PlaneStage(
+            name, batches, loop.settings(self.seed), self.validation(features=name == "features")
+        )
+
+    def validation(self, features: bool) -> PlaneValidation | None:
+        """What measures on held-out objects, where there are some; also the diffusion loss with `features`."""
+        if self.held_out is None:
+            return None
+        given = self.parameters.validation
+        settings = ValidationSettings(
+            objects=given.objects,
+            noise_levels=given.noise_levels,
+            views=given.views,
+            size=given.size,
+            features=features,
+            seed=self.seed,
+        )
+        return PlaneValidation(
+            self.held_out, self.model.unet, self.model.schedule, settings, self.place.device
+        )
+
+    def report(self, plane: LatentPlane, model: str) -> PlaneTrainingReport:
+        """Measure the finished plane on the held-out objects, and say what it was made of.
+
+        Args:
+            plane: trained; it ends on the CPU.
+            model: name of the multi-view model.
+        """
+        validation = self.validation(features=True)
+        measured: dict[str, float] = {}
+        if validation is not None and self.place.accelerator.is_main_process:
+            numbers = validation(plane.to(self.place.device), self.parameters.features.steps)
+            measured = {name.removeprefix("validation/"): value for name, value in numbers.items()}
+            plane.to("cpu")
+        uids = self.objects.uids
+        trained, held_out, withheld = (
+            tuple(uids[index] for index in part)
+            for part in (self.split.trained, self.split.held_out, self.split.withheld)
+        )
+        return PlaneTrainingReport(
+            model=model,
+            model_sha256=self.weights_sha256,
+            trained=trained,
+            held_out=held_out,
+            withheld=withheld,
+            density_steps=self.parameters.density.steps,
+            features_steps=self.parameters.features.steps,
+            validation=measured,
+        )
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of a network's weight files, in the order of their names."""
+    hashes = [file_hash(path) for path in sorted(folder.glob("*.safetensors"))]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
