@@ -141,7 +141,7 @@ def read_rows(source: str, required: tuple[str, ...]) -> list[CsvRow]:
             )
         rows = []
         for row in reader:
-            surplus = len(row.pop(None, []))  # type: ignore[call-overload]
+            surplus = len(row.pop(None, []))
             fields = {column: (value or "").strip() for column, value in row.items()}
             rows.append(CsvRow(reader.line_num, fields, surplus))
     except csv.Error as error:
