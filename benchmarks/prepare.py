@@ -131,6 +131,7 @@ def run_pipeline(options: argparse.Namespace, count: int, folder: Path) -> Pipel
         "objaverse_ingest.sweethome3d.count": count,
         "objaverse_ingest.workers": options.workers,
         "syncdreamer_render.cluster.workers": options.workers,
+        "syncdreamer_render.protocol.size": options.size,
     }
     command = [sys.executable, "-m", "kedro", "run", "--conf-source", str(conf), "--pipelines", STAGES]
     command += ["--params", ",".join(f"{name}={value}" for name, value in parameters.items())]
@@ -229,6 +230,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=20)
     parser.add_argument("--scaling", action="store_true", help="measure one and two workers, too")
     parser.add_argument("--pipeline", type=int, nargs="+", help="run the stages on so many objects")
+    parser.add_argument("--size", type=int, default=256, help="pixels; small where only memory is measured")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--folder", help="keep what the stages write here; a second call goes on")
     options = parser.parse_args()
