@@ -2,12 +2,14 @@
 
     python benchmarks/prepare.py --furniture /usr/share/sweethome3d/furniture [--objects 20] [--scaling]
     python benchmarks/prepare.py --furniture ... --pipeline 50 500 [--workers 2] [--folder kept]
+    python benchmarks/prepare.py --dispatch 500 5000
 
 Prints tables. The first form measures rendering in one process (CPU seconds, so that a busy machine does not count)
 on furniture that is spread over the libraries, and scaling in wall time on one and two workers of the cluster,
 start-up excluded. The second runs the three stages as a user does, `kedro run` in a process of its own with MLflow's
 record, on the first 50 and the first 500 objects, and compares the wall time with the seconds in which the workers
-rendered. It wants a machine without other load.
+rendered. It wants a machine without other load. The third hands out jobs that do nothing, in place of rendering, and
+shows the main process's memory and CPU time a job.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ import torch
 import yaml
 
 from placid_kedro.files import file_hash
+from placid_kedro.objects import cluster
 from placid_kedro.objects.cluster import Job, dask_client, run_jobs
 from placid_kedro.objects.config import RenderParameters, SweetHome3dSource
 from placid_kedro.objects.dataset import RenderedObjects
 from placid_kedro.objects.ingest import convert_furniture
+from placid_kedro.objects.isolation import Outcome
 from placid_kedro.objects.render_stage import RenderPlan
 from placid_kedro.objects.sweethome3d import FurnitureModel, list_furniture
 from placid_kedro.objects.tasks import render
@@ -212,6 +216,24 @@ def pipeline(options: argparse.Namespace) -> None:
         reading(last.training_set)
 
 
+def dispatch(options: argparse.Namespace) -> None:
+    """The main process's share of a job, the job itself left out."""
+    cluster._do = lambda job: Outcome(result={"uid": job.uid})
+    with tempfile.TemporaryDirectory() as scratch:
+        plan = plan_in(Path(scratch))
+        last = max(options.dispatch)
+        jobs = (plan.job(f"object-{number}", "/objects/object.glb", "0" * 64) for number in range(last))
+        with dask_client("", options.workers) as client:
+            started = time.process_time()
+            for done, (job, outcome) in enumerate(run_jobs(jobs, last, client, 4096), start=1):
+                plan.record(job, outcome)
+                if done in options.dispatch:
+                    each = 1000 * (time.process_time() - started) / done
+                    _line(
+                        f"after {done} jobs", f"{_resident_mib():.1f} MiB, {each:.1f} CPU milliseconds a job"
+                    )
+
+
 def reading(training_set: Path) -> None:
     """What it takes to go through a finished set."""
     objects = RenderedObjects.open(training_set)
@@ -230,12 +252,15 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=20)
     parser.add_argument("--scaling", action="store_true", help="measure one and two workers, too")
     parser.add_argument("--pipeline", type=int, nargs="+", help="run the stages on so many objects")
+    parser.add_argument("--dispatch", type=int, nargs="+", help="hand out so many jobs that do nothing")
     parser.add_argument("--size", type=int, default=256, help="pixels; small where only memory is measured")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--folder", help="keep what the stages write here; a second call goes on")
     options = parser.parse_args()
     if options.pipeline:
         pipeline(options)
+    elif options.dispatch:
+        dispatch(options)
     else:
         rendering(options)
 
@@ -253,6 +278,10 @@ def _cpu() -> float:
     """CPU seconds of this process and of those it has waited for."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _peak_mib() -> float:
