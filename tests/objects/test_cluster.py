@@ -53,3 +53,11 @@ def test_only_a_few_jobs_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             ahead.append(taken - done)
     assert len(ahead) == taken == 60
     assert max(ahead) <= 2 * cluster._QUEUED_PER_THREAD
+
+
+def test_two_clusters_of_one_machine_do_not_meet(recwarn: pytest.WarningsRecorder) -> None:
+    with dask_client("", 1) as first, dask_client("", 1) as second:
+        servers = [client.cluster.scheduler.http_server for client in (first, second)]
+    assert {server.address for server in servers} == {"127.0.0.1"}
+    assert len({server.port for server in servers}) == 2
+    assert not [warning for warning in recwarn if "already in use" in str(warning.message)]

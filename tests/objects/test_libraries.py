@@ -2,6 +2,8 @@
 
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -11,11 +13,11 @@ from PIL import Image
 from placid_kedro.cameras import orbit
 from placid_kedro.errors import DataError
 from placid_kedro.files import file_hash
-from placid_kedro.objects import table
+from placid_kedro.objects import objaverse_cache, table
 from placid_kedro.objects.archives import extract_folder
 from placid_kedro.objects.config import FolderSource, IngestParameters, ObjaverseSource, SweetHome3dSource
 from placid_kedro.objects.folder import list_folder
-from placid_kedro.objects.objaverse_cache import list_objaverse
+from placid_kedro.objects.objaverse_cache import ObjaverseCache, list_objaverse
 from placid_kedro.objects.sweethome3d import convert_model, list_furniture, read_properties
 from placid_kedro.objects.table import to_table
 from placid_kedro.rejections import Reason, RejectedAsset
@@ -296,3 +298,63 @@ def test_nothing_is_fetched_without_leave(tmp_path: Path, objaverse: ObjaverseSo
         list_objaverse(objaverse.model_copy(update={"cache": str(tmp_path)}), seed=0)
     with pytest.raises(DataError, match="no category 'no such'"):
         list_objaverse(objaverse.model_copy(update={"select": "lvis", "categories": ("no such",)}), seed=0)
+
+
+class FlakyObjaverse:
+    """Stands in for the `objaverse` package and its network: the first attempt breaks off, `c` is never served."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.asked: list[list[str]] = []
+
+    def _load_object_paths(self) -> dict[str, str]:
+        return {uid: f"glbs/000-000/{uid}.glb" for uid in "abc"} | {"d": "../../outside.glb"}
+
+    def load_lvis_annotations(self) -> dict[str, list[str]]:
+        return {"chair": ["a", "b"]}
+
+    def load_annotations(self, uids: list[str]) -> dict[str, dict]:
+        return {
+            uid: {"name": f"object {uid}", "license": "by", "user": {"displayName": "Ann"}} for uid in uids
+        }
+
+    def load_objects(self, uids: list[str], download_processes: int) -> None:
+        self.asked.append(uids)
+        if len(self.asked) == 1:
+            raise URLError("connection reset")
+        (self.root / "glbs/000-000/b.glb").write_bytes(b"b")
+        raise OSError("c is not there")
+
+
+def test_downloads_are_tried_again_and_cost_only_what_is_missing(
+    ingest_parameters: IngestParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "hf-objaverse-v1"
+    (root / "glbs/000-000").mkdir(parents=True)
+    (root / "glbs/000-000/a.glb").write_bytes(b"a")
+    (tmp_path / "list.csv").write_text("000-000,a\n000-000,b\n000-000,c\n000-000,d\n")
+    package = FlakyObjaverse(root)
+    monkeypatch.setattr(ObjaverseCache, "_package", lambda cache: package)
+    monkeypatch.setattr(objaverse_cache, "time", SimpleNamespace(sleep=lambda seconds: None))
+    source = ingest_parameters.objaverse.model_copy(
+        update={
+            "cache": str(tmp_path),
+            "select": "list",
+            "list": str(tmp_path / "list.csv"),
+            "download": True,
+        }
+    )
+    records = {record.uid: record for record in list_objaverse(source, seed=0)}
+    assert package.asked == [["b", "c"]] * 3
+    assert [records[uid].reason for uid in "abcd"] == ["", "", Reason.NOT_DOWNLOADED, Reason.NOT_IN_LIBRARY]
+    assert (records["b"].licence, records["b"].attribution, records["b"].category) == (
+        "CC BY 4.0",
+        "Ann",
+        "chair",
+    )
+    assert records["b"].caption == "object b"
+    # What is there is not asked for again.
+    package.asked = [["an earlier run"]]
+    (root / "glbs/000-000/c.glb").write_bytes(b"c")
+    assert not any(record.reason for record in list_objaverse(source, seed=0)[:3])
+    assert len(package.asked) == 1
