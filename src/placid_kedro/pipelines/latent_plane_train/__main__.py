@@ -15,9 +15,9 @@ _STAGE = "latent_plane_train"
 
 def main(arguments: list[str]) -> None:
     """Run the stage, or a share of it."""
-    from kedro.framework.startup import bootstrap_project
+    from kedro.framework.project import configure_project
 
-    bootstrap_project(Path.cwd())
+    configure_project("placid_kedro")
     from placid_kedro.run_command import run
 
     arguments = ["--pipeline", _STAGE, *arguments]
@@ -31,13 +31,14 @@ def _take_part(options: dict[str, Any]) -> None:
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroSession
 
-    with KedroSession.create(
+    session = KedroSession.create(
         project_path=Path.cwd(),
         env=options["env"],
         conf_source=options["conf_source"],
         runtime_params=options["params"],
         save_on_close=False,
-    ) as session:
+    )
+    with session:
         catalog = session.load_context().catalog
         for node in pipelines[_STAGE].nodes:
             node.func(*(catalog.load(name) for name in node.inputs))

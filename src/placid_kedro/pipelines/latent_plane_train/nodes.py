@@ -35,8 +35,9 @@ def train_on_set(
     training = TrainingOnSet(
         objects, training_set, folder_of(zero123), parameters, seed, accelerator, current_run().progress
     )
-    for line in training.lines():
-        logger.info(line)
+    if accelerator.is_main_process:
+        for line in training.lines():
+            logger.info(line)
     unet = training.model.unet
     config = {**parameters.module_config(), "block_size": parameters.points_per_block}
     plane = make_plane(unet, training.trained.cameras, seed, **config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -13,7 +14,6 @@ from placid_kedro.config import LatentPlaneTrainParameters
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.files import file_hash
 from placid_kedro.latent_plane.batches import BatchShape, PlaneBatches
-from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.recipe import PlaneStage, StageName
 from placid_kedro.latent_plane.rendered import RenderedPlaneObjects
 from placid_kedro.latent_plane.report import PlaneTrainingReport
@@ -153,11 +153,11 @@ class TrainingOnSet:
             self.held_out, self.model.unet, self.model.schedule, settings, self.place.device
         )
 
-    def report(self, plane: LatentPlane, model: str) -> PlaneTrainingReport:
+    def report(self, plane: Any, model: str) -> PlaneTrainingReport:
         """Measure the finished plane on the held-out objects, and say what it was made of.
 
         Args:
-            plane: trained; it ends on the CPU.
+            plane: the trained `LatentPlane`; it ends on the CPU.
             model: name of the multi-view model.
         """
         validation = self.validation(features=True)
