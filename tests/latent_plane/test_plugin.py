@@ -100,7 +100,7 @@ def test_zero123_takes_up_block_2():
 
 
 @pytest.mark.skipif(
-    not os.environ.get("PLACID_LARGE_TESTS"), reason="4 GiB and a minute; set PLACID_LARGE_TESTS=1"
+    not os.environ.get("PLACID_LARGE_TESTS"), reason="6 GiB and minutes; set PLACID_LARGE_TESTS=1"
 )
 def test_zero123_xl_in_full_size():
     """860 million random weights, eight views of 32 x 32 latents, the paper's plane."""
@@ -112,7 +112,7 @@ def test_zero123_xl_in_full_size():
         plain = unet(sample, 500, states[:, :1]).sample
         with LatentPlaneAttachment(unet, plane) as attachment:
             enhanced = unet(sample, 500, states[:, :1]).sample
-        assert torch.equal(unet(sample, 500, states[:, :1]).sample, plain)
+    assert not any(module._forward_hooks for module in unet.modules())
     assert attachment.inputs.features.shape == (1, 8, 640, 32, 32)
     assert attachment.occupancy.shape == (1, 8, 1, 32, 32)
     assert enhanced.isfinite().all() and (enhanced - plain).abs().max() > 1e-4

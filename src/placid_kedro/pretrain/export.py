@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from diffusers import DDIMScheduler
+from torch import nn
 
 from placid_kedro.diffusion.loading import write_index
 from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
@@ -132,7 +133,9 @@ class ScorerFolder:
 
 def _save_half(network: Any, folder: Path) -> None:
     """Half the bytes; loading turns the weights back into float32. The network itself keeps its precision."""
-    copy.deepcopy(network).to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    half = copy.deepcopy(network)
+    nn.Module.to(half, torch.float16)  # diffusers' own `to` warns of an empty list of modules
+    half.save_pretrained(folder, safe_serialization=True)
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     # Where a part was once loaded from is nobody's business.
     settings.pop("_name_or_path", None)
