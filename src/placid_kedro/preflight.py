@@ -119,7 +119,8 @@ def check_plane_training(parameters: Parameters, renders: bool) -> None:
     if renders and (ring.views % training.views or low != high):
         raise ParameterError(
             f"latent_plane_train.views is {training.views}, but the first ring of syncdreamer_render.protocol has "
-            f"{ring.views} views at elevations [{low}, {high}]; give it {training.views} or a multiple at one elevation."
+            f"{ring.views} views at elevations [{low}, {high}]; "
+            f"give it {training.views} or a multiple, at one elevation."
         )
     if training.precision in ("fp16", "bf16"):
         from placid_kedro.device import resolve_device

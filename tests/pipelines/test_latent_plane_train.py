@@ -204,7 +204,7 @@ def test_bad_parameters_are_one_sentence(
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({STAGE: {"views": 5}}, "give it 5 or a multiple at one elevation"),
+        ({STAGE: {"views": 5}}, "give it 5 or a multiple, at one elevation"),
         (
             {"syncdreamer_render": {"protocol": {"rings": [{"views": 8, "elevation_deg": [0.0, 9.0]}]}}},
             r"8 views at elevations \[0\.0, 9\.0\]",
