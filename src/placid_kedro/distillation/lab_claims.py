@@ -68,7 +68,7 @@ def _obtuse_steps(
     shares = {
         run.label: mean_interval(_obtuse(runs[run.label]), generator)
         for run in compared
-        if isinstance(run.algorithm, BSD | SDS)
+        if isinstance(run.algorithm, SDS) or _as_written(run.algorithm)
     }
     if not shares:
         return _untold("a", statement, "neither SDS nor BSD is compared")
@@ -85,6 +85,11 @@ def _obtuse_steps(
     )
 
 
+def _as_written(algorithm: Algorithm) -> bool:
+    """Whether this is Eq. 22, not one of the variants in the authors' code."""
+    return isinstance(algorithm, BSD) and algorithm.preset == "paper"
+
+
 def _obtuse(run: LabRun) -> np.ndarray:
     return run.obtuse_share(len(run.forwards)).double().numpy()
 
@@ -94,7 +99,7 @@ def _never_against(plan: Sequence[PlannedRun], runs: Mapping[str, LabRun]) -> Cl
     smallest: dict[str, float] = {}
     fixed: list[str] = []
     for run in plan:
-        if isinstance(run.algorithm, BSD) and run.algorithm.preset == "paper":
+        if _as_written(run.algorithm):
             smallest[run.label] = float(
                 min(np.nanmin(each) for each in cosines_with_guidances(runs[run.label]))
             )
