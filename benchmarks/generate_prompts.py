@@ -52,8 +52,9 @@ def generate(prompt: str, params: str) -> tuple[dict, float]:
             flush=True,
         )
         return failed(prompt), time.monotonic() - started
-    folders = Path("data/08_reporting").glob("*/report.json")
-    reports = [json.loads(path.read_text(encoding="utf-8")) for path in folders]
+    # `turntable.mp4` tells the folders of prompts from other pipelines' reports.
+    folders = Path("data/08_reporting").glob("*/turntable.mp4")
+    reports = [json.loads((path.parent / "report.json").read_text(encoding="utf-8")) for path in folders]
     return next(report for report in reports if report["prompt"] == prompt), time.monotonic() - started
 
 
