@@ -22,6 +22,7 @@ from placid_kedro.distillation.config import (
     LoraSettings,
 )
 from placid_kedro.distillation.interface import Step
+from placid_kedro.distillation.values import Weighting
 from placid_kedro.errors import ModelError, ParameterError, ShapeError
 
 ALGORITHMS = [
@@ -136,6 +137,14 @@ def test_bsd_of_the_paper(gaussian, means, latents, t, parts, lam):
         expected = a[i] ** 2 * (alpha * cg[i] + (1 - alpha) * sg[i])
         torch.testing.assert_close(guidance.gradient[i], expected, rtol=1e-3, atol=1e-3)
         assert guidance.diagnostics.alpha[i].item() == pytest.approx(alpha.item(), abs=1e-4)
+
+
+def test_another_weighting_of_bsd_scales_the_balanced_direction(gaussian, means, latents, t, parts):
+    *_, a, s = parts
+    own = run(BSD(), gaussian, means, latents, t).gradient
+    weighted = run(BSD(weighting=Weighting(noise_power=3)), gaussian, means, latents, t).gradient
+    for i in range(2):
+        torch.testing.assert_close(weighted[i] / s[i] ** 3, own[i] / a[i] ** 2)
 
 
 def test_bsd_presets_of_the_authors(gaussian, means, latents, t, parts):

@@ -17,6 +17,8 @@ def bsd(config: BSD, step: Step) -> Guidance:
     x_t, e = step.noised()
     p = predict(_with_preset_prompts(config, step), x_t)
     delta_cg, delta_sg, w = _guidances(config, step, p, e)
+    if config.weighting is not None:
+        w = config.weighting(step.schedule, step.t)
     alpha, direction = balance(delta_cg, delta_sg, lam)
     return Guidance(w * direction, diagnose(step, p, alpha * lam / (1 - alpha), e=e, alpha=alpha))
 

@@ -98,11 +98,14 @@ class BSD(Value):
         "auto" e_u - e as the smoothing term, w = 1.25 ||e_u - e|| s_t / 50.
     lam: weight of the classifier guidance relative to the smoothing one; None takes the preset's own: 25, 15,
         1 / 0.018 and 0.8.
+    weighting: w instead of the preset's. `{"noise_power": 3}` weights both guidances as SDS does its own,
+        (1 - alphas_cumprod) (alpha lam D + (1 - alpha) e_u) with the preset "paper".
     """
 
     algorithm: Literal["bsd"] = "bsd"
     preset: BSDPreset = "paper"
     lam: Lambda | None = None
+    weighting: Weighting | None = None
 
 
 class VSDMGDA(Value):
