@@ -22,7 +22,6 @@ from placid_kedro.distillation.config import (
     LoraSettings,
 )
 from placid_kedro.distillation.interface import Step
-from placid_kedro.distillation.values import Weighting
 from placid_kedro.errors import ModelError, ParameterError, ShapeError
 
 ALGORITHMS = [
@@ -33,6 +32,7 @@ ALGORITHMS = [
     SSD(),
     NFSD(),
     BSD(),
+    BSD(preset="sds_weighted"),
     BSD(preset="official_3d"),
     BSD(preset="official_2d"),
     BSD(preset="auto"),
@@ -139,10 +139,10 @@ def test_bsd_of_the_paper(gaussian, means, latents, t, parts, lam):
         assert guidance.diagnostics.alpha[i].item() == pytest.approx(alpha.item(), abs=1e-4)
 
 
-def test_another_weighting_of_bsd_scales_the_balanced_direction(gaussian, means, latents, t, parts):
+def test_bsd_with_the_weighting_of_sds_has_the_direction_of_the_paper(gaussian, means, latents, t, parts):
     *_, a, s = parts
     own = run(BSD(), gaussian, means, latents, t).gradient
-    weighted = run(BSD(weighting=Weighting(noise_power=3)), gaussian, means, latents, t).gradient
+    weighted = run(BSD(preset="sds_weighted"), gaussian, means, latents, t).gradient
     for i in range(2):
         torch.testing.assert_close(weighted[i] / s[i] ** 3, own[i] / a[i] ** 2)
 

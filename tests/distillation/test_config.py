@@ -31,6 +31,14 @@ def test_nests_in_a_larger_parameter_model_and_dumps_flat():
     assert Stage.model_validate(stage.model_dump()) == stage
 
 
+def test_changed_defaults_belong_to_one_algorithm_and_yield_to_what_is_given():
+    defaults = {"bsd": {"preset": "sds_weighted", "lam": 5.0}}
+    assert DistillationConfig.model_validate({"defaults": defaults}).root == BSD(preset="sds_weighted", lam=5)
+    given = {"defaults": defaults, "preset": "auto"}
+    assert DistillationConfig.model_validate(given).root == BSD(preset="auto", lam=5)
+    assert DistillationConfig.model_validate({"algorithm": "sds", "defaults": defaults}).root == SDS()
+
+
 @pytest.mark.parametrize(
     ("parameters", "named"),
     [
@@ -42,6 +50,7 @@ def test_nests_in_a_larger_parameter_model_and_dumps_flat():
         ({"algorithm": "sds", "guidance_scale": -1}, "guidance_scale"),
         ({"algorithm": "bsd", "preset": "offical_3d"}, "preset"),
         ({"algorithm": "dds"}, "dds"),
+        ({"algorithm": "sds", "defaults": {"dds": {}}}, "dds"),
         ({"algorithm": "vsd", "lora": {"rank": 0}}, "rank"),
     ],
 )

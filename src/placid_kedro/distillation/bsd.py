@@ -8,7 +8,7 @@ from placid_kedro.distillation.balancing import balance
 from placid_kedro.distillation.config import BSD
 from placid_kedro.distillation.interface import Guidance, Predictions, Step, diagnose, norm, predict
 
-_LAM = {"paper": 25.0, "official_3d": 15.0, "official_2d": 1 / 0.018, "auto": 0.8}
+_LAM = {"paper": 25.0, "sds_weighted": 25.0, "official_3d": 15.0, "official_2d": 1 / 0.018, "auto": 0.8}
 
 
 def bsd(config: BSD, step: Step) -> Guidance:
@@ -17,8 +17,6 @@ def bsd(config: BSD, step: Step) -> Guidance:
     x_t, e = step.noised()
     p = predict(_with_preset_prompts(config, step), x_t)
     delta_cg, delta_sg, w = _guidances(config, step, p, e)
-    if config.weighting is not None:
-        w = config.weighting(step.schedule, step.t)
     alpha, direction = balance(delta_cg, delta_sg, lam)
     return Guidance(w * direction, diagnose(step, p, alpha * lam / (1 - alpha), e=e, alpha=alpha))
 
@@ -34,6 +32,8 @@ def _guidances(config: BSD, step: Step, p: Predictions, e: Tensor) -> tuple[Tens
     match config.preset:
         case "paper":
             return p.D / s, p.e_u / s, a**2
+        case "sds_weighted":
+            return p.D / s, p.e_u / s, s**3
         case "official_3d":
             return p.D, p.e_u, a
         case "official_2d":

@@ -6,7 +6,7 @@ added noise, D = e_c - e_u, x_t = a_t x + s_t e, delta_CG = D / s_t and delta_SG
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, RootModel, model_validator
 
@@ -86,26 +86,24 @@ class NFSD(Value):
     weighting: Weighting = NOISE_VARIANCE
 
 
-BSDPreset = Literal["paper", "official_3d", "official_2d", "auto"]
+BSDPreset = Literal["paper", "sds_weighted", "official_3d", "official_2d", "auto"]
 
 
 class BSD(Value):
     """Balanced Score Distillation, Eq. 22: w (alpha lam delta_CG + (1 - alpha) delta_SG), alpha by Eq. 23.
 
-    preset: "paper" is the equation with w = a_t^2; the others are what the authors' code does:
+    preset: "paper" is the equation with w = a_t^2, "sds_weighted" the equation with w = s_t^3, which weights noise
+        predictions by 1 - alphas_cumprod as SDS does; the others are what the authors' code does:
         "official_3d" e_u of the negative prompt, no division by s_t, w = a_t;
         "official_2d" no division by s_t, w = 0.018 a_t;
         "auto" e_u - e as the smoothing term, w = 1.25 ||e_u - e|| s_t / 50.
-    lam: weight of the classifier guidance relative to the smoothing one; None takes the preset's own: 25, 15,
-        1 / 0.018 and 0.8.
-    weighting: w instead of the preset's. `{"noise_power": 3}` weights both guidances as SDS does its own,
-        (1 - alphas_cumprod) (alpha lam D + (1 - alpha) e_u) with the preset "paper".
+    lam: weight of the classifier guidance relative to the smoothing one; None takes the preset's own: 25 for
+        the equation, then 15, 1 / 0.018 and 0.8.
     """
 
     algorithm: Literal["bsd"] = "bsd"
     preset: BSDPreset = "paper"
     lam: Lambda | None = None
-    weighting: Weighting | None = None
 
 
 class VSDMGDA(Value):
@@ -132,7 +130,9 @@ class DistillationConfig(RootModel[Annotated[Algorithm, Field(discriminator="alg
     """One algorithm with its own parameters, chosen by `algorithm` ("bsd" when it is left out).
 
     `DistillationConfig(algorithm="sds", guidance_scale=7.5).root` is an `SDS`. A parameter of another
-    algorithm is refused, so configuration files name only what differs from the defaults.
+    algorithm is refused, so configuration files name only what differs from the defaults. Those of each
+    algorithm can be changed beside it, so that the choice stays one word:
+    `{"algorithm": "bsd", "defaults": {"bsd": {"preset": "sds_weighted"}}}`.
     """
 
     model_config = {"frozen": True}
@@ -141,7 +141,12 @@ class DistillationConfig(RootModel[Annotated[Algorithm, Field(discriminator="alg
 
     @model_validator(mode="before")
     @classmethod
-    def _bsd_unless_named(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "algorithm" not in data:
-            return {"algorithm": "bsd", **data}
-        return data
+    def _with_defaults(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        chosen = {"algorithm": "bsd", **data}
+        defaults = chosen.pop("defaults", {})
+        unknown = set(defaults) - {kind.model_fields["algorithm"].default for kind in get_args(Algorithm)}
+        if unknown:
+            raise ValueError(f"defaults are given for {sorted(unknown)}, which are no algorithms")
+        return {**defaults.get(chosen["algorithm"], {}), **chosen}

@@ -44,13 +44,13 @@ def claims(
 def cosines_with_guidances(run: LabRun) -> tuple[np.ndarray, np.ndarray]:
     """Cosine of a step's direction with delta_CG and with delta_SG, each float64 [steps,B].
 
-    For BSD with the preset `paper` and for fixed ratios, whose directions are sums of the two guidances.
+    For BSD as in Eq. 22, whatever w, and for fixed ratios, whose directions are sums of the two guidances.
     """
     norm_cg, norm_sg, cosine = (
         run.history[name].double().numpy() for name in ("norm_cg", "norm_sg", "cosine")
     )
     match run.algorithm:
-        case BSD(preset="paper") as bsd:
+        case BSD(preset="paper" | "sds_weighted") as bsd:
             alpha = run.history["alpha"].double().numpy()
             cg, sg = alpha * preset_lam(bsd) * norm_cg, (1 - alpha) * norm_sg
         case FixedRatio(ratio=ratio):
@@ -99,7 +99,7 @@ def _never_against(plan: Sequence[PlannedRun], runs: Mapping[str, LabRun]) -> Cl
     smallest: dict[str, float] = {}
     fixed: list[str] = []
     for run in plan:
-        if _as_written(run.algorithm):
+        if isinstance(run.algorithm, BSD) and run.algorithm.preset in ("paper", "sds_weighted"):
             smallest[run.label] = float(
                 min(np.nanmin(each) for each in cosines_with_guidances(runs[run.label]))
             )
