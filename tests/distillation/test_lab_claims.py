@@ -173,6 +173,7 @@ def report() -> LabReport:
         seeds=(0,),
         converged=10,
         over_trained=STEPS,
+        swept="paper",
         learning_rate=0.06,
         truth_samples=4,
         truth_steps=50,

@@ -24,7 +24,8 @@ from placid_kedro.errors import GuidanceError, ModelError, ParameterError, Placi
 from placid_kedro.pipelines.distill_2d.nodes import FIGURES, run_algorithms
 from placid_kedro.runtime_params import parse_params
 
-ALGORITHMS = ("sds", "sds_mild", "csd", "nfsd", "ssd", "ism", "vsd", "vsd_mgda", "bsd")
+OTHERS = ("sds", "sds_mild", "csd", "nfsd", "ssd", "ism", "vsd", "vsd_mgda")
+ALGORITHMS = (*OTHERS, "bsd", "bsd_sds_weighted", "bsd_auto", "bsd_official_2d", "bsd_official_3d")
 SWEEPS = ("bsd lam 5", "bsd lam 25", "ratio 25")
 
 
@@ -83,7 +84,7 @@ def test_forwards_are_those_of_the_papers(report: LabReport) -> None:
 def test_the_same_algorithm_is_computed_once(finished: Path, report: LabReport) -> None:
     runs = list((finished / "data/test/07_model_output/distill_2d").glob("*-*.safetensors"))
     assert len(runs) == len(ALGORITHMS) + len(SWEEPS) - 1
-    alone, swept = report.row("bsd", 2), report.row("bsd lam 25", 2)
+    alone, swept = report.row("bsd_sds_weighted", 2), report.row("bsd lam 25", 2)
     assert alone is not None and swept is not None
     assert alone.seconds == swept.seconds
     assert alone.measures["chroma"].mean == swept.measures["chroma"].mean
@@ -188,6 +189,7 @@ def lab_of(folder: Path, algorithm: DistillationConfig, patience: int = 20) -> D
         size="one",
         sizes={"one": size},
         algorithms={"mine": algorithm},
+        swept="paper",
         learning_rate=0.06,
         timesteps=Uniform(),
         negative_prompt="ugly",

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from placid_kedro.distillation import DistillationConfig, TimestepSchedule
+from placid_kedro.distillation.config import SweptPreset
 from placid_kedro.parameter_types import (
     Names,
     NonNegativeFloat,
@@ -72,6 +73,7 @@ class Distill2dParameters(ParameterModel):
         size: name of one of the `sizes`.
         sizes: how much is done, by name.
         algorithms: what is compared, each under a name of its own.
+        swept: the preset of BSD, and with it w, at which lam and the fixed ratios are swept.
         learning_rate: of Adam on the latents.
         timesteps: which noise levels are visited when.
         negative_prompt: for the algorithms that take one.
@@ -84,6 +86,7 @@ class Distill2dParameters(ParameterModel):
     size: str
     sizes: Annotated[dict[str, LabSizeParameters], Field(min_length=1)]
     algorithms: Annotated[dict[RunName, DistillationConfig], Field(min_length=1)]
+    swept: SweptPreset
     learning_rate: PositiveFloat
     timesteps: TimestepSchedule
     negative_prompt: Annotated[str, Field(min_length=1)]

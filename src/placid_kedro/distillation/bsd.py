@@ -5,7 +5,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from placid_kedro.distillation.balancing import balance
-from placid_kedro.distillation.config import BSD
+from placid_kedro.distillation.config import BSD, EQUATION_WEIGHTINGS
 from placid_kedro.distillation.interface import Guidance, Predictions, Step, diagnose, norm, predict
 
 _LAM = {"paper": 25.0, "sds_weighted": 25.0, "official_3d": 15.0, "official_2d": 1 / 0.018, "auto": 0.8}
@@ -30,10 +30,8 @@ def _guidances(config: BSD, step: Step, p: Predictions, e: Tensor) -> tuple[Tens
     """delta_CG, delta_SG and w of the preset; each lam is relative to them."""
     a, s = step.schedule.a(step.t), step.schedule.s(step.t).clamp_min(2**-12)
     match config.preset:
-        case "paper":
-            return p.D / s, p.e_u / s, a**2
-        case "sds_weighted":
-            return p.D / s, p.e_u / s, s**3
+        case "paper" | "sds_weighted" as preset:
+            return p.D / s, p.e_u / s, EQUATION_WEIGHTINGS[preset](step.schedule, step.t)
         case "official_3d":
             return p.D, p.e_u, a
         case "official_2d":

@@ -12,7 +12,14 @@ import torch
 from torch import Tensor
 
 from placid_kedro.diffusion.text_to_image import TextToImage, images_from_noise
-from placid_kedro.distillation.config import BSD, Algorithm, DistillationConfig, FixedRatio
+from placid_kedro.distillation.config import (
+    BSD,
+    EQUATION_WEIGHTINGS,
+    Algorithm,
+    DistillationConfig,
+    FixedRatio,
+    SweptPreset,
+)
 from placid_kedro.distillation.lab import Lab, LabRun, LabSettings, prompts_times_seeds, start_noise
 from placid_kedro.distillation.predictor import NoisePredictor
 from placid_kedro.errors import GuidanceError
@@ -36,12 +43,24 @@ class PlannedRun:
 
 
 def plan_runs(
-    algorithms: Mapping[str, DistillationConfig], lams: Sequence[float], ratios: Sequence[float]
+    algorithms: Mapping[str, DistillationConfig],
+    lams: Sequence[float],
+    ratios: Sequence[float],
+    swept: SweptPreset = "paper",
 ) -> tuple[PlannedRun, ...]:
-    """The comparison (Fig. 3, 9, 11), BSD at each lam (Fig. 5), no balancing at each fixed ratio (Fig. 10)."""
+    """The comparison (Fig. 3, 9, 11), BSD at each lam (Fig. 5), no balancing at each fixed ratio (Fig. 10).
+
+    swept: the preset of BSD for the latter two, which gives both their w.
+    """
     compared = [PlannedRun(label, "comparison", None, each.root) for label, each in algorithms.items()]
-    balanced = [PlannedRun(f"bsd lam {value:g}", "lam", value, BSD(lam=value)) for value in lams]
-    fixed = [PlannedRun(f"ratio {value:g}", "ratio", value, FixedRatio(ratio=value)) for value in ratios]
+    balanced = [
+        PlannedRun(f"bsd lam {value:g}", "lam", value, BSD(lam=value, preset=swept)) for value in lams
+    ]
+    w = EQUATION_WEIGHTINGS[swept]
+    fixed = [
+        PlannedRun(f"ratio {value:g}", "ratio", value, FixedRatio(ratio=value, weighting=w))
+        for value in ratios
+    ]
     return (*compared, *balanced, *fixed)
 
 

@@ -18,6 +18,13 @@ Lambda = Annotated[float, Field(gt=0.0, description="weight of the classifier gu
 NOISE_VARIANCE = Weighting(noise_power=2)  # DreamFusion's 1 - alphas_cumprod
 SIGNAL_VARIANCE = Weighting(signal_power=2)  # Sec. 4.3's a_t^2
 
+SweptPreset = Literal["paper", "sds_weighted"]
+# w of the presets of BSD that are Eq. 22; with s_t^3 noise predictions are weighted by 1 - alphas_cumprod.
+EQUATION_WEIGHTINGS: dict[SweptPreset, Weighting] = {
+    "paper": SIGNAL_VARIANCE,
+    "sds_weighted": Weighting(noise_power=3),
+}
+
 
 class SDS(Value):
     """Score Distillation Sampling: w (e_u + s D - e)."""

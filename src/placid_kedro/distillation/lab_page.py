@@ -46,7 +46,7 @@ def render(report: LabReport) -> str:
         f"After {setting.converged} steps (converged) and {setting.over_trained} (over-trained).\n",
         _table(compared),
         "### lam of BSD, and fixed ratios without balancing\n",
-        f"After {setting.over_trained} steps.\n",
+        f"After {setting.over_trained} steps, all with the weighting of BSD's preset `{setting.swept}`.\n",
         _table(swept),
     ]
     return "\n".join(parts)

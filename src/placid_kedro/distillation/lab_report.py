@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from placid_kedro.distillation.config import SweptPreset
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +69,7 @@ class LabSetting(_Frozen):
         size: name of the laboratory's size.
         model: where the text-to-image model comes from; identity: digest of its UNet and scheduler.
         converged, over_trained: numbers of steps of the two snapshots.
+        swept: preset of BSD at which lam and the fixed ratios are swept.
         truth_samples, truth_steps, truth_guidance_scale: of ordinary diffusion.
         device, threads: where it was computed.
     """
@@ -78,6 +81,7 @@ class LabSetting(_Frozen):
     seeds: tuple[int, ...]
     converged: int
     over_trained: int
+    swept: SweptPreset
     learning_rate: float
     truth_samples: int
     truth_steps: int

@@ -139,7 +139,7 @@ def draw_figures(
 def _plan(parameters: Distill2dParameters) -> Any:
     from placid_kedro.distillation.comparison import plan_runs
 
-    return plan_runs(parameters.algorithms, parameters.chosen.lam, parameters.chosen.ratios)
+    return plan_runs(parameters.algorithms, parameters.chosen.lam, parameters.chosen.ratios, parameters.swept)
 
 
 def _load(source: str, run: RunParameters) -> tuple[Path, Any]:
@@ -176,6 +176,7 @@ def _setting(parameters: Distill2dParameters, source: str, folder: Path, device:
         seeds=size.seeds,
         converged=size.converged,
         over_trained=size.over_trained,
+        swept=parameters.swept,
         learning_rate=parameters.learning_rate,
         truth_samples=len(size.prompts) * size.truth_per_prompt,
         truth_steps=parameters.truth.steps,
