@@ -105,7 +105,11 @@ def rendering(options: argparse.Namespace) -> None:
         records = convert_furniture(_spread(options), Path(scratch) / "glb", workers=1)
         conversion = _cpu() - started
         plan = plan_in(Path(scratch))
-        jobs = [plan.job(record.uid, record.path, file_hash(Path(record.path))) for record in records]
+        jobs = [
+            plan.job(record.uid, record.path, file_hash(Path(record.path)))
+            for record in records
+            if record.path
+        ]
         rate = one_core(jobs)
         megabytes = sum(plan.views_path(job.uid).stat().st_size for job in jobs) / 2**20
         _line("objects", f"{len(jobs)}")
