@@ -34,15 +34,11 @@ MODELS = {
         "attention_head_dim": 8,
     },
 }
+_SIZES = ("num_octaves", "samples_per_ray", "num_heads", "density_head_dim", "feature_head_dim")
+_PLANE = json.loads(Path("models/latent_plane/latent_plane/config.json").read_text(encoding="utf-8"))
 PLANES = {
     "paper": {},
-    "embedded": {
-        "num_octaves": 6,
-        "samples_per_ray": 16,
-        "num_heads": 4,
-        "density_head_dim": 16,
-        "feature_head_dim": 16,
-    },
+    "embedded": {name: _PLANE[name] for name in _SIZES},
     "small": {"samples_per_ray": 16, "num_heads": 4, "feature_head_dim": 32},
     "smallest": {"samples_per_ray": 16, "num_heads": 4, "token_channels": 16, "feature_head_dim": 16},
 }

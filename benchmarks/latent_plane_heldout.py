@@ -32,6 +32,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor
 
 from placid_kedro.diffusion.loading import load_component
@@ -41,20 +42,14 @@ from placid_kedro.evaluation import ImageScorer, load_scorer
 from placid_kedro.evaluation.statistics import bootstrap_mean
 from placid_kedro.evaluation.view_metrics import feature_distance, psnr, silhouette_iou, structural_similarity
 from placid_kedro.files import file_hash
-from placid_kedro.generation.background import over_white, remove_background
+from placid_kedro.generation.background import remove_background
+from placid_kedro.images import over_white
 from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, preset
+from placid_kedro.latent_plane.batches import views_around
 from placid_kedro.latent_plane.losses import render_density
+from placid_kedro.latent_plane.rendered import first_ring
 from placid_kedro.latent_plane.scores import at_size, score_density
-from placid_kedro.objects.config import (
-    BlenderParameters,
-    ClusterParameters,
-    EmbreeParameters,
-    RenderLimits,
-    RenderParameters,
-    RenderProtocol,
-    Ring,
-    SweetHome3dSource,
-)
+from placid_kedro.objects.config import RenderParameters, SweetHome3dSource
 from placid_kedro.objects.dataset import RenderedObjects
 from placid_kedro.objects.ingest import convert_furniture
 from placid_kedro.objects.render_stage import RenderPlan, render_objects
@@ -64,7 +59,7 @@ from placid_kedro.objects.views import ObjectViews
 from placid_kedro.pretrain.split import read_split
 from placid_kedro.threads import set_cpu_threads
 
-RING, FREE = 16, 16
+PARAMETERS = Path(__file__).absolute().parents[1] / "conf/base/parameters_pretrain.yml"
 FIELD = {
     "silhouette_iou": "silhouette IoU of the density field, 32 cameras",
     "foreground_depth_pearson": "depth Pearson inside the true silhouette",
@@ -116,23 +111,9 @@ def held_out_objects(furniture: str, count: int, folder: Path, size: int) -> Ren
     if missing:
         raise DataError(f"{furniture} lacks {len(missing)} held-out objects, first {missing[0]}.")
     records = convert_furniture([known[uid] for uid in wanted], folder / "converted", workers=1)
-    protocol = RenderProtocol(
-        size=size,
-        focal_at_256=280.0,
-        distance=1.5,
-        rings=(Ring(views=RING, elevation_deg=(30.0, 30.0)), Ring(views=FREE, elevation_deg=(-10.0, 40.0))),
-    )
-    parameters = RenderParameters(
-        renderer="embree",
-        folder=str(folder / "views"),
-        protocol=protocol,
-        embree=EmbreeParameters(supersample=2),
-        blender=BlenderParameters(command="blender", samples=128, denoise=True, device="CPU"),
-        limits=RenderLimits(
-            seconds=300.0, memory_mb=4096, file_mb=512, faces=5_000_000, texture_megapixels=64
-        ),
-        cluster=ClusterParameters(scheduler="", workers=1),
-    )
+    given = yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["pretrain"]["rendering"]
+    given["folder"], given["protocol"]["size"] = str(folder / "views"), size
+    parameters = RenderParameters.model_validate(given)
     plan = RenderPlan(parameters, seed=0)
     table = render_objects(to_table(records), plan)
     objects = RenderedObjects(table, plan.folder)
@@ -173,10 +154,13 @@ class Measurement:
         self.scorer = load_scorer(given.scorer)
         policy = preset(given.preset).sampling
         self.policy: SamplingPolicy = policy if given.renoise else replace(policy, renoise_first_step=False)
-        self.ring = list(range(0, RING, RING // len(self.plane.cameras)))
+
+    def ring(self, views: ObjectViews) -> list[int]:
+        """The views that the plane's cameras see."""
+        return views_around(len(first_ring(views.cameras)), len(self.plane.cameras))
 
     def sample(self, views: ObjectViews, index: int, plane: LatentPlane | None) -> SampledViews:
-        cameras = views.cameras[self.ring]
+        cameras = views.cameras[self.ring(views)]
         return sample_views(
             self.model,
             over_white(views.rgba[0]),
@@ -200,8 +184,8 @@ class Measurement:
         return asdict(score_density(render, mask, depth))
 
     def __call__(self, views: ObjectViews, index: int) -> dict[str, float]:
-        truth = torch.stack([over_white(one) for one in views.rgba[self.ring]])
-        mask = views.mask[self.ring]
+        ring = self.ring(views)
+        truth, mask = over_white(views.rgba[ring]), views.mask[ring]
         plain, enhanced = (self.sample(views, index, plane) for plane in (None, self.plane))
         row = self.density_scores(views, enhanced)
         for name, sampled in (("plain", plain), ("plane", enhanced)):

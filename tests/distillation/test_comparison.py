@@ -5,8 +5,9 @@ import shutil
 import pytest
 import torch
 
+from placid_kedro.diffusion.loading import model_identity
 from placid_kedro.distillation import Conditioning, DistillationConfig
-from placid_kedro.distillation.comparison import carry_out, model_identity, plan_runs, seconds_left
+from placid_kedro.distillation.comparison import carry_out, plan_runs, seconds_left
 from placid_kedro.distillation.config import BSD, FixedRatio
 from placid_kedro.distillation.lab import Lab, LabSettings, start_noise
 from placid_kedro.errors import GuidanceError

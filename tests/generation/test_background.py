@@ -6,7 +6,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from placid_kedro.errors import DataError, ShapeError
-from placid_kedro.generation.background import fit_with_margin, over_white, remove_background
+from placid_kedro.generation.background import fit_with_margin, remove_background
+from placid_kedro.images import over_white
 
 SIZE = 64
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from placid_kedro.errors import ModelError
+from placid_kedro.files import file_hash
 
 # A folder decides which classes are loaded, so only these libraries may be named in it.
 _LIBRARIES = {
@@ -133,3 +135,13 @@ def _index(folder: Path) -> dict[str, Any]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no further word"])[0][:200]
+
+
+def model_identity(folder: Path) -> str:
+    """16 hexadecimal digits of what decides a noise prediction: the UNet's files and the scheduler's."""
+    digest = hashlib.sha256()
+    for part in ("unet", "scheduler"):
+        for path in sorted((folder / part).iterdir()):
+            if path.suffix in (".json", ".safetensors"):
+                digest.update(f"{part}/{path.name} {file_hash(path)}\n".encode())
+    return digest.hexdigest()[:16]

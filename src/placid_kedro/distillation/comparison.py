@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from placid_kedro.distillation.config import (
 from placid_kedro.distillation.lab import Lab, LabRun, LabSettings, prompts_times_seeds, start_noise
 from placid_kedro.distillation.predictor import NoisePredictor
 from placid_kedro.errors import GuidanceError
-from placid_kedro.files import file_hash
 from placid_kedro.progress import SILENT, Progress
 
 T = TypeVar("T")
@@ -62,16 +60,6 @@ def plan_runs(
         for value in ratios
     ]
     return (*compared, *balanced, *fixed)
-
-
-def model_identity(folder: Path) -> str:
-    """16 hexadecimal digits of what decides a noise prediction: the UNet's files and the scheduler's."""
-    digest = hashlib.sha256()
-    for part in ("unet", "scheduler"):
-        for path in sorted((folder / part).iterdir()):
-            if path.suffix in (".json", ".safetensors"):
-                digest.update(f"{part}/{path.name} {file_hash(path)}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 def make_lab(

@@ -8,7 +8,17 @@ import numpy as np
 
 from placid_kedro.distillation.bsd import preset_lam
 from placid_kedro.distillation.comparison import PlannedRun
-from placid_kedro.distillation.config import BSD, CSD, ISM, SDS, SSD, VSD, Algorithm, FixedRatio
+from placid_kedro.distillation.config import (
+    BSD,
+    CSD,
+    EQUATION_WEIGHTINGS,
+    ISM,
+    SDS,
+    SSD,
+    VSD,
+    Algorithm,
+    FixedRatio,
+)
 from placid_kedro.distillation.lab import LabRun
 from placid_kedro.distillation.lab_metrics import mean_interval
 from placid_kedro.distillation.lab_report import Claim, LabRow
@@ -50,7 +60,7 @@ def cosines_with_guidances(run: LabRun) -> tuple[np.ndarray, np.ndarray]:
         run.history[name].double().numpy() for name in ("norm_cg", "norm_sg", "cosine")
     )
     match run.algorithm:
-        case BSD(preset="paper" | "sds_weighted") as bsd:
+        case BSD(preset=preset) as bsd if preset in EQUATION_WEIGHTINGS:
             alpha = run.history["alpha"].double().numpy()
             cg, sg = alpha * preset_lam(bsd) * norm_cg, (1 - alpha) * norm_sg
         case FixedRatio(ratio=ratio):
@@ -86,7 +96,7 @@ def _obtuse_steps(
 
 
 def _as_written(algorithm: Algorithm) -> bool:
-    """Whether this is Eq. 22, not one of the variants in the authors' code."""
+    """Whether this is Eq. 22 with the paper's w, not one of the variants."""
     return isinstance(algorithm, BSD) and algorithm.preset == "paper"
 
 
@@ -99,7 +109,7 @@ def _never_against(plan: Sequence[PlannedRun], runs: Mapping[str, LabRun]) -> Cl
     smallest: dict[str, float] = {}
     fixed: list[str] = []
     for run in plan:
-        if isinstance(run.algorithm, BSD) and run.algorithm.preset in ("paper", "sds_weighted"):
+        if isinstance(run.algorithm, BSD) and run.algorithm.preset in EQUATION_WEIGHTINGS:
             smallest[run.label] = float(
                 min(np.nanmin(each) for each in cosines_with_guidances(runs[run.label]))
             )

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import bootstrap
 from skimage.color import rgb2hsv, rgb2lab
 from torch import Tensor
 
 from placid_kedro.distillation.lab import LabRun
 from placid_kedro.errors import ShapeError
+from placid_kedro.evaluation.statistics import Interval, bootstrap_mean
 
 IMAGE_METRICS = ("saturation", "chroma", "detail")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and its bootstrap confidence interval."""
-
-    mean: float
-    low: float
-    high: float
 
 
 def image_metrics(images: Tensor) -> dict[str, np.ndarray]:
@@ -55,21 +46,11 @@ def _high_frequency_variance(luminance: np.ndarray) -> np.ndarray:
     return power[:, radius > 0.25].sum(axis=1)
 
 
-def mean_interval(values: np.ndarray, generator: np.random.Generator, confidence: float = 0.95) -> Interval:
-    """Mean of values [N] with its percentile bootstrap interval (10,000 resamples); N = 1 has NaN bounds."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Interval(mean, float("nan"), float("nan"))
-    result = bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=10_000,
-        confidence_level=confidence,
-        method="percentile",
-        rng=generator,
-        vectorized=True,
-    )
-    return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high))
+def mean_interval(values: np.ndarray, generator: np.random.Generator) -> Interval:
+    """Mean of values [N] with its 95% bootstrap interval; one value, or one that is no number, has NaN bounds."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return Interval(float(np.mean(values)), math.nan, math.nan)
+    return bootstrap_mean(values, generator)
 
 
 def comparison_table(

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import bootstrap
 
 from placid_kedro.errors import DataError, ParameterError
-
-_RESAMPLES_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,6 @@ class Interval:
     mean: float
     low: float
     high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether zero lies outside the bounds."""
-        return self.low > 0 or self.high < 0
 
 
 def bootstrap_mean(
@@ -52,9 +46,15 @@ def bootstrap_mean(
         raise ParameterError(
             f"A bootstrap needs a confidence in (0, 1) and at least one resample, got {confidence}, {resamples}."
         )
-    means = []
-    for start in range(0, resamples, _RESAMPLES_AT_A_TIME):
-        count = min(_RESAMPLES_AT_A_TIME, resamples - start)
-        means.append(sample[generator.integers(len(sample), size=(count, len(sample)))].mean(axis=1))
-    low, high = np.quantile(np.concatenate(means), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(sample.mean()), float(low), float(high))
+    result = bootstrap(
+        (sample,),
+        np.mean,
+        n_resamples=resamples,
+        confidence_level=confidence,
+        method="percentile",
+        rng=generator,
+        vectorized=True,
+    )
+    return Interval(
+        float(sample.mean()), float(result.confidence_interval.low), float(result.confidence_interval.high)
+    )

@@ -50,12 +50,6 @@ def remove_background(image: Tensor) -> Tensor:
     return torch.cat([image, alpha[None]])
 
 
-def over_white(rgba: Tensor) -> Tensor:
-    """An image with straight alpha [..., 4, H, W] over white: [..., 3, H, W]."""
-    rgb, alpha = rgba[..., :3, :, :], rgba[..., 3:, :, :]
-    return rgb * alpha + (1 - alpha)
-
-
 def fit_with_margin(rgba: Tensor, margin: float, size: int) -> Tensor:
     """Centre the object in a square with a transparent margin, as the multi-view model expects it (Sec. 4.1).
 

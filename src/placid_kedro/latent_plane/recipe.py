@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +10,7 @@ import torch
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.batches import make_denoiser
 from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective
 from placid_kedro.latent_plane.plane import LatentPlane
@@ -81,7 +80,6 @@ def train_plane(
     stages: Sequence[PlaneStage],
     place: TrainingPlace,
     data_id: str,
-    started: Callable[[PlaneStage], None] = lambda stage: None,
 ) -> None:
     """Train a plane in place, stage after stage; it ends on the CPU with averaged weights.
 
@@ -94,10 +92,8 @@ def train_plane(
         stages: in their order.
         place: where and how.
         data_id: what the batches are made of.
-        started: told of every stage before its first step.
     """
     for index, stage in enumerate(stages):
-        started(stage)
         objective = _OBJECTIVES[stage.name](
             plane, LatentPlaneAttachment(unet, plane), make_denoiser(unet), schedule
         )
@@ -106,6 +102,6 @@ def train_plane(
             {"stage": one.name, "steps": one.settings.steps, **one.settings.identity}
             for one in stages[:index]
         ]
-        made_of = hashlib.sha256(json.dumps([data_id, before], sort_keys=True).encode()).hexdigest()[:16]
+        made_of = digest_of(data_id, before)
         name = f"latent_plane_{stage.name}"
         place.train(name, objective, stage.batches, stage.settings, made_of, stage.validate)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from placid_kedro.cameras import Cameras, relative_pose
 from placid_kedro.diffusion.novel_view import NovelView
 from placid_kedro.errors import DataError
+from placid_kedro.images import over_white
 from placid_kedro.latent_plane.batches import RingViews, TrueViews, check_ring, views_around
 from placid_kedro.objects.dataset import RenderedObjects
 
@@ -147,8 +148,7 @@ class RenderedPlaneObjects:
                 f"The views of {read.uid} follow another protocol than those of {self.objects.uids[self.chosen[0]]}; "
                 "render the whole set with one protocol."
             )
-        rgb, alpha = read.rgba[:, :3], read.rgba[:, 3:]
-        images = (rgb * alpha + (1 - alpha)).to(self.model.device)
+        images = over_white(read.rgba).to(self.model.device)
         size = self.model.image_size
         if images.shape[-1] != size:
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)

@@ -10,7 +10,7 @@ class PlaneTrainingReport(BaseModel):
 
     Attributes:
         model: the multi-view model it was made for.
-        model_sha256: of that model's UNet weights.
+        model_identity: digest of that model's UNet and scheduler.
         trained: uids of the objects that it was trained on.
         held_out: uids of the objects that it was measured on.
         withheld: uids of objects in neither, because they share a name with one of those.
@@ -22,7 +22,7 @@ class PlaneTrainingReport(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
-    model_sha256: str
+    model_identity: str
     trained: tuple[str, ...]
     held_out: tuple[str, ...]
     withheld: tuple[str, ...]

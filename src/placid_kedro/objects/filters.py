@@ -11,6 +11,7 @@ import pandas as pd
 from torch import Tensor
 
 from placid_kedro.errors import ParameterError
+from placid_kedro.images import over_white
 from placid_kedro.objects.config import CaptionRule, FilterParameters, RenderRule, ScoreRule
 from placid_kedro.objects.dataset import RenderedObjects
 from placid_kedro.objects.lists import read_lines, read_uids
@@ -167,9 +168,3 @@ def evenly(available: int, wanted: int) -> list[int]:
     """Indices of at most `wanted` of `available` views, at equal steps from the first on."""
     count = min(wanted, available)
     return [index * available // count for index in range(count)]
-
-
-def over_white(rgba: Tensor) -> Tensor:
-    """Views [..., 4, H, W] with straight alpha on a white background, [..., 3, H, W]."""
-    color, alpha = rgba[..., :3, :, :], rgba[..., 3:, :, :]
-    return color * alpha + (1 - alpha)

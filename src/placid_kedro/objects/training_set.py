@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from placid_kedro.images import over_white
 from placid_kedro.objects.dataset import PROVENANCE, TABLE, RenderedObjects
-from placid_kedro.objects.filters import evenly, over_white
+from placid_kedro.objects.filters import evenly
 from placid_kedro.objects.table import accepted, count_by_reason
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 
 from placid_kedro.errors import DataError
+from placid_kedro.files import digest_of
 from placid_kedro.objects.config import IngestParameters
 from placid_kedro.objects.dataset import RenderedObjects
 from placid_kedro.objects.folder import list_folder
@@ -16,7 +17,7 @@ from placid_kedro.objects.sweethome3d import list_furniture
 from placid_kedro.objects.table import accepted
 from placid_kedro.pretrain.attribution import Credit
 from placid_kedro.pretrain.split import ObjectSplit
-from placid_kedro.pretrain.views import PackedViews, digest_of
+from placid_kedro.pretrain.views import PackedViews
 from placid_kedro.progress import SILENT, Progress
 
 

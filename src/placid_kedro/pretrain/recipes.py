@@ -13,6 +13,7 @@ from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
 from placid_kedro.evaluation.scorer import ImageScorer
+from placid_kedro.files import digest_of
 from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.batches import BatchShape, PlaneBatches
 from placid_kedro.latent_plane.recipe import PlaneStage, make_plane, train_plane
@@ -33,7 +34,7 @@ from placid_kedro.pretrain.objectives import NovelViewObjective, TextToImageObje
 from placid_kedro.pretrain.plane_batches import PLANE_VIEWS, PackedPlaneObjects, plane_cameras
 from placid_kedro.pretrain.scorer_training import ScorerBatches, ScorerObjective
 from placid_kedro.pretrain.split import CuratedObject
-from placid_kedro.pretrain.views import ViewArrays, digest_of
+from placid_kedro.pretrain.views import ViewArrays
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.training import BatchSource, TrainingPlace, Validation, with_seed
 

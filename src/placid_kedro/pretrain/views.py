@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,8 +142,3 @@ class PackedViews:
             array.flush()
         described = {"uids": list(self.objects.uids), "K": first.cameras.K[0].tolist(), "digest": self.digest}
         (save_directory / _DESCRIPTION).write_text(json.dumps(described) + "\n", encoding="utf-8")
-
-
-def digest_of(*parts: Any) -> str:
-    """A short hash of JSON values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

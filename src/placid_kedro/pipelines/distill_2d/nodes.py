@@ -51,7 +51,8 @@ def run_algorithms(
     rules: PromptProcessorParameters, source: str, run: RunParameters, parameters: Distill2dParameters
 ) -> dict[str, LabRun]:
     """Every run by its label; what a run before has finished is read back."""
-    from placid_kedro.distillation.comparison import carry_out, make_lab, model_identity, seconds_left
+    from placid_kedro.diffusion.loading import model_identity
+    from placid_kedro.distillation.comparison import carry_out, make_lab, seconds_left
     from placid_kedro.distillation.lab import LabSettings
 
     size = parameters.chosen
@@ -164,7 +165,7 @@ def _setting(parameters: Distill2dParameters, source: str, folder: Path, device:
 
     import torch
 
-    from placid_kedro.distillation.comparison import model_identity
+    from placid_kedro.diffusion.loading import model_identity
     from placid_kedro.distillation.lab_report import LabSetting
 
     size = parameters.chosen

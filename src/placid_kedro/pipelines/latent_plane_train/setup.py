@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,9 @@ import torch
 from accelerate import Accelerator
 
 from placid_kedro.config import LatentPlaneTrainParameters
+from placid_kedro.diffusion.loading import model_identity
 from placid_kedro.diffusion.novel_view import load_novel_view
-from placid_kedro.files import file_hash
+from placid_kedro.files import digest_of, file_hash
 from placid_kedro.latent_plane.batches import BatchShape, PlaneBatches
 from placid_kedro.latent_plane.recipe import PlaneStage, StageName
 from placid_kedro.latent_plane.rendered import RenderedPlaneObjects
@@ -22,6 +21,20 @@ from placid_kedro.latent_plane.validation import PlaneValidation, ValidationSett
 from placid_kedro.objects.dataset import TABLE, RenderedObjects
 from placid_kedro.progress import Progress
 from placid_kedro.training import TrainingPlace
+
+# Of the parameters, what neither the batches nor the start values depend on.
+_NOT_IN_DATA = frozenset(
+    {
+        "density",
+        "features",
+        "validation",
+        "checkpoints",
+        "cache_mb",
+        "precision",
+        "points_per_block",
+        "gradient_checkpointing",
+    }
+)
 
 
 class TrainingOnSet:
@@ -63,7 +76,7 @@ class TrainingOnSet:
         self.model = load_novel_view(model_folder, accelerator.device)
         self.trained = self._source(self.split.trained)
         self.held_out = self._source(self.split.held_out) if self.split.held_out else None
-        self.weights_sha256 = weights_hash(model_folder / "unet")
+        self.model_identity = model_identity(model_folder)
         self.data_id = self._data_id(training_set)
         # A folder for each set of data: a run on other data begins anew, beside the checkpoints of this one.
         folder = Path(parameters.checkpoints) / self.data_id
@@ -76,23 +89,13 @@ class TrainingOnSet:
 
     def _data_id(self, training_set: Path) -> str:
         """What batches and start values are made of."""
-        used = {
-            "density",
-            "features",
-            "validation",
-            "checkpoints",
-            "cache_mb",
-            "precision",
-            "points_per_block",
-        }
-        described = [
+        return digest_of(
             file_hash(training_set / TABLE),
-            self.weights_sha256,
+            self.model_identity,
             list(self.split.trained),
             self.seed,
-            self.parameters.model_dump(mode="json", exclude={*used, "gradient_checkpointing"}),
-        ]
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+            self.parameters.model_dump(mode="json", exclude=set(_NOT_IN_DATA)),
+        )
 
     def lines(self) -> list[str]:
         """What is about to happen, for a reader."""
@@ -173,7 +176,7 @@ class TrainingOnSet:
         )
         return PlaneTrainingReport(
             model=model,
-            model_sha256=self.weights_sha256,
+            model_identity=self.model_identity,
             trained=trained,
             held_out=held_out,
             withheld=withheld,
@@ -181,9 +184,3 @@ class TrainingOnSet:
             features_steps=self.parameters.features.steps,
             validation=measured,
         )
-
-
-def weights_hash(folder: Path) -> str:
-    """SHA-256 of a network's weight files, in the order of their names."""
-    hashes = [file_hash(path) for path in sorted(folder.glob("*.safetensors"))]
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

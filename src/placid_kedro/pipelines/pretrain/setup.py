@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from placid_kedro.config import PretrainParameters, RunParameters
+from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.batches import check_ring
 from placid_kedro.pipelines.loading import start
 from placid_kedro.pretrain.plane_batches import PLANE_VIEWS
 from placid_kedro.pretrain.split import CURATED, ObjectSplit, read_split
-from placid_kedro.pretrain.views import ViewArrays, digest_of
+from placid_kedro.pretrain.views import ViewArrays
 from placid_kedro.run_context import current_run
 from placid_kedro.training import TrainingPlace, make_accelerator
 
