@@ -50,6 +50,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
     """The embedded kinds of model at 64 px, saved as pretraining saves them."""
     import torch
 
+    from placid_kedro.diffusion.lifted_reference import LiftedReference
     from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
     from placid_kedro.diffusion.reference_tokens import ReferenceTokens
     from placid_kedro.evaluation import ImageScorer
@@ -63,15 +64,23 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
         autoencoder = PatchAutoencoder(latent_channels=4, hidden_channels=8)
         autoencoder.fit_components(plain_patches())
         tokens = ReferenceTokens(latent_channels=4, latent_size=8, width=12, patch_size=4)
+        lifted = LiftedReference(
+            latent_channels=4,
+            latent_size=8,
+            widths=(8, 8, 8),
+            groups=4,
+            volume_channels=4,
+            planes=4,
+            samples_per_ray=5,
+        )
         plane = LatentPlane(16, 32, token_channels=8, num_octaves=2, num_heads=2, samples_per_ray=4)
         # The field lies round the paper's iso level of 15 and crosses it.
         plane.sigma_head.bias.data.fill_(21.0)
         plane.sigma_head.weight.data.mul_(10.0)
         scorer = ImageScorer(image_size=32, channels=(8, 16), embedding=8)
         export.save_text_to_image(folders.text_to_image, tiny_unet(), autoencoder)
-        export.save_novel_view(
-            folders.zero123, tiny_unet(in_channels=8, cross_attention_dim=12), tokens, autoencoder
-        )
+        unet = tiny_unet(in_channels=8 + lifted.map_channels, cross_attention_dim=12)
+        export.save_novel_view(folders.zero123, unet, tokens, lifted, autoencoder)
         export.save_latent_plane(folders.latent_plane, plane)
         export.save_scorer(folders.scorer, scorer, ["teddy bear", "cactus", "upright piano", "desk lamp"])
     return folders

@@ -245,6 +245,48 @@ def test_threshold_stays_within_its_tolerance():
     assert not torch.equal(exact, sparse)
 
 
+def test_a_coarse_grid_changes_nothing_where_it_is_linear_or_not_trusted(monkeypatch):
+    plane, coarse = small_plane(), small_plane(lattice_size=5)
+    features, t_emb = inputs(plane, size=8)
+    with torch.no_grad():
+        exact, occupancy = plane(features, t_emb)
+        coarse.lattice_threshold = -1.0  # looks closer everywhere
+        everywhere, _ = coarse(features, t_emb)
+        torch.testing.assert_close(everywhere, exact, rtol=1e-4, atol=1e-4)
+        coarse.lattice_threshold = 1.0  # looks closer nowhere
+        _, coarse_occupancy = coarse(features, t_emb)
+        assert not torch.allclose(coarse_occupancy, occupancy, atol=1e-3)
+
+        def linear(features, t_emb, points):
+            return points.embedding[:, :3] @ torch.tensor([3.0, -2.0, 1.0]) + 1
+
+        for one in (plane, coarse):
+            monkeypatch.setattr(one, "_density_object", linear)
+        torch.testing.assert_close(coarse(features, t_emb), plane(features, t_emb), rtol=1e-4, atol=1e-4)
+
+
+def test_a_coarse_grid_finds_an_object_and_looks_closer_there_only(monkeypatch):
+    """A soft ball: opacities change by little, and most of the cube is not evaluated."""
+    plane, coarse = small_plane(), small_plane(lattice_size=8, lattice_threshold=0.01)
+    features, t_emb = inputs(plane, size=16)
+    asked = []
+
+    def ball(features, t_emb, points):
+        asked.append(len(points))
+        distance = (points.embedding[:, :3] - torch.tensor([0.1, 0.0, -0.1])).norm(dim=-1)
+        return 40 * (0.25 - distance)
+
+    for one in (plane, coarse):
+        monkeypatch.setattr(one, "_density_object", ball)
+    with torch.no_grad():
+        _, occupancy = plane(features, t_emb)
+        _, coarse_occupancy = coarse(features, t_emb)
+    every, grid, closer = asked
+    assert grid == 8**3 and closer < 0.5 * every
+    assert float(occupancy.max()) > 0.9
+    assert float((coarse_occupancy - occupancy).abs().max()) < 6 * 0.01
+
+
 def test_half_precision_features_come_back_in_their_dtype():
     plane = small_plane()
     features, t_emb = inputs(plane)

@@ -1,4 +1,4 @@
-"""What the two diffusion models are shown."""
+"""What the text-to-image model is shown."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections import Counter
 import pytest
 import torch
 
-from placid_kedro.cameras import orbit, relative_pose
-from placid_kedro.pretrain.batches import NovelViewBatches, TextToImageBatches
+from placid_kedro.pretrain.batches import TextToImageBatches
 from placid_kedro.pretrain.caption_table import CaptionTable, view_prior, views_by_sector
-from placid_kedro.pretrain.config import ReferenceShares, TextShares, ViewPrior
+from placid_kedro.pretrain.config import TextShares, ViewPrior
 from placid_kedro.pretrain.recipes import embedded_schedule
 
 PRIOR = ViewPrior(front_share=0.5, other_front_share=0.15, oblique_deg=45.0, oblique_weight=2.0)
@@ -113,41 +112,3 @@ def test_targets_are_posterior_means_of_what_the_caption_admits(source, latents)
             expected = (posterior @ known).reshape(2, 2, 2)
             torch.testing.assert_close(batch.target[row].double(), expected, rtol=2e-3, atol=2e-3)
     assert min(checked.values()) > 3 and len(checked) == 3
-
-
-REFERENCES = ReferenceShares(
-    unconditional=0.0, vocabulary=0.9, ring=0.7, ring_front=0.6, ring_any=0.2, free_any=0.5
-)
-
-
-def test_pairs_of_views_and_their_poses():
-    elevations = torch.cat([torch.full((16,), 30.0), torch.linspace(-10, 40, 4)])
-    azimuths = torch.cat([torch.arange(16) * 22.5, torch.arange(4) * 90.0])
-    cameras = orbit(azimuths, elevations, 1.5, 140.0, 16).world_to_camera
-    # Every latent says which object and view it is.
-    latents = torch.stack(
-        [torch.arange(5.0)[:, None].expand(5, 20), torch.arange(20.0).expand(5, 20)], dim=-1
-    )
-    latents = latents[..., None, None]
-    batches = NovelViewBatches(
-        latents, cameras.expand(5, 20, 4, 4), torch.tensor([3]), 16, REFERENCES, 64, torch.device("cpu")
-    )
-    favourite = eighths = front = ring = total = 0
-    for seed in range(20):
-        batch = batches(seed, generator(seed))
-        (objects, wanted), (same, reference) = (
-            x[:, :, 0, 0].long().T for x in (batch.latents, batch.reference)
-        )
-        assert torch.equal(objects, same)
-        torch.testing.assert_close(batch.poses, relative_pose(cameras[reference], cameras[wanted]))
-        total += len(objects)
-        favourite += int((objects == 3).sum())
-        front += int((reference == 0).sum())
-        inside = (reference < 16) & (wanted < 16)
-        ring += int(inside.sum())
-        eighths += int((inside & ((wanted - reference) % 2 == 0)).sum())
-    assert favourite / total == pytest.approx(0.9 + 0.1 / 5, abs=0.03)
-    # In the ring: 0.6 + 0.4 / 16; otherwise the front half of the time, or 1 in 20.
-    assert front / total == pytest.approx(0.7 * (0.6 + 0.4 / 16) + 0.3 * (0.5 + 0.5 / 20), abs=0.05)
-    assert 0.7 < ring / total < 1
-    assert eighths / ring > 0.75

@@ -8,12 +8,15 @@ import torch
 from torch import nn
 
 from placid_kedro.cameras import orbit
+from placid_kedro.diffusion.lifted_reference import LiftedViews
 from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
 from placid_kedro.latent_plane.batches import turned_back
-from placid_kedro.pretrain.autoencoder import ImageBatches, RepairObjective, encode_views, patch_moment
+from placid_kedro.pretrain.autoencoder import ImageBatches, RepairObjective, patch_moment
 from placid_kedro.pretrain.config import AutoencoderParameters, ScorerParameters
+from placid_kedro.pretrain.copies import encode_copy
 from placid_kedro.pretrain.networks import Float32GroupNorm, prepare_for_cpu
 from placid_kedro.pretrain.objectives import (
+    LiftingObjective,
     NovelViewBatch,
     NovelViewObjective,
     TextToImageBatch,
@@ -76,15 +79,51 @@ def test_novel_view_drops_reference_and_context_together():
         def forward(self, reference, poses):
             return torch.ones(len(reference), 3, 5)
 
+    def lifted(reference, reference_cameras, cameras):
+        views = torch.ones(cameras.shape[0] * cameras.shape[1], 3, 4, 4)
+        return LiftedViews(views, views[:, 0], views)
+
     unet = KnowsVelocity(torch.zeros(400, 2, 4, 4), torch.zeros(400, 2, 4, 4))
-    objective = NovelViewObjective(nn.ModuleDict({"unet": unet, "reference_tokens": Tokens()}), SCHEDULE, 0.3)
-    batch = NovelViewBatch(gaussian(400, 2, 4, 4), torch.ones(400, 2, 4, 4), torch.zeros(400, 4))
+    network = nn.ModuleDict({"unet": unet, "reference_tokens": Tokens()})
+    objective = NovelViewObjective(network, lifted, SCHEDULE, 0.3)
+    batch = novel_view_batch(100, 4)
     objective(batch, torch.Generator().manual_seed(0))
     ((sample, context),) = unet.seen
+    assert sample.shape == (400, 2 + 2 + 3, 4, 4)
     kept = sample[:, 2:].flatten(1).mean(dim=1)
     assert set(kept.tolist()) == {0.0, 1.0}
     assert torch.equal(context.flatten(1).mean(dim=1), kept)
     assert float(kept.mean()) == pytest.approx(0.7, abs=0.09)
+
+
+def novel_view_batch(references, wanted):
+    """References of ones, views of noise."""
+    poses = orbit(torch.arange(wanted) * 45.0, 30.0, 1.5, 17.5, 16).world_to_camera
+    poses = poses.expand(references, wanted, 4, 4)
+    latents = gaussian(references, wanted, 2, 4, 4)
+    coverage = (gaussian(references, wanted, 4, 4, seed=1) > 0).float()
+    return NovelViewBatch(latents, coverage, torch.ones(references, 2, 4, 4), poses[:, 0], poses)
+
+
+def test_lifting_is_measured_by_latents_and_silhouettes():
+    batch = novel_view_batch(2, 3)
+    latents, coverage = batch.latents.flatten(0, 1), batch.coverage.flatten(0, 1)
+
+    class Lifted(nn.Module):
+        def __init__(self, views):
+            super().__init__()
+            self.views = views
+
+        def forward(self, reference, reference_cameras, cameras):
+            return self.views
+
+    # Occupancy 0.9 where there is something and 0.1 elsewhere.
+    unsure = Lifted(LiftedViews(latents, 0.8 * coverage + 0.1, latents + 0.5))
+    losses = LiftingObjective(unsure, 0.3)(batch, torch.Generator())
+    assert float(losses["loss"]) == pytest.approx(0.25 - 0.3 * np.log(0.9), rel=1e-4)
+    assert float(losses["silhouette_iou"]) == 1
+    perfect = Lifted(LiftedViews(latents, coverage, latents))
+    assert float(LiftingObjective(perfect, 0.3)(batch, torch.Generator())["loss"]) < 1e-3
 
 
 def test_networks_prepared_for_the_cpu_compute_the_same():
@@ -144,7 +183,7 @@ def test_all_components_reconstruct_and_latents_have_unit_scale(views):
     # As many components as there are patches in all.
     autoencoder = PatchAutoencoder(64, 8, 4)
     autoencoder.fit_components(patch_moment(views, 8, 1))
-    latents = encode_views(autoencoder, views)
+    latents = encode_copy(autoencoder, views, 0)
     assert latents.shape == (2, 8, 64, 2, 2)
     assert float(latents.square().mean()) == pytest.approx(1, rel=1e-2)
     decoded = autoencoder.decode(latents[1]).sample

@@ -7,6 +7,7 @@ from typing import Any
 
 # The classes that a model folder's index may name; each loads diffusers, so only when it is asked for.
 _MODULES = {
+    "LiftedReference": "lifted_reference",
     "MiniLMTextEncoder": "text_encoders",
     "PatchAutoencoder": "patch_autoencoder",
     "ReferenceTokens": "reference_tokens",

@@ -30,30 +30,70 @@ from placid_kedro.progress import SILENT, Progress
 _PAPER = preset("paper").sampling
 
 
+@dataclass(frozen=True, eq=False)
+class ReferenceCondition:
+    """What a novel-view UNet is told of the reference, for N views. In the unconditional branch all of it is zero.
+
+    Attributes:
+        context: [N, L, D] for the cross-attention.
+        beside: [N, C', h, w] stands behind the noisy latents.
+    """
+
+    context: Tensor
+    beside: Tensor
+
+
 class ReferenceConditioner(Protocol):
-    """What the cross-attention of a novel-view model sees of the reference."""
+    """What a novel-view model makes of the reference and the cameras."""
 
-    def __call__(self, reference: Tensor, latents: Tensor, relative_poses: Tensor) -> Tensor:
-        """Context [B, L, D] from poses [B, 4] and the image [B, 3, H, W] in [0, 1] with its latents [B, C, h, w].
+    def __call__(
+        self, reference: Tensor, latents: Tensor, reference_camera: Tensor, cameras: Tensor
+    ) -> ReferenceCondition:
+        """The condition of N views.
 
-        One image [1, 3, H, W] for all poses is encoded once.
+        Args:
+            reference: [1, 3, H, W] in [0, 1].
+            latents: [1, C, h, w] of it, as `NovelView.reference_latents` gives them.
+            reference_camera: [1, 4, 4] its `world_to_camera`.
+            cameras: [N, 4, 4] of the views.
         """
 
 
 @dataclass(frozen=True, eq=False)
-class TokenConditioner:
-    """The embedded model's: patches of the reference's latents (`ReferenceTokens`)."""
+class EmbeddedConditioner:
+    """The embedded model's: patches of the reference's latents, and those latents lifted and seen from the views.
+
+    Attributes:
+        tokens: a `ReferenceTokens`.
+        lifted: a `LiftedReference`.
+    """
 
     tokens: Any
+    lifted: Any
 
-    def __call__(self, reference: Tensor, latents: Tensor, relative_poses: Tensor) -> Tensor:
-        context: Tensor = self.tokens(latents, relative_poses)
-        return context
+    def __call__(
+        self, reference: Tensor, latents: Tensor, reference_camera: Tensor, cameras: Tensor
+    ) -> ReferenceCondition:
+        return self.of_latents(latents, reference_camera, cameras[None])
+
+    def of_latents(self, latents: Tensor, reference_cameras: Tensor, cameras: Tensor) -> ReferenceCondition:
+        """The condition of K views of each of B references, the views of one reference together.
+
+        Args:
+            latents: [B, C, h, w].
+            reference_cameras: [B, 4, 4].
+            cameras: [B, K, 4, 4].
+        """
+        count = cameras.shape[1]
+        repeated = latents.repeat_interleave(count, dim=0)
+        poses = relative_pose(reference_cameras.repeat_interleave(count, dim=0), cameras.flatten(0, 1))
+        maps = self.lifted(latents, reference_cameras, cameras).maps
+        return ReferenceCondition(self.tokens(repeated, poses), torch.cat([repeated, maps], dim=1))
 
 
 @dataclass(frozen=True, eq=False)
 class ClipConditioner:
-    """Zero-1-to-3's: one token, projected from CLIP's embedding of the reference and the pose.
+    """Zero-1-to-3's: one token, projected from CLIP's embedding of the reference and the pose; latents as they are.
 
     Attributes:
         image_encoder: a `CLIPVisionModelWithProjection`.
@@ -63,15 +103,18 @@ class ClipConditioner:
     image_encoder: Any
     projection: Any
 
-    def __call__(self, reference: Tensor, latents: Tensor, relative_poses: Tensor) -> Tensor:
+    def __call__(
+        self, reference: Tensor, latents: Tensor, reference_camera: Tensor, cameras: Tensor
+    ) -> ReferenceCondition:
         size = self.image_encoder.config.image_size
         # Corner to corner and without a low-pass filter, as the images of its training were resized.
         pixels = F.interpolate(reference, (size, size), mode="bicubic", align_corners=True)
         mean, std = pixels.new_tensor([OPENAI_CLIP_MEAN, OPENAI_CLIP_STD])[..., None, None]
         normalised = (pixels - mean) / std
-        embedding = self.image_encoder(normalised).image_embeds.expand(len(relative_poses), -1)
-        token: Tensor = self.projection(torch.cat([embedding, relative_poses], dim=-1))
-        return token[:, None]
+        embedding = self.image_encoder(normalised).image_embeds.expand(len(cameras), -1)
+        poses = relative_pose(reference_camera, cameras)
+        token: Tensor = self.projection(torch.cat([embedding, poses], dim=-1))
+        return ReferenceCondition(token[:, None], latents.expand(len(cameras), -1, -1, -1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +122,9 @@ class NovelView:
     """The parts of a model that draws an object from another side.
 
     Attributes:
-        unet: its input is the noisy latents with the reference's latents behind them.
+        unet: its input is the noisy latents with `ReferenceCondition.beside` behind them.
         autoencoder: as in `TextToImage`.
-        conditioner: what the cross-attention sees.
+        conditioner: what the UNet is told of the reference.
         scheduler: DDIM of the model's noise levels.
         schedule: the same noise levels.
         image_size: side of its images in pixels.
@@ -97,7 +140,7 @@ class NovelView:
     device: torch.device
 
     def reference_latents(self, reference: Tensor) -> Tensor:
-        """Latents [B, C, h, w] that stand beside the noisy ones, of images [B, 3, H, W] in [0, 1].
+        """Latents [B, C, h, w] that the conditioner is given, of images [B, 3, H, W] in [0, 1].
 
         They are the autoencoder's mode without its scaling factor, as Zero-1-to-3 was trained.
         """
@@ -145,7 +188,10 @@ def load_novel_view(folder: Path, device: torch.device) -> NovelView:
 def _load_conditioner(folder: Path, device: torch.device) -> ReferenceConditioner:
     names = component_names(folder)
     if "reference_tokens" in names:
-        return TokenConditioner(load_component(folder, "reference_tokens").to(device))
+        return EmbeddedConditioner(
+            tokens=load_component(folder, "reference_tokens").to(device),
+            lifted=load_component(folder, "lifted_reference").to(device),
+        )
     for projection in ("cc_projection", "clip_camera_projection"):
         if projection in names:
             return ClipConditioner(
@@ -192,8 +238,10 @@ def sample_views(
     """
     if plane is not None:
         _check_views(plane, cameras)
-    conditioning = _condition(model, reference, reference_camera, cameras)
-    shape = (len(cameras), *conditioning.reference_latents.shape[1:])
+    images = reference[None].to(model.device)
+    reference_latents = model.reference_latents(images)
+    conditioning = _condition(model, images, reference_latents, reference_camera, cameras)
+    shape = (len(cameras), *reference_latents.shape[1:])
     noise = torch.randn(shape, generator=generator).to(model.device)
     if plane is None:
         latents = sample_ddim(
@@ -239,20 +287,20 @@ def _check_views(plane: LatentPlane, cameras: Cameras) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Conditioning:
+class _Guided:
     """Both guidance branches of the N views, unconditional first."""
 
     model: NovelView
-    reference_latents: Tensor
-    context: Tensor
+    condition: ReferenceCondition
 
     def predict(self, latents: Tensor, t: Tensor, guidance_scale: float) -> Tensor:
         """The guided output of the UNet [N, C, h, w]."""
-        nothing = torch.zeros_like(self.reference_latents)
+        context, beside = self.condition.context, self.condition.beside
         inputs = torch.cat(
-            [torch.cat([latents, nothing], dim=1), torch.cat([latents, self.reference_latents], dim=1)]
+            [torch.cat([latents, part], dim=1) for part in (torch.zeros_like(beside), beside)],
         )
-        output = self.model.unet(inputs, t, encoder_hidden_states=self.context, return_dict=False)[0]
+        contexts = torch.cat([torch.zeros_like(context), context])
+        output = self.model.unet(inputs, t, encoder_hidden_states=contexts, return_dict=False)[0]
         return guide(output, guidance_scale)
 
     def renoised(self, latents: Tensor, guidance_scale: float, generator: torch.Generator) -> Tensor:
@@ -265,13 +313,7 @@ class _Conditioning:
 
 
 def _condition(
-    model: NovelView, reference: Tensor, reference_camera: Cameras, cameras: Cameras
-) -> _Conditioning:
-    images = reference[None].to(model.device)
-    latents = model.reference_latents(images)
-    poses = relative_pose(reference_camera.world_to_camera, cameras.world_to_camera).to(model.device)
-    count = len(cameras)
-    context = model.conditioner(images, latents.expand(count, -1, -1, -1), poses)
-    return _Conditioning(
-        model, latents.expand(count, -1, -1, -1), torch.cat([torch.zeros_like(context), context])
-    )
+    model: NovelView, reference: Tensor, latents: Tensor, reference_camera: Cameras, cameras: Cameras
+) -> _Guided:
+    poses = (one.world_to_camera.to(model.device) for one in (reference_camera, cameras))
+    return _Guided(model, model.conditioner(reference, latents, *poses))

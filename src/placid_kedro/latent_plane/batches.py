@@ -20,12 +20,12 @@ class RingViews:
 
     Attributes:
         latents: [N, C, h, w] clean, as the UNet's noisy ones are scaled.
-        reference: [N, C, h, w] the reference's latents as they stand beside the noisy ones, once a view.
+        beside: [N, C', h, w] what the UNet is given of the reference behind the noisy latents.
         context: [N, L, D] what the cross-attention sees.
     """
 
     latents: Tensor
-    reference: Tensor
+    beside: Tensor
     context: Tensor
 
 
@@ -71,13 +71,13 @@ class PlaneBatch:
     Attributes:
         latents: [B, N, C, h, w].
         rays: true masks and depths.
-        reference: [B * N, C, h, w] the first view's latents, once a view.
+        beside: [B * N, C', h, w] what the UNet is given of the reference behind the noisy latents.
         context: [B * N, L, D] what the UNet's cross-attention sees.
     """
 
     latents: Tensor
     rays: RaySupervision
-    reference: Tensor
+    beside: Tensor
     context: Tensor
 
     @classmethod
@@ -89,7 +89,7 @@ class PlaneBatch:
         return cls(
             torch.stack([one.latents for one in objects]).to(device),
             merged.to(device),
-            torch.cat([one.reference for one in objects]).to(device),
+            torch.cat([one.beside for one in objects]).to(device),
             torch.cat([one.context for one in objects]).to(device),
         )
 
@@ -199,7 +199,7 @@ def make_denoiser(unet: Any) -> Callable[[PlaneBatch, Tensor, Tensor], Tensor]:
     """Call a frozen novel-view UNet as the objectives want it."""
 
     def denoise(batch: PlaneBatch, noisy: Tensor, timesteps: Tensor) -> Tensor:
-        inputs = torch.cat([noisy, batch.reference], dim=1)
+        inputs = torch.cat([noisy, batch.beside], dim=1)
         output: Tensor = unet(inputs, timesteps, encoder_hidden_states=batch.context, return_dict=False)[0]
         return output
 

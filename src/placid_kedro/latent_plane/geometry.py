@@ -104,6 +104,10 @@ class BilinearTaps:
     def __getitem__(self, index: slice | Tensor) -> BilinearTaps:
         return BilinearTaps(self.rows[index], self.weights[index])
 
+    def to(self, device: torch.device) -> BilinearTaps:
+        """The same on another device."""
+        return BilinearTaps(self.rows.to(device), self.weights.to(device))
+
     def sample(self, table: Tensor) -> Tensor:
         """Rows of `table` [N * H * W, C] blended to [P, N, C]."""
         points, views, taps = self.rows.shape
@@ -189,6 +193,10 @@ class SampledPoints:
     def __getitem__(self, index: slice | Tensor) -> SampledPoints:
         return SampledPoints(self.taps[index], self.embedding[index])
 
+    def to(self, device: torch.device) -> SampledPoints:
+        """The same on another device."""
+        return SampledPoints(self.taps.to(device), self.embedding.to(device))
+
 
 @dataclass(frozen=True)
 class UnsampledPoints:
@@ -211,22 +219,3 @@ class UnsampledPoints:
         positions = self.positions[index]
         embedding = harmonic_embedding(positions, self.num_octaves).float()
         return SampledPoints(bilinear_taps(positions, self.cameras), embedding)
-
-
-@dataclass(frozen=True)
-class ViewRays:
-    """The rays through all pixels of all N feature maps of one size (kept between calls).
-
-    Attributes:
-        points: the samples of the rays that are used, U * S of them.
-        distances: [U, S].
-        depths: [U, S].
-        rays: [U] flat indices of the used rays among N * H * W.
-        views: [U] the view of each.
-    """
-
-    points: SampledPoints
-    distances: Tensor
-    depths: Tensor
-    rays: Tensor
-    views: Tensor

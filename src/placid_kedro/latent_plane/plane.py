@@ -11,24 +11,22 @@ import torch.utils.checkpoint
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras, cameras_from_config, cameras_to_config, multiview_cameras
 from placid_kedro.errors import ParameterError, ShapeError
 from placid_kedro.latent_plane.combinations import COMBINATIONS, Combination
 from placid_kedro.latent_plane.cpu_density import CompiledDensity
 from placid_kedro.latent_plane.geometry import (
-    BilinearTaps,
     MissedRays,
-    RaySamples,
     SampledPoints,
     UnsampledPoints,
-    ViewRays,
     compositing_weights,
     harmonic_embedding,
-    sample_rays,
 )
 from placid_kedro.latent_plane.presets import preset
 from placid_kedro.latent_plane.transformer import TokenTransformer
+from placid_kedro.latent_plane.view_rays import ViewRays, make_view_rays
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,12 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         block_size: points that are processed at a time; bounds the memory.
         weight_threshold: feature tokens are evaluated only where the rendering weight is larger. A ray loses
             at most `samples_per_ray * weight_threshold` of its weight; 0 leaves the result as it is.
+        lattice_size: points an axis of a coarse grid of densities that tells where to look closer; 0 for none.
+        lattice_threshold: the density of a sample is evaluated where the interpolated densities give it or one of
+            its neighbours on the ray a larger rendering weight; elsewhere it is the interpolated one.
 
     Raises:
-        ParameterError: for sizes below one or an unknown combination.
+        ParameterError: for sizes below one, a grid of one point or an unknown combination.
     """
 
     _supports_gradient_checkpointing = True
@@ -93,6 +94,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         missed_rays: MissedRays = "empty",
         block_size: int = 16384,
         weight_threshold: float = 0.0,
+        lattice_size: int = 0,
+        lattice_threshold: float = 0.01,
     ) -> None:
         super().__init__()
         if not isinstance(cameras, dict):
@@ -108,6 +111,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.missed_rays: MissedRays = missed_rays
         self.block_size = block_size
         self.weight_threshold = weight_threshold
+        self.lattice_size = lattice_size
+        self.lattice_threshold = lattice_threshold
         self.gradient_checkpointing = False
         embedding_dim = 3 * (1 + 2 * num_octaves)
         width = token_channels + 2 * embedding_dim
@@ -202,27 +207,14 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """The rays of all views at a size of feature map; computed once in float64 and kept."""
         key = (width, height, self.device)
         if key not in self._view_rays:
-            cameras = self.cameras.resized(width, height)
-            double = Cameras(cameras.world_to_camera.double(), cameras.K.double(), width, height)
-            origins, directions = (part.reshape(-1, 3) for part in double.rays())
-            samples = sample_rays(origins, directions, self.samples_per_ray, self.missed_rays)
-            self._view_rays[key] = self._prepare(samples, double)
+            self._view_rays[key] = make_view_rays(
+                self.cameras.resized(width, height),
+                samples_per_ray=self.samples_per_ray,
+                missed_rays=self.missed_rays,
+                num_octaves=self.num_octaves,
+                lattice_size=self.lattice_size,
+            ).to(self.device)
         return self._view_rays[key]
-
-    def _prepare(self, samples: RaySamples, cameras: Cameras) -> ViewRays:
-        used = samples.used.nonzero()[:, 0]
-        points = UnsampledPoints(samples.points[used].reshape(-1, 3), cameras, self.num_octaves)[:]
-        device = self.device
-        return ViewRays(
-            points=SampledPoints(
-                BilinearTaps(points.taps.rows.to(device), points.taps.weights.to(device)),
-                points.embedding.to(device),
-            ),
-            distances=samples.distances[used].float().to(device),
-            depths=samples.depths[used].float().to(device),
-            rays=used.to(device),
-            views=(used // (cameras.width * cameras.height)).to(device),
-        )
 
     def _camera_embedding(self) -> Tensor:
         cameras = self.cameras
@@ -233,8 +225,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self, features: Tensor, t_emb: Tensor, rays: ViewRays
     ) -> tuple[Tensor, Tensor, Tensor]:
         N, _, H, W = features.shape
-        raw_sigma = self._density_object(features, t_emb, rays.points)
-        weights = compositing_weights(raw_sigma.reshape(rays.distances.shape), rays.distances)
+        raw_sigma = self._ray_density(features, t_emb, rays)
+        weights = compositing_weights(raw_sigma, rays.distances)
         rendered = self._render_features(features, rays, weights)
         maps = [rendered, weights.sum(-1, keepdim=True), (weights * rays.depths).sum(-1, keepdim=True)]
         rendered, occupancy, depth = (
@@ -245,6 +237,18 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             for part in maps
         )
         return self.combine(features, rendered, occupancy).to(features.dtype), occupancy, depth
+
+    def _ray_density(self, features: Tensor, t_emb: Tensor, rays: ViewRays) -> Tensor:
+        """[U, S] raw densities along the used rays."""
+        shape = rays.distances.shape
+        if rays.lattice is None:
+            return self._density_object(features, t_emb, rays.points).reshape(shape)
+        coarse = rays.lattice.interpolate(self._density_object(features, t_emb, rays.lattice.points))
+        weights = compositing_weights(coarse.detach().reshape(shape), rays.distances)
+        seen = F.max_pool1d(weights[:, None], 3, stride=1, padding=1) > self.lattice_threshold
+        chosen = seen.flatten().nonzero()[:, 0]
+        exact = self._density_object(features, t_emb, rays.points[chosen])
+        return coarse.index_copy(0, chosen, exact).reshape(shape)
 
     def _density_object(
         self, features: Tensor, t_emb: Tensor, points: SampledPoints | UnsampledPoints
@@ -375,6 +379,8 @@ def _check_config(config: Any) -> None:
             raise ParameterError(f"Latent-Plane's {name} must be at least 1, got {config[name]}.")
     if config["samples_per_ray"] < 2:
         raise ParameterError(f"samples_per_ray must be at least 2, got {config['samples_per_ray']}.")
+    if config["lattice_size"] < 0 or config["lattice_size"] == 1:
+        raise ParameterError(f"lattice_size must be 0 or at least 2, got {config['lattice_size']}.")
     if config["combination"] not in COMBINATIONS:
         raise ParameterError(
             f"combination must be one of {sorted(COMBINATIONS)}, got {config['combination']!r}."

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from placid_kedro.cameras import Cameras, relative_pose
+from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.novel_view import NovelView
 from placid_kedro.errors import DataError
 from placid_kedro.images import over_white
@@ -80,8 +80,7 @@ class RenderedPlaneObjects:
         # The plane's cameras: at the size of the model's images.
         size = model.image_size
         self.cameras = self._ring_cameras[views_around(self.ring, views)].resized(size, size)
-        poses = self.cameras.world_to_camera
-        self._poses = relative_pose(poses[:1], poses).to(model.device)
+        self._poses = self.cameras.world_to_camera.to(model.device)
         self._latents: OrderedDict[int, Tensor] = OrderedDict()
         self._free = cache_mb * _MIB
 
@@ -105,12 +104,12 @@ class RenderedPlaneObjects:
             DataError: the object's views are missing, damaged or of another protocol.
         """
         moments = self._encoded(index)[list(views)]
-        reference = moments[:1].expand_as(moments)
         image = self._images(index, views[:1])
+        condition = self.model.conditioner(image, moments[:1], self._poses[:1], self._poses)
         return RingViews(
             latents=moments * self.model.autoencoder.config.scaling_factor,
-            reference=reference,
-            context=self.model.conditioner(image, reference, self._poses),
+            beside=condition.beside,
+            context=condition.context,
         )
 
     def true_views(self, index: int, views: Sequence[int]) -> TrueViews:

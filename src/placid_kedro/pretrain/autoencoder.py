@@ -32,16 +32,6 @@ def patch_moment(views: ViewArrays, patch_size: int, every: int, progress: Progr
     return total / count
 
 
-@torch.no_grad()
-def encode_views(autoencoder: PatchAutoencoder, views: ViewArrays, progress: Progress = SILENT) -> Tensor:
-    """[N, V, C, h, w] float32 latents of all views."""
-    latents = [
-        autoencoder.encode(views.images(index, slice(None)) * 2 - 1).latent_dist.mean
-        for index in progress.track(range(len(views)), description="latents")
-    ]
-    return torch.stack(latents)
-
-
 class RepairObjective(nn.Module):
     """What the decoder's repair network minimises: squared and some absolute error of decoded images.
 

@@ -9,11 +9,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from placid_kedro.cameras import relative_pose
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.pretrain.caption_table import CaptionTable, directed_caption, view_prior, views_by_sector
-from placid_kedro.pretrain.config import ReferenceShares, TextShares
-from placid_kedro.pretrain.objectives import NovelViewBatch, TextToImageBatch
+from placid_kedro.pretrain.config import TextShares
+from placid_kedro.pretrain.objectives import TextToImageBatch
 from placid_kedro.pretrain.posterior import posterior_mean
 
 T = TypeVar("T")
@@ -122,78 +121,6 @@ class TextToImageBatches:
             log_prior = choice.log_prior.to(self.device)
             targets[one] = posterior_mean(x_t[one], a_t[one], s_t[one], known, log_prior)
         return targets
-
-
-class NovelViewBatches:
-    """Pairs of views of one object, the vocabulary's objects more often than the others.
-
-    Args:
-        latents: [N, V, C, h, w] of all trained objects.
-        world_to_camera: [N, V, 4, 4] of the views.
-        favourites: indices of the vocabulary's objects.
-        ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on.
-        shares: how often which kind of pair is drawn.
-        batch_size: pairs a batch.
-        device: where to.
-    """
-
-    def __init__(
-        self,
-        latents: Tensor,
-        world_to_camera: Tensor,
-        favourites: Tensor,
-        ring: int,
-        shares: ReferenceShares,
-        batch_size: int,
-        device: torch.device,
-    ) -> None:
-        self.latents = latents
-        self.world_to_camera = world_to_camera
-        self.favourites = favourites
-        self.ring = ring
-        self.shares = shares
-        self.batch_size = batch_size
-        self.device = device
-
-    def __call__(self, number: int, generator: torch.Generator) -> NovelViewBatch:
-        objects = torch.stack([self._object(generator) for _ in range(self.batch_size)])
-        pairs = torch.tensor([self._pair(generator) for _ in range(self.batch_size)])
-        reference, wanted = pairs.T
-        poses = relative_pose(self.world_to_camera[objects, reference], self.world_to_camera[objects, wanted])
-        parts = (self.latents[objects, wanted], self.latents[objects, reference], poses)
-        return NovelViewBatch(*(part.to(self.device) for part in parts))
-
-    def _object(self, generator: torch.Generator) -> Tensor:
-        return draw_object(len(self.latents), self.favourites, self.shares.vocabulary, generator)
-
-    def _pair(self, generator: torch.Generator) -> tuple[int, int]:
-        """Reference and wanted view."""
-        shares, ring, count = self.shares, self.ring, self.latents.shape[1]
-        if self._chance(shares.ring, generator):
-            front = self._chance(shares.ring_front, generator)
-            reference = 0 if front else self._below(ring, generator)
-            if self._chance(shares.ring_any, generator):
-                return reference, self._below(ring, generator)
-            # The paper's eight views, counted from the reference on.
-            step = max(1, ring // 8)
-            return reference, (reference + step * self._below(ring // step, generator)) % ring
-        anywhere = self._chance(shares.free_any, generator)
-        return self._below(count, generator) if anywhere else 0, self._below(count, generator)
-
-    @staticmethod
-    def _chance(share: float, generator: torch.Generator) -> bool:
-        return float(torch.rand((), generator=generator)) < share
-
-    @staticmethod
-    def _below(bound: int, generator: torch.Generator) -> int:
-        return int(torch.randint(bound, (), generator=generator))
-
-
-def draw_object(count: int, favourites: Tensor, favourite_share: float, generator: torch.Generator) -> Tensor:
-    """One of the favourites so often, any of all `count` objects otherwise; a scalar index."""
-    if float(torch.rand((), generator=generator)) < favourite_share:
-        return favourites[torch.randint(len(favourites), (), generator=generator)]
-    return torch.randint(count, (), generator=generator)
 
 
 def _pick(options: Sequence[T], generator: torch.Generator) -> T:

@@ -17,7 +17,7 @@ from scratch; each is a folder in the diffusers layout with float16 weights.
 | folder | what it is |
 |---|---|
 | `text_to_image` | latent diffusion UNet at {size} px, conditioned on MiniLM's token states |
-| `zero123` | latent diffusion UNet that draws an object from another side, from an image and a relative pose |
+| `zero123` | latent diffusion UNet that draws an object from another side, from an image lifted into a volume |
 | `latent_plane` | Latent-Plane for `zero123` |
 | `scorer` | image-text scorer for evaluation; it never guides a generation |
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from placid_kedro.objects.config import IngestParameters, RenderParameters
 from placid_kedro.parameter_types import (
@@ -65,6 +65,8 @@ class UNetParameters(ParameterModel):
 
     Attributes:
         channels: of each resolution, the finest first.
+        attention: whether a resolution has cross-attention, the finest first.
+        middle: whether there is a middle block, with cross-attention.
         context_width: D of the context [B, L, D].
         heads: of every attention layer.
         norm_groups: of every group normalisation.
@@ -72,6 +74,8 @@ class UNetParameters(ParameterModel):
     """
 
     channels: ThreeWidths
+    attention: Annotated[tuple[bool, bool, bool], Field(strict=False)]
+    middle: bool
     context_width: PositiveInt
     heads: PositiveInt
     norm_groups: PositiveInt
@@ -149,38 +153,67 @@ class TextToImageParameters(ParameterModel):
 
 
 class ReferenceShares(ParameterModel):
-    """Which pairs of views the novel-view model learns from.
+    """Which references and views the novel-view model learns from.
 
     Attributes:
-        unconditional: share without reference and pose, for guidance.
-        vocabulary: share drawn from the vocabulary's objects, the rest from all.
-        ring: share of pairs inside the first ring, the others come from all views.
-        ring_front: of those, the share whose reference is the front.
-        ring_any: of those, the share whose wanted view is any of the ring; otherwise one of eight.
-        free_any: of the others, the share whose reference is any view; otherwise the front.
+        unconditional: share of the wanted views without their condition, for guidance.
+        vocabulary: share of the references drawn from the vocabulary's objects, the rest from all.
+        front: share of the references that are the front view; the others are any view.
+        eighths: share of the references whose wanted views are of the paper's eight; the others want any views.
     """
 
     unconditional: Fraction
     vocabulary: Fraction
-    ring: Fraction
-    ring_front: Fraction
-    ring_any: Fraction
-    free_any: Fraction
+    front: Fraction
+    eighths: Fraction
+
+
+class LiftedParameters(ParameterModel):
+    """The reference's lifting into a volume (see `placid_kedro.diffusion.lifted_reference.LiftedReference`).
+
+    Attributes:
+        widths, groups, volume_channels, planes, samples_per_ray: sizes of the module.
+        depth: nearest and farthest of the volume, from every camera.
+        silhouette_weight: of the silhouettes' cross-entropy beside the squared error of latents.
+    """
+
+    widths: ThreeWidths
+    groups: PositiveInt
+    volume_channels: Annotated[int, Field(ge=2)]
+    planes: PositiveInt
+    samples_per_ray: Annotated[int, Field(ge=2)]
+    depth: Annotated[Range, Field(strict=False)]
+    silhouette_weight: NonNegativeFloat
+    training: LoopParameters
 
 
 class NovelViewParameters(ParameterModel):
-    """The novel-view model.
+    """The novel-view model: first what it lifts the reference with, then its UNet.
 
     Attributes:
+        copies: of every object that it is shown, the object itself among them (`placid_kedro.pretrain.copies`).
+        wanted_views: of each reference; a batch holds `training.batch_size` of them in all.
         sample_objects: of the vocabulary, whose views are drawn at every validation.
     """
 
     unet: UNetParameters
     shares: ReferenceShares
+    copies: PositiveInt
+    wanted_views: Annotated[int, Field(ge=1, le=8)]
     sample_objects: PositiveInt
     sample_steps: PositiveInt
     sample_guidance: NonNegativeFloat
+    lifted: LiftedParameters
     training: LoopParameters
+
+    @model_validator(mode="after")
+    def _whole_references(self) -> Self:
+        for loop in (self.lifted.training, self.training):
+            if loop.batch_size % self.wanted_views:
+                raise ValueError(
+                    f"batch_size ({loop.batch_size}) must be a multiple of wanted_views ({self.wanted_views})"
+                )
+        return self
 
 
 class PlaneModuleParameters(ParameterModel):
@@ -191,6 +224,8 @@ class PlaneModuleParameters(ParameterModel):
         token_channels, octaves, heads, density_head_width, feature_head_width: sizes of the module.
         samples_per_ray: along each ray through the cube.
         weight_threshold: features are evaluated where the rendering weight is larger.
+        lattice_size: points an axis of the coarse grid that finds empty space; 0 for none.
+        lattice_threshold: densities are evaluated where the grid promises a larger rendering weight.
     """
 
     share_layers: bool
@@ -203,6 +238,8 @@ class PlaneModuleParameters(ParameterModel):
     feature_head_width: PositiveInt
     samples_per_ray: Annotated[int, Field(ge=2)]
     weight_threshold: Fraction
+    lattice_size: NonNegativeInt
+    lattice_threshold: Fraction
 
     def module_config(self) -> dict[str, Any]:
         """The same as arguments of `LatentPlane`."""
@@ -214,6 +251,8 @@ class PlaneModuleParameters(ParameterModel):
             "feature_head_dim": self.feature_head_width,
             "samples_per_ray": self.samples_per_ray,
             "weight_threshold": self.weight_threshold,
+            "lattice_size": self.lattice_size,
+            "lattice_threshold": self.lattice_threshold,
             "share_layers": self.share_layers,
             "combination": self.combination,
             "missed_rays": self.missed_rays,

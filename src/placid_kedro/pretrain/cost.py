@@ -10,11 +10,13 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.pretrain.config import LoopParameters, PretrainParameters
-from placid_kedro.pretrain.networks import make_unet, prepare_for_cpu
+from placid_kedro.pretrain.networks import make_lifted_reference, make_unet, prepare_for_cpu
 from placid_kedro.pretrain.objectives import (
+    LiftingObjective,
     NovelViewBatch,
     NovelViewObjective,
     TextToImageBatch,
@@ -94,7 +96,7 @@ def make_plan(
     place: TrainingPlace,
     cores: int,
 ) -> PretrainPlan:
-    """Time a step of each of the two large trainings here, and add up.
+    """Time a step of each of the large trainings here, and add up.
 
     Args:
         parameters: of the pipeline.
@@ -105,11 +107,13 @@ def make_plan(
     protocol = parameters.rendering.protocol
     views, pixels = protocol.view_count, protocol.size**2
     latents = parameters.autoencoder.latent_channels * pixels // PATCH_SIZE**2
+    others = parameters.novel_view.copies - 1
     rays = views * pixels * parameters.rendering.embree.supersample**2
     render = objects * _RENDER_SECONDS * rays / _REFERENCE_RAYS / cores / 3600
     stages = [StageCost(stage="views", steps=0, samples=0, hours=render)]
     timed = {
         "text_to_image": (parameters.text_to_image.training, _text_to_image_probe),
+        "lifted_reference": (parameters.novel_view.lifted.training, _lifting_probe),
         "novel_view": (parameters.novel_view.training, _novel_view_probe),
     }
     for name, (loop, probe) in timed.items():
@@ -125,7 +129,7 @@ def make_plan(
         objects=objects,
         vocabulary=vocabulary,
         held_out=held_out,
-        disk_mb=objects * views * (pixels * (4 + 2) + latents * 4) / 1e6,
+        disk_mb=objects * views * (pixels * (4 + 2) + latents * (4 + 2 * others)) / 1e6,
         machine=_machine(place, cores),
         stages=tuple(stages),
     )
@@ -152,19 +156,42 @@ def _text_to_image_probe(parameters: PretrainParameters) -> Probe:
     return objective, batch
 
 
+def _lifting_probe(parameters: PretrainParameters) -> Probe:
+    objective = LiftingObjective(
+        _lifted_reference(parameters), parameters.novel_view.lifted.silhouette_weight
+    )
+    return objective, _novel_view_batches(parameters)
+
+
 def _novel_view_probe(parameters: PretrainParameters) -> Probe:
     channels, size, schedule = _latents(parameters)
-    unet = parameters.novel_view.unet
+    unet, lifted = parameters.novel_view.unet, _lifted_reference(parameters).requires_grad_(False)
     parts = {
-        "unet": make_unet(unet, 2 * channels, channels, size),
+        "unet": make_unet(unet, 2 * channels + lifted.map_channels, channels, size),
         "reference_tokens": ReferenceTokens(channels, size, unet.context_width),
     }
+    objective = NovelViewObjective(nn.ModuleDict(parts), lifted, schedule, 0.0)
+    return objective, _novel_view_batches(parameters)
+
+
+def _lifted_reference(parameters: PretrainParameters) -> Any:
+    channels, size, _ = _latents(parameters)
+    focal = parameters.rendering.protocol.focal_at_256 / 256
+    return make_lifted_reference(parameters.novel_view.lifted, channels, size, focal)
+
+
+def _novel_view_batches(parameters: PretrainParameters) -> Callable[[int], NovelViewBatch]:
+    channels, size, _ = _latents(parameters)
+    wanted = parameters.novel_view.wanted_views
+    cameras = multiview_cameras().world_to_camera[:wanted]
 
     def batch(count: int) -> NovelViewBatch:
-        x = torch.randn(count, channels, size, size)
-        return NovelViewBatch(x, x, torch.randn(count, 4))
+        references = count // wanted
+        x = torch.randn(references, wanted, channels, size, size)
+        poses = cameras.expand(references, wanted, 4, 4)
+        return NovelViewBatch(x, torch.rand(references, wanted, size, size), x[:, 0], poses[:, 0], poses)
 
-    return NovelViewObjective(nn.ModuleDict(parts), schedule, 0.0), batch
+    return batch
 
 
 def _latents(parameters: PretrainParameters) -> tuple[int, int, NoiseSchedule]:

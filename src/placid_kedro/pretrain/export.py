@@ -52,14 +52,18 @@ def save_text_to_image(folder: Path, unet: Any, autoencoder: Any) -> None:
     write_index(folder, "TextToImage", components)
 
 
-def save_novel_view(folder: Path, unet: Any, reference_tokens: Any, autoencoder: Any) -> None:
+def save_novel_view(
+    folder: Path, unet: Any, reference_tokens: Any, lifted_reference: Any, autoencoder: Any
+) -> None:
     """Write the embedded novel-view model."""
     folder.mkdir(parents=True, exist_ok=True)
     _save_half(unet, folder / "unet")
     _save_half(reference_tokens, folder / "reference_tokens")
+    _save_half(lifted_reference, folder / "lifted_reference")
     _save_half(autoencoder, folder / "vae")
     embedded_scheduler().save_pretrained(folder / "scheduler")
     components = {
+        "lifted_reference": ("placid_kedro", "LiftedReference"),
         "reference_tokens": ("placid_kedro", "ReferenceTokens"),
         "scheduler": ("diffusers", "DDIMScheduler"),
         "unet": ("diffusers", "UNet2DConditionModel"),
@@ -101,11 +105,14 @@ class NovelViewFolder:
 
     unet: Any
     reference_tokens: Any
+    lifted_reference: Any
     autoencoder: Any
 
     def save_pretrained(self, save_directory: Path) -> None:
         """See `save_novel_view`."""
-        save_novel_view(save_directory, self.unet, self.reference_tokens, self.autoencoder)
+        save_novel_view(
+            save_directory, self.unet, self.reference_tokens, self.lifted_reference, self.autoencoder
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from placid_kedro.pretrain.config import UNetParameters
+from placid_kedro.diffusion.lifted_reference import LiftedReference
+from placid_kedro.pretrain.config import LiftedParameters, UNetParameters
 
 
 def make_unet(parameters: UNetParameters, in_channels: int, latent_channels: int, latent_size: int) -> Any:
-    """A small `UNet2DConditionModel`: three resolutions, cross-attention at the two lower ones.
+    """A small `UNet2DConditionModel` of three resolutions.
 
     The mean of the context also enters through the time embedding (Stable Diffusion XL's way, here by attention
     pooling): a small network then has the object's identity at every layer.
     """
     from diffusers import UNet2DConditionModel
 
+    down = ["CrossAttnDownBlock2D" if attention else "DownBlock2D" for attention in parameters.attention]
+    up = ["CrossAttnUpBlock2D" if attention else "UpBlock2D" for attention in parameters.attention]
     return UNet2DConditionModel(
         sample_size=latent_size,
         in_channels=in_channels,
         out_channels=latent_channels,
         block_out_channels=parameters.channels,
         layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        mid_block_type="UNetMidBlock2DCrossAttn",
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=tuple(down),
+        mid_block_type="UNetMidBlock2DCrossAttn" if parameters.middle else None,
+        up_block_types=tuple(reversed(up)),
         cross_attention_dim=parameters.context_width,
         # diffusers' name notwithstanding, this is the number of heads.
         attention_head_dim=parameters.heads,
@@ -35,6 +38,25 @@ def make_unet(parameters: UNetParameters, in_channels: int, latent_channels: int
         addition_embed_type="text",
         addition_embed_type_num_heads=parameters.pooling_heads,
         resnet_time_scale_shift="scale_shift",
+    )
+
+
+def make_lifted_reference(
+    parameters: LiftedParameters, latent_channels: int, latent_size: int, focal: float
+) -> Any:
+    """A `LiftedReference` for cameras of one focal length, in image widths."""
+    near, far = parameters.depth
+    return LiftedReference(
+        latent_channels=latent_channels,
+        latent_size=latent_size,
+        widths=parameters.widths,
+        groups=parameters.groups,
+        volume_channels=parameters.volume_channels,
+        planes=parameters.planes,
+        samples_per_ray=parameters.samples_per_ray,
+        near=near,
+        far=far,
+        focal=focal,
     )
 
 
@@ -58,13 +80,13 @@ def prepare_for_cpu(network: Any) -> None:
     Convolutions run with channels last, normalisation in float32, and attention without torch's fused kernel, whose
     backward pass is slow in bfloat16.
     """
-    from diffusers import UNet2DConditionModel
-    from diffusers.models.attention_processor import AttnProcessor
+    from diffusers.models.attention_processor import Attention, AttnProcessor
 
     for module in list(network.modules()):
-        if isinstance(module, UNet2DConditionModel):
-            cast(Any, module).set_attn_processor(AttnProcessor())
+        if isinstance(module, Attention):
+            module.set_processor(AttnProcessor())
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for name, child in module.named_children():
             if type(child) is nn.GroupNorm:
                 setattr(module, name, Float32GroupNorm.of(child))
-    network.to(memory_format=torch.channels_last)

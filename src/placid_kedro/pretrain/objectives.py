@@ -1,4 +1,4 @@
-"""What the two diffusion models minimise."""
+"""What the two diffusion models and the lifted reference minimise."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.evaluation.view_metrics import silhouette_iou
 
 # Of the signal-to-noise ratio, as the weight of the x0 error (after Hang et al. 2023, "Min-SNR").
 _WEIGHT_BOUNDS = (0.4, 1.5)
@@ -80,17 +83,55 @@ class TextToImageObjective(nn.Module):
 
 @dataclass(frozen=True)
 class NovelViewBatch:
-    """B views of objects, each with another view as its reference.
+    """K wanted views of each of B references.
 
     Attributes:
-        latents: [B, C, h, w] of the wanted views.
+        latents: [B, K, C, h, w] of the wanted views.
+        coverage: [B, K, h, w] how much of each latent's patch the object covers, in [0, 1].
         reference: [B, C, h, w] of the references.
-        poses: [B, 4] of the wanted view relative to the reference.
+        reference_cameras: [B, 4, 4] `world_to_camera`.
+        cameras: [B, K, 4, 4] `world_to_camera` of the wanted views.
     """
 
     latents: Tensor
+    coverage: Tensor
     reference: Tensor
-    poses: Tensor
+    reference_cameras: Tensor
+    cameras: Tensor
+
+
+class LiftingObjective(nn.Module):
+    """What a lifted reference tells of other views against those views: their latents and silhouettes.
+
+    Args:
+        network: a `LiftedReference`.
+        silhouette_weight: of the cross-entropy of occupancy beside the squared error of latents.
+    """
+
+    def __init__(self, network: Any, silhouette_weight: float) -> None:
+        super().__init__()
+        self.network = network
+        self.silhouette_weight = silhouette_weight
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """All of the network's."""
+        return list(self.network.parameters())
+
+    def forward(self, batch: NovelViewBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses on one batch, and the silhouettes' IoU at the latents' resolution."""
+        views = self.network(batch.reference, batch.reference_cameras, batch.cameras)
+        covered = batch.coverage.flatten(0, 1)
+        # A margin from 0 and 1, where the cross-entropy's gradient is unbounded.
+        occupancy = views.occupancy.clamp(1e-4, 1 - 1e-4)
+        with torch.autocast(occupancy.device.type, enabled=False):
+            silhouette = F.binary_cross_entropy(occupancy, covered)
+        error = (views.latents - batch.latents.flatten(0, 1)).square().mean()
+        return {
+            "loss": error + self.silhouette_weight * silhouette,
+            "latent_error": error.detach(),
+            "silhouette": silhouette.detach(),
+            "silhouette_iou": silhouette_iou(occupancy.detach(), covered).mean(),
+        }
 
 
 class NovelViewObjective(nn.Module):
@@ -98,13 +139,17 @@ class NovelViewObjective(nn.Module):
 
     Args:
         network: with the parts `unet` and `reference_tokens`.
+        lifted: the lifted reference, trained before and frozen; neither saved nor synchronised.
         schedule: the UNet's noise levels and what it predicts.
-        unconditional_share: how often reference and context are zero, for guidance.
+        unconditional_share: how often the condition is zero, for guidance.
     """
 
-    def __init__(self, network: nn.ModuleDict, schedule: NoiseSchedule, unconditional_share: float) -> None:
+    def __init__(
+        self, network: nn.ModuleDict, lifted: Any, schedule: NoiseSchedule, unconditional_share: float
+    ) -> None:
         super().__init__()
         self.network = network
+        self.conditioner = EmbeddedConditioner(network["reference_tokens"], lifted)
         self.schedule = schedule
         self.unconditional_share = unconditional_share
 
@@ -114,14 +159,15 @@ class NovelViewObjective(nn.Module):
 
     def forward(self, batch: NovelViewBatch, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses on one batch; timesteps, noise and what is left out come from the generator."""
-        clean = batch.latents
+        clean = batch.latents.flatten(0, 1)
         count = len(clean)
         t = torch.randint(self.schedule.num_timesteps, (count,), generator=generator).to(clean.device)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         kept = (torch.rand(count, generator=generator) >= self.unconditional_share).to(clean)[:, None, None]
         x_t = self.schedule.add_noise(clean, noise, t)
-        context = self.network["reference_tokens"](batch.reference, batch.poses).float() * kept
-        inputs = torch.cat([x_t, batch.reference * kept[..., None]], dim=1)
+        condition = self.conditioner.of_latents(batch.reference, batch.reference_cameras, batch.cameras)
+        context = condition.context.float() * kept
+        inputs = torch.cat([x_t, condition.beside.float() * kept[..., None]], dim=1)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         output = self.network["unet"](inputs, t, context, return_dict=False)[0].float()
         return x0_losses(self.schedule.to_x0(output, x_t, t), clean, t, self.schedule)

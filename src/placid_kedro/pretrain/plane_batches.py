@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from placid_kedro.cameras import Cameras, relative_pose
+from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.latent_plane.batches import RingViews, TrueViews, views_around
 from placid_kedro.pretrain.views import ViewArrays
 
@@ -21,7 +22,7 @@ class PackedPlaneObjects:
         views: of the objects, the first `ring` of them evenly spaced in azimuth from the front on.
         latents: [N, V, C, h, w] of the same.
         ring: how many views the ring has, a multiple of eight.
-        conditioner: reference latents [B, C, h, w] and poses [B, 4] to context, frozen.
+        conditioner: of the novel-view model, frozen.
         device: of the conditioner.
     """
 
@@ -30,7 +31,7 @@ class PackedPlaneObjects:
         views: ViewArrays,
         latents: Tensor,
         ring: int,
-        conditioner: Callable[[Tensor, Tensor], Tensor],
+        conditioner: EmbeddedConditioner,
         device: torch.device,
     ) -> None:
         self.views = views
@@ -38,8 +39,7 @@ class PackedPlaneObjects:
         self.ring = ring
         self.conditioner = conditioner
         self.device = device
-        own = plane_cameras(views, ring).world_to_camera
-        self.poses = relative_pose(own[:1], own).to(device)
+        self.poses = plane_cameras(views, ring).world_to_camera.to(device)
 
     def __len__(self) -> int:
         return len(self.views)
@@ -52,8 +52,8 @@ class PackedPlaneObjects:
     def ring_views(self, index: int, views: Sequence[int]) -> RingViews:
         """Views of the ring, the reference first."""
         latents = self.latents[index, list(views)].to(self.device)
-        reference = latents[:1].expand_as(latents)
-        return RingViews(latents, reference, self.conditioner(reference, self.poses))
+        condition = self.conditioner.of_latents(latents[:1], self.poses[:1], self.poses[None])
+        return RingViews(latents, condition.beside, condition.context)
 
     def true_views(self, index: int, views: Sequence[int]) -> TrueViews:
         """Cameras, masks and depths of any views."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
 from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.diffusion.schedule import NoiseSchedule
@@ -18,7 +19,7 @@ from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.batches import BatchShape, PlaneBatches
 from placid_kedro.latent_plane.recipe import PlaneStage, make_plane, train_plane
 from placid_kedro.pretrain.autoencoder import ImageBatches, RepairObjective, patch_moment
-from placid_kedro.pretrain.batches import NovelViewBatches, TextToImageBatches, draw_object
+from placid_kedro.pretrain.batches import TextToImageBatches
 from placid_kedro.pretrain.caption_table import CaptionTable
 from placid_kedro.pretrain.config import (
     AutoencoderParameters,
@@ -29,8 +30,9 @@ from placid_kedro.pretrain.config import (
     TextToImageParameters,
 )
 from placid_kedro.pretrain.export import embedded_scheduler
-from placid_kedro.pretrain.networks import make_unet, prepare_for_cpu
-from placid_kedro.pretrain.objectives import NovelViewObjective, TextToImageObjective
+from placid_kedro.pretrain.networks import make_lifted_reference, make_unet, prepare_for_cpu
+from placid_kedro.pretrain.novel_view_batches import NovelViewSource, draw_object
+from placid_kedro.pretrain.objectives import LiftingObjective, NovelViewObjective, TextToImageObjective
 from placid_kedro.pretrain.plane_batches import PLANE_VIEWS, PackedPlaneObjects, plane_cameras
 from placid_kedro.pretrain.scorer_training import ScorerBatches, ScorerObjective
 from placid_kedro.pretrain.split import CuratedObject
@@ -135,32 +137,48 @@ def embed_texts(texts: Sequence[str], progress: Progress = SILENT, block: int = 
     return torch.cat(parts)
 
 
+def train_lifted_reference(
+    views: NovelViewSource, parameters: NovelViewParameters, place: TrainingPlace, data_id: str
+) -> Any:
+    """The `LiftedReference` that the novel-view model lifts its reference with."""
+    channels, size = views.copies[0].shape[2], views.copies[0].shape[-1]
+    lifted = parameters.lifted
+    network = with_seed(place.seed, lambda: make_lifted_reference(lifted, channels, size, views.focal))
+    objective = LiftingObjective(network, lifted.silhouette_weight)
+    batches = views.batches(parameters, lifted.training.batch_size, place.device)
+    fixed = digest_of(data_id, _pairs(parameters), lifted.silhouette_weight)
+    _train(place, "lifted_reference", objective, batches, lifted.training, fixed)
+    return network
+
+
 def train_novel_view(
-    latents: Tensor,
-    world_to_camera: Tensor,
-    favourites: Tensor,
-    ring: int,
+    views: NovelViewSource,
+    lifted: Any,
     parameters: NovelViewParameters,
     place: TrainingPlace,
     data_id: str,
     validate: Validation | None = None,
 ) -> nn.ModuleDict:
-    """A novel-view model, with the parts `unet` and `reference_tokens`; see `NovelViewBatches`."""
-    channels, size = latents.shape[2], latents.shape[-1]
-    width = parameters.unet.context_width
+    """A novel-view model around a trained lifted reference: the parts `unet` and `reference_tokens`."""
+    channels, size = views.copies[0].shape[2], views.copies[0].shape[-1]
+    lifted = lifted.to(place.device).eval().requires_grad_(False)
 
     def make() -> nn.ModuleDict:
-        unet = make_unet(parameters.unet, 2 * channels, channels, size)
-        return nn.ModuleDict({"unet": unet, "reference_tokens": ReferenceTokens(channels, size, width)})
+        unet = make_unet(parameters.unet, 2 * channels + lifted.map_channels, channels, size)
+        tokens = ReferenceTokens(channels, size, parameters.unet.context_width)
+        return nn.ModuleDict({"unet": unet, "reference_tokens": tokens})
 
     network: nn.ModuleDict = with_seed(place.seed, make)
-    schedule = embedded_schedule()
-    shares, batch_size = parameters.shares, parameters.training.batch_size
-    batches = NovelViewBatches(latents, world_to_camera, favourites, ring, shares, batch_size, place.device)
-    objective = NovelViewObjective(network, schedule, shares.unconditional)
-    fixed = digest_of(data_id, shares.model_dump(mode="json"))
+    objective = NovelViewObjective(network, lifted, embedded_schedule(), parameters.shares.unconditional)
+    batches = views.batches(parameters, parameters.training.batch_size, place.device)
+    fixed = digest_of(data_id, _pairs(parameters))
     _train(place, "novel_view", objective, batches, parameters.training, fixed, validate)
     return network
+
+
+def _pairs(parameters: NovelViewParameters) -> dict[str, Any]:
+    """What decides which views are learned from."""
+    return parameters.model_dump(mode="json", include={"shares", "copies", "wanted_views"})
 
 
 def train_latent_plane(
@@ -169,15 +187,15 @@ def train_latent_plane(
     favourites: Tensor,
     ring: int,
     unet: Any,
-    reference_tokens: Any,
+    conditioner: EmbeddedConditioner,
     parameters: PlaneParameters,
     place: TrainingPlace,
     data_id: str,
 ) -> LatentPlane:
     """A Latent-Plane for a frozen novel-view model: first its density, then its features."""
-    unet, reference_tokens = unet.to(place.device), reference_tokens.to(place.device)
+    unet = unet.to(place.device)
     plane = make_plane(unet, plane_cameras(views, ring), place.seed, **parameters.module_config())
-    objects = PackedPlaneObjects(views, latents, ring, reference_tokens, place.device)
+    objects = PackedPlaneObjects(views, latents, ring, conditioner, place.device)
 
     def choose(generator: torch.Generator) -> int:
         return int(draw_object(len(objects), favourites, parameters.vocabulary, generator))

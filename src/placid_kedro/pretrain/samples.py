@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.diffusion.novel_view import NovelView, TokenConditioner, sample_views
+from placid_kedro.diffusion.novel_view import EmbeddedConditioner, NovelView, sample_views
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
 from placid_kedro.diffusion.text_to_image import TextToImage, sample_images
@@ -51,6 +51,7 @@ def text_to_image_samples(
 
 def novel_view_samples(
     autoencoder: Any,
+    lifted: Any,
     truth: Tensor,
     cameras: Cameras,
     parameters: NovelViewParameters,
@@ -61,6 +62,7 @@ def novel_view_samples(
 
     Args:
         autoencoder: of the model.
+        lifted: its lifted reference.
         truth: [N, M, 3, H, W] in [0, 1] true views of N objects.
         cameras: M views, the first is the reference's.
         parameters: of the model.
@@ -73,7 +75,7 @@ def novel_view_samples(
         model = NovelView(
             unet=network["unet"],
             autoencoder=autoencoder.to(device),
-            conditioner=TokenConditioner(network["reference_tokens"]),
+            conditioner=EmbeddedConditioner(network["reference_tokens"], lifted),
             scheduler=scheduler,
             schedule=NoiseSchedule.from_scheduler(scheduler),
             image_size=truth.shape[-1],

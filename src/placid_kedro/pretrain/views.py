@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.errors import DataError
@@ -86,6 +87,13 @@ class ViewArrays:
     def masks(self, index: int, views: Any) -> Tensor:
         """[len(views), H, W] float32 in [0, 1]."""
         return torch.from_numpy(self.rgba[index, list(views), ..., 3].astype(np.float32) / 255)
+
+    def coverage(self, size: int) -> Tensor:
+        """[N, V, size, size] float32: the share of each patch of an image that the object covers."""
+        every = range(self.view_count)
+        return torch.stack(
+            [F.adaptive_avg_pool2d(self.masks(index, every), size) for index in range(len(self))]
+        )
 
     def depths(self, index: int, views: Any) -> Tensor:
         """[len(views), H, W] float32."""

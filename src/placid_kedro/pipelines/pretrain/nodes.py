@@ -51,19 +51,25 @@ def fit_autoencoder(
     """Fit the autoencoder, train its decoder's repair, encode all views.
 
     Returns:
-        The autoencoder, and `latents` [N, V, C, h, w] of all views.
+        The autoencoder, and `latents` [N, V, C, h, w] of all views with `copies` [A, N, V, C, h, w] of the objects'
+        other copies.
     """
+    import torch
+
     from placid_kedro.pipelines.pretrain.setup import place_of
-    from placid_kedro.pretrain.autoencoder import encode_views
+    from placid_kedro.pretrain.copies import encode_copy
     from placid_kedro.pretrain.recipes import make_autoencoder, train_repair
     from placid_kedro.pretrain.views import ViewArrays
 
     place = place_of(seed, run, parameters)
     arrays = ViewArrays.open(views)
     autoencoder = make_autoencoder(arrays, parameters.autoencoder, seed, place.progress)
-    latents = encode_views(autoencoder, arrays, place.progress)
+    latents = encode_copy(autoencoder, arrays, 0, place.progress)
+    copies = latents.new_empty((parameters.novel_view.copies - 1, *latents.shape), dtype=torch.float16)
+    for index in range(len(copies)):
+        copies[index] = encode_copy(autoencoder, arrays, index + 1, place.progress)
     train_repair(autoencoder, arrays, parameters.autoencoder, place)
-    return autoencoder, {"latents": latents}
+    return autoencoder, {"latents": latents, "copies": copies}
 
 
 def train_text_to_image(
@@ -97,10 +103,27 @@ def train_text_to_image(
     return TextToImageFolder(unet, decoder.to("cpu"))
 
 
+def train_lifted_reference(
+    views: Path, latents: dict[str, Tensor], seed: int, run: RunParameters, parameters: PretrainParameters
+) -> FolderWriter:
+    """Train what the novel-view model lifts its reference with on all objects."""
+    from placid_kedro.pipelines.pretrain.setup import data_id, novel_views_of, place_of
+    from placid_kedro.pretrain.recipes import train_lifted_reference
+    from placid_kedro.pretrain.views import ViewArrays
+
+    arrays, place = ViewArrays.open(views), place_of(seed, run, parameters)
+    source = novel_views_of(arrays, latents, parameters)
+    lifted: FolderWriter = train_lifted_reference(
+        source, parameters.novel_view, place, data_id(arrays, parameters)
+    )
+    return lifted
+
+
 def train_novel_view(
     views: Path,
     autoencoder: Path,
     latents: dict[str, Tensor],
+    lifted_reference: Path,
     seed: int,
     run: RunParameters,
     parameters: PretrainParameters,
@@ -108,8 +131,10 @@ def train_novel_view(
     """Train the novel-view model on all objects."""
     import torch
 
+    from placid_kedro.diffusion.lifted_reference import LiftedReference
     from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
-    from placid_kedro.pipelines.pretrain.setup import data_id, place_of, ring_of, split_of, vocabulary_rows
+    from placid_kedro.files import MANIFEST, file_hash
+    from placid_kedro.pipelines.pretrain.setup import data_id, novel_views_of, place_of, ring_of
     from placid_kedro.pretrain.export import NovelViewFolder
     from placid_kedro.pretrain.plane_batches import plane_cameras, ring_views
     from placid_kedro.pretrain.recipes import train_novel_view
@@ -117,23 +142,24 @@ def train_novel_view(
     from placid_kedro.pretrain.views import ViewArrays
 
     place, ring = place_of(seed, run, parameters), ring_of(parameters)
-    arrays, known = ViewArrays.open(views), vocabulary_rows(split_of(parameters))
+    arrays = ViewArrays.open(views)
+    source = novel_views_of(arrays, latents, parameters)
     decoder = PatchAutoencoder.from_pretrained(autoencoder).eval().requires_grad_(False)
-    shown = known[: parameters.novel_view.sample_objects].tolist()
+    lifted = LiftedReference.from_pretrained(lifted_reference)
+    shown = source.favourites[: parameters.novel_view.sample_objects].tolist()
     truth = torch.stack([arrays.images(index, ring_views(ring)) for index in shown])
+    cameras = plane_cameras(arrays, ring)
     network = train_novel_view(
-        latents["latents"],
-        torch.tensor(arrays.world_to_camera),
-        known,
-        ring,
+        source,
+        lifted,
         parameters.novel_view,
         place,
-        data_id(arrays, parameters),
+        data_id(arrays, parameters, file_hash(lifted_reference / MANIFEST)),
         novel_view_samples(
-            decoder, truth, plane_cameras(arrays, ring), parameters.novel_view, place.device, place.progress
+            decoder, lifted, truth, cameras, parameters.novel_view, place.device, place.progress
         ),
     )
-    return NovelViewFolder(network["unet"], network["reference_tokens"], decoder.to("cpu"))
+    return NovelViewFolder(network["unet"], network["reference_tokens"], lifted, decoder.to("cpu"))
 
 
 def train_latent_plane(
@@ -146,6 +172,7 @@ def train_latent_plane(
 ) -> FolderWriter:
     """Train Latent-Plane in the novel-view model."""
     from placid_kedro.diffusion.loading import load_component
+    from placid_kedro.diffusion.novel_view import EmbeddedConditioner
     from placid_kedro.files import MANIFEST, file_hash
     from placid_kedro.pipelines.pretrain.setup import data_id, place_of, ring_of, split_of, vocabulary_rows
     from placid_kedro.pretrain.export import LatentPlaneFolder
@@ -153,16 +180,21 @@ def train_latent_plane(
     from placid_kedro.pretrain.views import ViewArrays
 
     arrays = ViewArrays.open(views)
+    # Densities and distances along rays need float32.
+    place = place_of(seed, run, parameters, precision="no")
+    unet, tokens, lifted = (
+        load_component(zero123, part).to(place.device)
+        for part in ("unet", "reference_tokens", "lifted_reference")
+    )
     plane = train_latent_plane(
         arrays,
         latents["latents"],
         vocabulary_rows(split_of(parameters)),
         ring_of(parameters),
-        load_component(zero123, "unet"),
-        load_component(zero123, "reference_tokens"),
+        unet,
+        EmbeddedConditioner(tokens, lifted),
         parameters.latent_plane,
-        # Densities and distances along rays need float32.
-        place_of(seed, run, parameters, precision="no"),
+        place,
         data_id(arrays, parameters, file_hash(zero123 / MANIFEST)),
     )
     return LatentPlaneFolder(plane)

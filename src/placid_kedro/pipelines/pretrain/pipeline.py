@@ -26,8 +26,14 @@ def create_pipeline() -> Pipeline:
                 name="train_text_to_image",
             ),
             node(
+                nodes.train_lifted_reference,
+                [views, latents, *common],
+                "pretrain_lifted_reference",
+                name="train_lifted_reference",
+            ),
+            node(
                 nodes.train_novel_view,
-                [views, autoencoder, latents, *common],
+                [views, autoencoder, latents, "pretrain_lifted_reference", *common],
                 "embedded_zero123",
                 name="train_novel_view",
             ),

@@ -12,6 +12,7 @@ from placid_kedro.config import PretrainParameters, RunParameters
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.batches import check_ring
 from placid_kedro.pipelines.loading import start
+from placid_kedro.pretrain.novel_view_batches import NovelViewSource
 from placid_kedro.pretrain.plane_batches import PLANE_VIEWS
 from placid_kedro.pretrain.split import CURATED, ObjectSplit, read_split
 from placid_kedro.pretrain.views import ViewArrays
@@ -43,6 +44,14 @@ def ring_of(parameters: PretrainParameters) -> int:
     first = parameters.rendering.protocol.rings[0]
     check_ring(first.views, PLANE_VIEWS)
     return first.views
+
+
+def novel_views_of(
+    arrays: ViewArrays, latents: dict[str, Tensor], parameters: PretrainParameters
+) -> NovelViewSource:
+    """What the novel-view model learns from."""
+    known = vocabulary_rows(split_of(parameters))
+    return NovelViewSource.of(arrays, latents["latents"], latents["copies"], known, ring_of(parameters))
 
 
 def cores_of(parameters: PretrainParameters) -> int:

@@ -1,0 +1,134 @@
+"""Batches of the novel-view model: references, and some views of the same objects that are wanted of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from placid_kedro.pretrain.config import NovelViewParameters, ReferenceShares
+from placid_kedro.pretrain.copies import is_mirrored, mirrored_cameras
+from placid_kedro.pretrain.objectives import NovelViewBatch
+from placid_kedro.pretrain.views import ViewArrays
+
+_WANTED_RING = 8
+
+
+@dataclass(frozen=True, eq=False)
+class NovelViewSource:
+    """All that the novel-view model learns from.
+
+    Attributes:
+        copies: [N, V, C, h, w] latents of all trained objects' views, once a copy (`placid_kedro.pretrain.copies`).
+        coverage: [N, V, h, w] how much of a latent's patch the object covers, in [0, 1].
+        world_to_camera: [N, V, 4, 4] of the views.
+        favourites: indices of the vocabulary's objects.
+        ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on; the later ones
+            have the same azimuths, again from the front on.
+        focal: of all cameras, in image widths.
+    """
+
+    copies: Sequence[Tensor]
+    coverage: Tensor
+    world_to_camera: Tensor
+    favourites: Tensor
+    ring: int
+    focal: float
+
+    @classmethod
+    def of(
+        cls, views: ViewArrays, latents: Tensor, others: Tensor, favourites: Tensor, ring: int
+    ) -> NovelViewSource:
+        """From the objects' packed views, their latents [N, V, C, h, w] and their other copies' [A, N, V, C, h, w]."""
+        return cls(
+            copies=(latents, *others),
+            coverage=views.coverage(latents.shape[-1]),
+            world_to_camera=torch.tensor(views.world_to_camera),
+            favourites=favourites,
+            ring=ring,
+            focal=float(views.K[0, 0]) / views.size,
+        )
+
+    def batches(
+        self, parameters: NovelViewParameters, batch_size: int, device: torch.device
+    ) -> NovelViewBatches:
+        """Batches of so many wanted views."""
+        return NovelViewBatches(self, parameters.shares, batch_size, parameters.wanted_views, device)
+
+
+class NovelViewBatches:
+    """References and wanted views, the vocabulary's objects more often than the others.
+
+    Args:
+        source: of the views.
+        shares: how often which kind of reference and view is drawn.
+        batch_size: wanted views a batch.
+        wanted_views: of each reference.
+        device: where to.
+    """
+
+    def __init__(
+        self,
+        source: NovelViewSource,
+        shares: ReferenceShares,
+        batch_size: int,
+        wanted_views: int,
+        device: torch.device,
+    ) -> None:
+        self.source = source
+        self.mirrored_cameras = mirrored_cameras(source.world_to_camera)
+        self.shares = shares
+        self.references = batch_size // wanted_views
+        self.wanted_views = wanted_views
+        self.device = device
+
+    def __call__(self, number: int, generator: torch.Generator) -> NovelViewBatch:
+        drawn = [self._reference(generator) for _ in range(self.references)]
+        parts = [torch.stack(part).to(self.device) for part in zip(*drawn, strict=True)]
+        return NovelViewBatch(*parts)
+
+    def _reference(self, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The parts of a `NovelViewBatch` for one reference."""
+        source = self.source
+        index = int(draw_object(len(source.coverage), source.favourites, self.shares.vocabulary, generator))
+        copy = self._below(len(source.copies), generator)
+        reference, wanted = self._views(generator)
+        mirrored = is_mirrored(copy)
+        cameras = (self.mirrored_cameras if mirrored else source.world_to_camera)[index]
+        latents = source.copies[copy][index].float()
+        coverage = source.coverage[index, wanted]
+        return (
+            latents[wanted],
+            coverage.flip(-1) if mirrored else coverage,
+            latents[reference],
+            cameras[reference],
+            cameras[wanted],
+        )
+
+    def _views(self, generator: torch.Generator) -> tuple[int, Tensor]:
+        """Reference and wanted views."""
+        count, ring = self.source.coverage.shape[1], self.source.ring
+        reference = 0 if self._chance(self.shares.front, generator) else self._below(count, generator)
+        if not self._chance(self.shares.eighths, generator):
+            return reference, torch.randperm(count, generator=generator)[: self.wanted_views]
+        # The paper's eight views, counted from the reference's azimuth on.
+        step = max(1, ring // _WANTED_RING)
+        turns = torch.randperm(ring // step, generator=generator)[: self.wanted_views]
+        return reference, (reference + step * turns) % ring
+
+    @staticmethod
+    def _chance(share: float, generator: torch.Generator) -> bool:
+        return float(torch.rand((), generator=generator)) < share
+
+    @staticmethod
+    def _below(bound: int, generator: torch.Generator) -> int:
+        return int(torch.randint(bound, (), generator=generator))
+
+
+def draw_object(count: int, favourites: Tensor, favourite_share: float, generator: torch.Generator) -> Tensor:
+    """One of the favourites so often, any of all `count` objects otherwise; a scalar index."""
+    if float(torch.rand((), generator=generator)) < favourite_share:
+        return favourites[torch.randint(len(favourites), (), generator=generator)]
+    return torch.randint(count, (), generator=generator)
