@@ -14,6 +14,7 @@ from placid_kedro.cameras import multiview_cameras, orbit
 from placid_kedro.errors import ModelError, ShapeError
 from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment, decoder_block
 from placid_kedro.latent_plane.losses import render_density
+from placid_kedro.latent_plane.recipe import make_plane
 
 # Zero-1-to-3 XL's unet/config.json, the entries that differ from diffusers' defaults.
 ZERO123 = {
@@ -245,6 +246,21 @@ def test_a_hook_is_taken_off_when_the_unet_fails():
     ):
         unet(sample, 10, states)
     assert not any(module._forward_hooks for module in unet.modules())
+
+
+def test_a_plane_keeps_the_block_that_it_was_made_for(tmp_path):
+    unet = small_unet()
+    ring = multiview_cameras(azimuths_deg=[0.0, 180.0])
+    assert make_plane(unet, ring, 0, **PLANE).feature_channels == 64
+    plane = make_plane(unet, ring, 0, block="up_blocks.1", **PLANE)
+    assert plane.feature_channels == 32
+    plane.save_pretrained(tmp_path)
+    plane = LatentPlane.from_pretrained(tmp_path)
+    assert LatentPlaneAttachment(unet, plane).block == "up_blocks.1"
+    with pytest.raises(ModelError, match=r"up_blocks\.0 .* 64 channels, .* made for 32"):
+        LatentPlaneAttachment(unet, plane, block="up_blocks.0")
+    with pytest.raises(ModelError, match=r"no module 'up_blocks\.7'"):
+        make_plane(unet, ring, 0, block="up_blocks.7", **PLANE)
 
 
 def test_unfit_models_are_named():

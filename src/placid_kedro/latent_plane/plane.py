@@ -69,6 +69,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         lattice_size: points an axis of a coarse grid of densities that tells where to look closer; 0 for none.
         lattice_threshold: the density of a sample is evaluated where the interpolated densities give it or one of
             its neighbours on the ray a larger rendering weight; elsewhere it is the interpolated one.
+        block: name of the UNet's module whose output it enhances; None for the paper's choice (`decoder_block`).
 
     Raises:
         ParameterError: for sizes below one, a grid of one point or an unknown combination.
@@ -96,6 +97,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         weight_threshold: float = 0.0,
         lattice_size: int = 0,
         lattice_threshold: float = 0.01,
+        block: str | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(cameras, dict):
@@ -113,6 +115,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.weight_threshold = weight_threshold
         self.lattice_size = lattice_size
         self.lattice_threshold = lattice_threshold
+        self.block = block
         self.gradient_checkpointing = False
         embedding_dim = 3 * (1 + 2 * num_octaves)
         width = token_channels + 2 * embedding_dim

@@ -68,7 +68,7 @@ class LatentPlaneAttachment:
     Args:
         unet: any diffusers UNet, or another model with a `time_embedding` module.
         plane: the Latent-Plane; its views are the batch's.
-        block: name of the module whose output is enhanced; default `decoder_block(unet)`.
+        block: name of the module whose output is enhanced; default the plane's own, or `decoder_block(unet)`.
         guided: whether the batch holds both guidance branches.
         branches: which branches are enhanced where there are two.
 
@@ -90,9 +90,9 @@ class LatentPlaneAttachment:
         guided: bool = False,
         branches: Branches = "conditional",
     ) -> None:
-        self.block = decoder_block(unet) if block is None else block
-        self._module = _find(unet, self.block)
-        self._time_embedding = _find(unet, "time_embedding")
+        self.block = block or plane.block or decoder_block(unet)
+        self._module = find_module(unet, self.block)
+        self._time_embedding = find_module(unet, "time_embedding")
         _check_widths(unet, self.block, self._module, self._time_embedding, plane)
         self.plane = plane
         self.guided = guided
@@ -176,7 +176,12 @@ class LatentPlaneAttachment:
         return t_emb.reshape(branches, -1, views, t_emb.shape[-1])[:, :, 0]
 
 
-def _find(unet: nn.Module, name: str) -> nn.Module:
+def find_module(unet: nn.Module, name: str) -> nn.Module:
+    """A part of a UNet by its name.
+
+    Raises:
+        ModelError: there is none.
+    """
     try:
         return unet.get_submodule(name)
     except AttributeError as error:

@@ -14,7 +14,7 @@ from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.batches import make_denoiser
 from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective
 from placid_kedro.latent_plane.plane import LatentPlane
-from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, decoder_block
+from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, decoder_block, find_module
 from placid_kedro.training import BatchSource, TrainingPlace, TrainingSettings, Validation, with_seed
 
 StageName = Literal["density", "features"]
@@ -48,9 +48,9 @@ def make_plane(unet: Any, cameras: Cameras, seed: int, **config: Any) -> LatentP
         config: other arguments of `LatentPlane`.
 
     Raises:
-        ModelError: the UNet has no decoder block to attach to.
+        ModelError: the UNet has no such block to attach to.
     """
-    block = unet.get_submodule(decoder_block(unet))
+    block: Any = find_module(unet, config.get("block") or decoder_block(unet))
 
     def make() -> LatentPlane:
         return LatentPlane(

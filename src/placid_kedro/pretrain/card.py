@@ -39,7 +39,9 @@ with one of them, were seen by no model: measurements use them.
 
 {objects} objects of Sweet Home 3D's furniture libraries, {views} views each at {size} px. The text-to-image model
 regresses on the exact posterior mean over all latents that a caption admits, both UNets predict v with the x0 error
-weighted by the clamped signal-to-noise ratio, and all weights are exponential averages.
+weighted by the clamped signal-to-noise ratio, and all weights are exponential averages. The novel-view model first
+lifts its reference into a volume of features in the reference's frustum (`lifted_reference`, trained on the latents and
+silhouettes of the other views) and hands the UNet what the wanted view's rays meet there.
 
 | stage | steps | samples | estimated hours |
 |---|---|---|---|

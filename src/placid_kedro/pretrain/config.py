@@ -226,6 +226,7 @@ class PlaneModuleParameters(ParameterModel):
         weight_threshold: features are evaluated where the rendering weight is larger.
         lattice_size: points an axis of the coarse grid that finds empty space; 0 for none.
         lattice_threshold: densities are evaluated where the grid promises a larger rendering weight.
+        block: of the UNet that is enhanced; empty for the paper's choice.
     """
 
     share_layers: bool
@@ -240,6 +241,7 @@ class PlaneModuleParameters(ParameterModel):
     weight_threshold: Fraction
     lattice_size: NonNegativeInt
     lattice_threshold: Fraction
+    block: str
 
     def module_config(self) -> dict[str, Any]:
         """The same as arguments of `LatentPlane`."""
@@ -253,6 +255,7 @@ class PlaneModuleParameters(ParameterModel):
             "weight_threshold": self.weight_threshold,
             "lattice_size": self.lattice_size,
             "lattice_threshold": self.lattice_threshold,
+            "block": self.block or None,
             "share_layers": self.share_layers,
             "combination": self.combination,
             "missed_rays": self.missed_rays,
