@@ -24,7 +24,8 @@ def _dot(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def test_direction_never_opposes_a_guidance(cg, sg, lam):
     _, direction = balance(cg, sg, lam)
     for guidance in (cg, sg):
-        rounding = 1e-9 * (_squared(guidance) * (lam**2 * _squared(cg) + _squared(sg))).sqrt()
+        # Squares of the smallest numbers vanish.
+        rounding = 1e-9 * (_squared(guidance) * (lam**2 * _squared(cg) + _squared(sg))).sqrt() + 1e-300
         assert (_dot(direction, guidance) >= -rounding).all()
 
 
