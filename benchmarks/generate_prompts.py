@@ -53,8 +53,12 @@ def generate(prompt: str, params: str) -> tuple[dict, float]:
         )
         return failed(prompt), time.monotonic() - started
     # `turntable.mp4` tells the folders of prompts from other pipelines' reports.
-    folders = Path("data/08_reporting").glob("*/turntable.mp4")
-    reports = [json.loads((path.parent / "report.json").read_text(encoding="utf-8")) for path in folders]
+    paths = [
+        path
+        for path in Path("data/08_reporting").glob("*/report.json")
+        if (path.parent / "turntable.mp4").exists()
+    ]
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return next(report for report in reports if report["prompt"] == prompt), time.monotonic() - started
 
 
