@@ -251,7 +251,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         seen = F.max_pool1d(weights[:, None], 3, stride=1, padding=1) > self.lattice_threshold
         chosen = seen.flatten().nonzero()[:, 0]
         exact = self._density_object(features, t_emb, rays.points[chosen])
-        return coarse.index_copy(0, chosen, exact).reshape(shape)
+        return coarse.index_copy(0, chosen, exact.to(coarse.dtype)).reshape(shape)
 
     def _density_object(
         self, features: Tensor, t_emb: Tensor, points: SampledPoints | UnsampledPoints
