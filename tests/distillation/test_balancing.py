@@ -16,6 +16,13 @@ def _squared(x: torch.Tensor) -> torch.Tensor:
     return x.flatten(1).square().sum(1)
 
 
+def _norm(x: torch.Tensor) -> torch.Tensor:
+    """Also of numbers whose squares vanish."""
+    largest = x.flatten(1).abs().amax(1)
+    scale = torch.where(largest > 0, largest, 1.0)
+    return scale * _squared(x / scale[:, None, None]).sqrt()
+
+
 def _dot(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (x * y).flatten(1).sum(1)
 
@@ -24,8 +31,7 @@ def _dot(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def test_direction_never_opposes_a_guidance(cg, sg, lam):
     _, direction = balance(cg, sg, lam)
     for guidance in (cg, sg):
-        # Squares of the smallest numbers vanish.
-        rounding = 1e-9 * (_squared(guidance) * (lam**2 * _squared(cg) + _squared(sg))).sqrt() + 1e-300
+        rounding = 1e-9 * _norm(guidance) * torch.hypot(lam * _norm(cg), _norm(sg))
         assert (_dot(direction, guidance) >= -rounding).all()
 
 

@@ -240,7 +240,8 @@ def sample_views(
         _check_views(plane, cameras)
     images = reference[None].to(model.device)
     reference_latents = model.reference_latents(images)
-    conditioning = _condition(model, images, reference_latents, reference_camera, cameras)
+    poses = (one.world_to_camera.to(model.device) for one in (reference_camera, cameras))
+    conditioning = _Guided.of(model, model.conditioner(images, reference_latents, *poses))
     shape = (len(cameras), *reference_latents.shape[1:])
     noise = torch.randn(shape, generator=generator).to(model.device)
     if plane is None:
@@ -288,19 +289,26 @@ def _check_views(plane: LatentPlane, cameras: Cameras) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Guided:
-    """Both guidance branches of the N views, unconditional first."""
+    """Both guidance branches of N views, the unconditional one, whose condition is zero, first.
+
+    Attributes:
+        model: the novel-view model.
+        context, beside: [2 N, ...] as in `ReferenceCondition`.
+    """
 
     model: NovelView
-    condition: ReferenceCondition
+    context: Tensor
+    beside: Tensor
+
+    @classmethod
+    def of(cls, model: NovelView, condition: ReferenceCondition) -> _Guided:
+        both = (torch.cat([torch.zeros_like(x), x]) for x in (condition.context, condition.beside))
+        return cls(model, *both)
 
     def predict(self, latents: Tensor, t: Tensor, guidance_scale: float) -> Tensor:
         """The guided output of the UNet [N, C, h, w]."""
-        context, beside = self.condition.context, self.condition.beside
-        inputs = torch.cat(
-            [torch.cat([latents, part], dim=1) for part in (torch.zeros_like(beside), beside)],
-        )
-        contexts = torch.cat([torch.zeros_like(context), context])
-        output = self.model.unet(inputs, t, encoder_hidden_states=contexts, return_dict=False)[0]
+        inputs = torch.cat([latents.repeat(2, 1, 1, 1), self.beside], dim=1)
+        output = self.model.unet(inputs, t, encoder_hidden_states=self.context, return_dict=False)[0]
         return guide(output, guidance_scale)
 
     def renoised(self, latents: Tensor, guidance_scale: float, generator: torch.Generator) -> Tensor:
@@ -310,10 +318,3 @@ class _Guided:
         x0 = schedule.to_x0(self.predict(latents, t[0], guidance_scale), latents, t)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         return schedule.add_noise(x0, noise, t)
-
-
-def _condition(
-    model: NovelView, reference: Tensor, latents: Tensor, reference_camera: Cameras, cameras: Cameras
-) -> _Guided:
-    poses = (one.world_to_camera.to(model.device) for one in (reference_camera, cameras))
-    return _Guided(model, model.conditioner(reference, latents, *poses))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras, cameras_from_config, cameras_to_config, multiview_cameras
-from placid_kedro.errors import ParameterError, ShapeError
+from placid_kedro.errors import ShapeError
 from placid_kedro.latent_plane.combinations import COMBINATIONS, Combination
 from placid_kedro.latent_plane.cpu_density import CompiledDensity
 from placid_kedro.latent_plane.geometry import (
@@ -24,6 +24,7 @@ from placid_kedro.latent_plane.geometry import (
     compositing_weights,
     harmonic_embedding,
 )
+from placid_kedro.latent_plane.plane_config import check_plane_config
 from placid_kedro.latent_plane.presets import preset
 from placid_kedro.latent_plane.transformer import TokenTransformer
 from placid_kedro.latent_plane.view_rays import ViewRays, make_view_rays
@@ -103,7 +104,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         if not isinstance(cameras, dict):
             cameras = cameras_to_config(multiview_cameras() if cameras is None else cameras)
             self.register_to_config(cameras=cameras)
-        _check_config(self.config)
+        check_plane_config(self.config)
         self.cameras = cameras_from_config(cameras)
         self.combine = COMBINATIONS[combination]
         self.feature_channels = feature_channels
@@ -365,31 +366,6 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             raise ShapeError(
                 f"Feature maps {expected} and time embedding must be finite, got NaN or infinity."
             )
-
-
-def _check_config(config: Any) -> None:
-    for name in (
-        "feature_channels",
-        "time_embedding_dim",
-        "token_channels",
-        "num_layers",
-        "num_heads",
-        "density_head_dim",
-        "feature_head_dim",
-        "block_size",
-    ):
-        if config[name] < 1:
-            raise ParameterError(f"Latent-Plane's {name} must be at least 1, got {config[name]}.")
-    if config["samples_per_ray"] < 2:
-        raise ParameterError(f"samples_per_ray must be at least 2, got {config['samples_per_ray']}.")
-    if config["lattice_size"] < 0 or config["lattice_size"] == 1:
-        raise ParameterError(f"lattice_size must be 0 or at least 2, got {config['lattice_size']}.")
-    if config["combination"] not in COMBINATIONS:
-        raise ParameterError(
-            f"combination must be one of {sorted(COMBINATIONS)}, got {config['combination']!r}."
-        )
-    if config["missed_rays"] not in ("empty", "crossed"):
-        raise ParameterError(f"missed_rays must be 'empty' or 'crossed', got {config['missed_rays']!r}.")
 
 
 def _texels(features: Tensor) -> Tensor:

@@ -50,3 +50,18 @@ def encode_copy(
         for index in progress.track(range(len(views)), description=f"latents {copy}")
     ]
     return torch.stack(latents)
+
+
+def encode_other_copies(
+    autoencoder: PatchAutoencoder,
+    views: ViewArrays,
+    latents: Tensor,
+    copies: int,
+    progress: Progress = SILENT,
+) -> Tensor:
+    """[copies - 1, N, V, C, h, w] float16: what `encode_copy` gives for all copies but the first, whose `latents`
+    [N, V, C, h, w] are given."""
+    others = latents.new_empty((copies - 1, *latents.shape), dtype=torch.float16)
+    for index, other in enumerate(others):
+        other.copy_(encode_copy(autoencoder, views, index + 1, progress))
+    return others

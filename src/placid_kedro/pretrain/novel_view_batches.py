@@ -97,12 +97,12 @@ class NovelViewBatches:
         reference, wanted = self._views(generator)
         mirrored = is_mirrored(copy)
         cameras = (self.mirrored_cameras if mirrored else source.world_to_camera)[index]
-        latents = source.copies[copy][index].float()
+        latents = source.copies[copy][index]
         coverage = source.coverage[index, wanted]
         return (
-            latents[wanted],
+            latents[wanted].float(),
             coverage.flip(-1) if mirrored else coverage,
-            latents[reference],
+            latents[reference].float(),
             cameras[reference],
             cameras[wanted],
         )

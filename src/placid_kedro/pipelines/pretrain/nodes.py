@@ -54,10 +54,8 @@ def fit_autoencoder(
         The autoencoder, and `latents` [N, V, C, h, w] of all views with `copies` [A, N, V, C, h, w] of the objects'
         other copies.
     """
-    import torch
-
     from placid_kedro.pipelines.pretrain.setup import place_of
-    from placid_kedro.pretrain.copies import encode_copy
+    from placid_kedro.pretrain.copies import encode_copy, encode_other_copies
     from placid_kedro.pretrain.recipes import make_autoencoder, train_repair
     from placid_kedro.pretrain.views import ViewArrays
 
@@ -65,9 +63,7 @@ def fit_autoencoder(
     arrays = ViewArrays.open(views)
     autoencoder = make_autoencoder(arrays, parameters.autoencoder, seed, place.progress)
     latents = encode_copy(autoencoder, arrays, 0, place.progress)
-    copies = latents.new_empty((parameters.novel_view.copies - 1, *latents.shape), dtype=torch.float16)
-    for index in range(len(copies)):
-        copies[index] = encode_copy(autoencoder, arrays, index + 1, place.progress)
+    copies = encode_other_copies(autoencoder, arrays, latents, parameters.novel_view.copies, place.progress)
     train_repair(autoencoder, arrays, parameters.autoencoder, place)
     return autoencoder, {"latents": latents, "copies": copies}
 
