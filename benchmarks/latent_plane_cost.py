@@ -138,7 +138,8 @@ def zero123_xl(given: argparse.Namespace) -> None:
         plane = SpherePlane(
             config.block_out_channels[1],
             unet.time_embedding.linear_2.out_features,
-            weight_threshold=1e-2,
+            feature_samples=4,
+            occupancy_threshold=1e-2,
             **sizes,
         )
         plane.to(given.device).eval()

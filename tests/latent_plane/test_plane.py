@@ -152,7 +152,7 @@ def test_training_the_features_may_use_the_compiled_density(monkeypatch):
         return [parameter.grad for parameter in plane.feature_parameters()]
 
     compiled = gradients()
-    monkeypatch.setattr(LatentPlane, "_may_compile", lambda self, parts: False)
+    monkeypatch.setattr(LatentPlane, "_may_compile", lambda self, *parts: False)
     for ours, theirs in zip(compiled, gradients(), strict=True):
         assert ours is not None and theirs.abs().max() > 0
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
@@ -229,20 +229,53 @@ def test_saved_and_loaded_in_diffusers_layout(tmp_path):
     assert torch.equal(loaded.cameras.world_to_camera, cameras.world_to_camera)
 
 
-def test_threshold_stays_within_its_tolerance():
+@pytest.mark.parametrize("share_layers", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_compiled_features_are_the_same_features(share_layers, scale):
+    """As for the density: the differentiable path is the other implementation."""
+    plane = small_plane(cameras=orbit([0.0, 100.0, 200.0], 20.0, 1.5, 280.0, 256), share_layers=share_layers)
+    with torch.no_grad():
+        for layer in plane.feature_transformer.layers:
+            layer.to_q.weight.mul_(scale)
+    features, t_emb = inputs(plane)
+    differentiable, _ = plane(features, t_emb)
+    assert differentiable.requires_grad
+    with torch.no_grad():
+        plane.block_size = 50
+        compiled, _ = plane(features, t_emb)
+    torch.testing.assert_close(compiled, differentiable.detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_heaviest_samples_stand_for_their_ray(monkeypatch):
+    """With all of its samples a ray is as it was. Fewer keep its weight: where the tokens are the same all along a
+    ray, nothing changes."""
+    plane, all_samples, two = small_plane(), small_plane(feature_samples=6), small_plane(feature_samples=2)
+    features, t_emb = inputs(plane, size=8)
+    with torch.no_grad():
+        exact, occupancy = plane(features, t_emb)
+        torch.testing.assert_close(all_samples(features, t_emb)[0], exact)
+        fewer, same = two(features, t_emb)
+        assert torch.equal(same, occupancy)
+        assert not torch.allclose(fewer, exact, atol=1e-2)
+        uniform = torch.ones_like(features)
+        for one in (plane, two):
+            rays = one.view_rays(8, 8)
+            rays.points.embedding.zero_()
+        torch.testing.assert_close(two(uniform, t_emb), plane(uniform, t_emb), rtol=1e-4, atol=1e-4)
+
+
+def test_rays_of_little_occupancy_get_no_features():
     plane = small_plane()
     features, t_emb = inputs(plane, size=8)
     with torch.no_grad():
         exact, occupancy = plane(features, t_emb)
-        plane.weight_threshold = 1e-2
-        sparse, sparse_occupancy = plane(features, t_emb)
-        plane.weight_threshold = 1.0
-        nothing, _ = plane(features, t_emb)
-    assert torch.equal(occupancy, sparse_occupancy)
-    assert torch.equal(nothing, features)
-    largest_value = 20.0
-    assert (exact - sparse).abs().max() < 6 * 1e-2 * largest_value
-    assert not torch.equal(exact, sparse)
+        level = float(occupancy.median())
+        plane.occupancy_threshold = level
+        sparse, _ = plane(features, t_emb)
+    seen = (occupancy > level).expand_as(features)
+    torch.testing.assert_close(sparse[seen], exact[seen])
+    assert torch.equal(sparse[~seen], features[~seen])
+    assert 0 < int(seen.sum()) < seen.numel()
 
 
 def test_a_coarse_grid_changes_nothing_where_it_is_linear_or_not_trusted(monkeypatch):
@@ -320,6 +353,7 @@ def test_camera_inside_the_cube_sees_only_what_is_before_it():
         {"missed_rays": "all"},
         {"samples_per_ray": 1},
         {"block_size": 0},
+        {"feature_samples": 0},
     ],
 )
 def test_impossible_settings_are_refused(config):

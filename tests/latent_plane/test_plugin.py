@@ -179,6 +179,34 @@ def test_is_what_replacing_the_blocks_output_by_hand_gives():
         torch.testing.assert_close(hooked, unet(sample, 10, states).sample)
 
 
+def test_kept_maps_are_combined_with_the_new_features():
+    unet, plane = small_unet(), plane_for(64, 128)
+    sample, states = batch(16)
+    with torch.no_grad():
+        with LatentPlaneAttachment(unet, plane, guided=True, branches="both") as attachment:
+            unet(sample, 500, states)
+            attachment.renewing = False
+            first = unet(sample, 500, states).sample
+            later = unet(sample + 0.1, 480, states).sample
+            attachment.renewing = True
+            renewed = unet(sample + 0.1, 480, states).sample
+        # By hand: Eq. 9 with the maps of the first call.
+        kept = []
+        with LatentPlaneAttachment(unet, plane, guided=True, branches="both"):
+            expected_first = unet(sample, 500, states).sample
+        for half in (slice(8), slice(8, 16)):
+            with LatentPlaneAttachment(unet, plane) as attachment:
+                unet(sample[half], 500, states[half])
+                seen = attachment.inputs
+            kept.append(plane.enhance(seen.features, seen.t_emb).rendered[0])
+        handle = unet.up_blocks[0].register_forward_hook(lambda module, args, out: out + torch.cat(kept))
+        expected = unet(sample + 0.1, 480, states).sample
+        handle.remove()
+    torch.testing.assert_close(first, expected_first, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(later, expected, atol=1e-5, rtol=1e-4)
+    assert (renewed - later).abs().max() > 1e-3
+
+
 def test_guidance_branches():
     unet, plane = small_unet(), plane_for(64, 128)
     sample, states = batch(16)

@@ -48,6 +48,7 @@ class MultiviewParameters(ParameterModel):
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
         plane_preset: `paper` or `official`, what Latent-Plane does where the two differ.
+        renewal_interval: Latent-Plane renders its maps anew in every so many steps; 1 is the paper's.
         points_per_block: points evaluated at once; the memory grows with it, the result does not change.
     """
 
@@ -58,6 +59,7 @@ class MultiviewParameters(ParameterModel):
     steps: PositiveInt
     guidance_scale: NonNegativeFloat
     plane_preset: Literal["paper", "official"]
+    renewal_interval: PositiveInt
     points_per_block: PositiveInt
 
 

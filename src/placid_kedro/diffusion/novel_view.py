@@ -261,6 +261,7 @@ def sample_views(
 
         def predict(latents: Tensor, t: Tensor, index: int) -> Tensor:
             attachment.enabled = policy.is_active(index, steps)
+            attachment.renewing = policy.renews(index)
             return conditioning.predict(latents, t, guidance_scale)
 
         latents = sample_ddim(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,11 @@ import torch.utils.checkpoint
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras, cameras_from_config, cameras_to_config, multiview_cameras
 from placid_kedro.errors import ShapeError
 from placid_kedro.latent_plane.combinations import COMBINATIONS, Combination
-from placid_kedro.latent_plane.cpu_density import CompiledDensity
+from placid_kedro.latent_plane.compiled_attention import CompiledAttention
 from placid_kedro.latent_plane.geometry import (
     MissedRays,
     SampledPoints,
@@ -26,7 +25,7 @@ from placid_kedro.latent_plane.geometry import (
 )
 from placid_kedro.latent_plane.plane_config import check_plane_config
 from placid_kedro.latent_plane.presets import preset
-from placid_kedro.latent_plane.transformer import TokenTransformer
+from placid_kedro.latent_plane.transformer import FoldedTransformer, ReadTokens, TokenTransformer
 from placid_kedro.latent_plane.view_rays import ViewRays, make_view_rays
 
 
@@ -36,11 +35,13 @@ class PlaneOutput:
 
     Attributes:
         features: [B, N, C, H, W] enhanced.
+        rendered: [B, N, C, H, W] what was combined with the original ones.
         occupancy: [B, N, 1, H, W] in [0, 1].
         depth: [B, N, 1, H, W] expected depth, not divided by the occupancy.
     """
 
     features: Tensor
+    rendered: Tensor
     occupancy: Tensor
     depth: Tensor
 
@@ -65,11 +66,12 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         combination: "add" (paper) or "blend" (authors' code).
         missed_rays: "empty" or "crossed" (authors' code), see `sample_rays`.
         block_size: points that are processed at a time; bounds the memory.
-        weight_threshold: feature tokens are evaluated only where the rendering weight is larger. A ray loses
-            at most `samples_per_ray * weight_threshold` of its weight; 0 leaves the result as it is.
+        feature_samples: the feature part is evaluated at the heaviest so many samples of a ray, which stand for
+            all of its weight; None for all samples, which leaves the result as it is.
+        occupancy_threshold: rays with less occupancy get no features at all; 0 leaves the result as it is.
         lattice_size: points an axis of a coarse grid of densities that tells where to look closer; 0 for none.
-        lattice_threshold: the density of a sample is evaluated where the interpolated densities give it or one of
-            its neighbours on the ray a larger rendering weight; elsewhere it is the interpolated one.
+        lattice_threshold: the density of a sample is evaluated where the interpolated densities give it a larger
+            rendering weight; elsewhere it is the interpolated one.
         block: name of the UNet's module whose output it enhances; None for the paper's choice (`decoder_block`).
 
     Raises:
@@ -95,9 +97,10 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         combination: Combination = "add",
         missed_rays: MissedRays = "empty",
         block_size: int = 16384,
-        weight_threshold: float = 0.0,
+        feature_samples: int | None = None,
+        occupancy_threshold: float = 0.0,
         lattice_size: int = 0,
-        lattice_threshold: float = 0.01,
+        lattice_threshold: float = 0.05,
         block: str | None = None,
     ) -> None:
         super().__init__()
@@ -113,7 +116,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.samples_per_ray = samples_per_ray
         self.missed_rays: MissedRays = missed_rays
         self.block_size = block_size
-        self.weight_threshold = weight_threshold
+        self.feature_samples = feature_samples
+        self.occupancy_threshold = occupancy_threshold
         self.lattice_size = lattice_size
         self.lattice_threshold = lattice_threshold
         self.block = block
@@ -175,8 +179,10 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """As `forward` for features [B, N, C, H, W] and t_emb [B, E], with the expected depth as well."""
         self._check(features, t_emb)
         rays = self.view_rays(features.shape[-1], features.shape[-2])
-        objects = [self._enhance_object(f, t, rays) for f, t in zip(features, t_emb, strict=True)]
-        return PlaneOutput(*(torch.stack(parts) for parts in zip(*objects, strict=True)))
+        objects = [self._render_object(f, t, rays) for f, t in zip(features, t_emb, strict=True)]
+        rendered, occupancy, depth = (torch.stack(parts) for parts in zip(*objects, strict=True))
+        enhanced = self.combine(features, rendered, occupancy).to(features.dtype)
+        return PlaneOutput(enhanced, rendered, occupancy, depth)
 
     def density(self, features: Tensor, t_emb: Tensor, points: Tensor) -> Tensor:
         """The density field (Eq. 3-6).
@@ -225,9 +231,10 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         double = Cameras(cameras.world_to_camera.double(), cameras.K.double(), cameras.width, cameras.height)
         return harmonic_embedding(double.positions, self.num_octaves).float().to(self.device)
 
-    def _enhance_object(
+    def _render_object(
         self, features: Tensor, t_emb: Tensor, rays: ViewRays
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rendered features [N, C, H, W], occupancy and depth [N, 1, H, W]."""
         N, _, H, W = features.shape
         raw_sigma = self._ray_density(features, t_emb, rays)
         weights = compositing_weights(raw_sigma, rays.distances)
@@ -240,7 +247,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             .permute(0, 3, 1, 2)
             for part in maps
         )
-        return self.combine(features, rendered, occupancy).to(features.dtype), occupancy, depth
+        return rendered, occupancy, depth
 
     def _ray_density(self, features: Tensor, t_emb: Tensor, rays: ViewRays) -> Tensor:
         """[U, S] raw densities along the used rays."""
@@ -249,8 +256,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             return self._density_object(features, t_emb, rays.points).reshape(shape)
         coarse = rays.lattice.interpolate(self._density_object(features, t_emb, rays.lattice.points))
         weights = compositing_weights(coarse.detach().reshape(shape), rays.distances)
-        seen = F.max_pool1d(weights[:, None], 3, stride=1, padding=1) > self.lattice_threshold
-        chosen = seen.flatten().nonzero()[:, 0]
+        chosen = (weights.flatten() > self.lattice_threshold).nonzero()[:, 0]
         exact = self._density_object(features, t_emb, rays.points[chosen])
         return coarse.index_copy(0, chosen, exact.to(coarse.dtype)).reshape(shape)
 
@@ -267,73 +273,85 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         head = self.sigma_head.weight[0]
         constant = self.sigma_head.bias[0] + head @ (normalised + sum(layer.to_out.bias for layer in stack))
         readouts = [layer.to_out.weight.T @ head for layer in stack]
-        if self._may_compile([table, constant, *readouts, *(layer.feature for layer in folded.layers)]):
-            transformer = self.density_transformer
-            compiled = CompiledDensity.prepare(
-                table,
-                folded,
-                readouts,
-                constant,
-                transformer.num_heads,
-                len(transformer.layers) == 1,
-                transformer.norm.eps,
-            )
-            sigma = table.new_empty(len(points))
-            for part in _blocks(len(points), self.block_size):
-                chosen = points[part]
-                sigma[part] = compiled(chosen.taps, chosen.embedding)
-            return sigma
+        read = self._reader(self.density_transformer, folded, table)
 
         def block(part: slice) -> Tensor:
-            chosen = points[part]
-            sampled = chosen.taps.sample(table)
-            tokens = self.density_transformer.tokens(folded, sampled, chosen.embedding)
-            outputs = self.density_transformer.attend(folded, tokens, query=None)
+            outputs = read(points[part], None).outputs
             return constant + sum(o.float() @ r for o, r in zip(outputs, readouts, strict=True))
 
         if len(points) == 0:
             return table.new_zeros(0)
         return torch.cat([self._run(block, part) for part in _blocks(len(points), self.block_size)])
 
-    def _may_compile(self, parts: Sequence[Tensor]) -> bool:
-        """Whether the density may be evaluated by the CPU's compiled loop: nothing that it is made of wants a
-        gradient (as in inference and in the second stage of training), and there are the paper's two layers."""
-        return (
-            not (torch.is_grad_enabled() and any(part.requires_grad for part in parts))
-            and parts[0].device.type == "cpu"
-            and self.density_transformer.num_layers == 2
+    def _reader(
+        self, transformer: TokenTransformer, folded: FoldedTransformer, table: Tensor
+    ) -> Callable[[SampledPoints, Tensor | None], ReadTokens]:
+        """What attends to the tokens of points."""
+        if self._may_compile(transformer, folded, table):
+            shared = len(transformer.layers) == 1
+            eps = transformer.norm.eps
+            return CompiledAttention.prepare(table, folded, transformer.num_heads, shared, eps)
+
+        def attend(points: SampledPoints, query: Tensor | None) -> ReadTokens:
+            tokens = transformer.tokens(folded, points.taps.sample(table), points.embedding)
+            return transformer.attend(folded, tokens, query)
+
+        return attend
+
+    def _may_compile(self, transformer: TokenTransformer, folded: FoldedTransformer, table: Tensor) -> bool:
+        """Whether the CPU's compiled loop may attend: nothing that it takes wants a gradient (as in inference, and for
+        the density in the second stage of training), and there are the paper's two layers."""
+        differentiable = torch.is_grad_enabled() and any(
+            part is not None and part.requires_grad
+            for layer in folded.layers
+            for part in (table, layer.feature, layer.shift, layer.earlier_shift, layer.sigma, *layer.earlier)
         )
+        return table.device.type == "cpu" and transformer.num_layers == 2 and not differentiable
 
     def _render_features(self, features: Tensor, rays: ViewRays, weights: Tensor) -> Tensor:
-        """[U, C] the feature part along the used rays (Eq. 7-8)."""
+        """[U, C] the feature part along the used rays (Eq. 7-8).
+
+        Everything that follows the attention is linear, so the attention's outputs are composited first. A ray's own
+        view sees it as one pixel: the features that the layers add to are the same all along it.
+        """
         transformer = self.feature_transformer
-        table = _texels(features).float()
-        folded = transformer.fold(self._camera_embedding())
         C, samples = features.shape[1], weights.shape[1]
-        flat = weights.flatten()
-        visible = flat.detach() > self.weight_threshold
-        chosen = visible.nonzero()[:, 0]
+        table = _texels(features).float()
+        kept = self._kept_weights(weights)
+        chosen = kept.flatten().nonzero()[:, 0]
         if len(chosen) == 0 and torch.is_grad_enabled():
             # Distributed training waits for a gradient of every parameter, be it zero.
-            chosen = flat.argmax(0, keepdim=True)
-        rendered = table.new_zeros(len(weights), C)
+            chosen = weights.flatten().argmax(0, keepdim=True)
+        read = self._reader(transformer, transformer.fold(self._camera_embedding()), table)
+        composited = table.new_zeros(len(weights), transformer.num_layers * transformer.inner + 2)
 
         def block(part: slice) -> Tensor:
             index = chosen[part]
-            points, query = rays.points[index], rays.views[index // samples]
-            sampled = points.taps.sample(table)
-            tokens = transformer.tokens(folded, sampled, points.embedding)
-            own = sampled[torch.arange(len(index), device=index.device), query]
-            value = own + transformer.normalised_features(tokens, query)
-            for layer, output in zip(
-                transformer.stack, transformer.attend(folded, tokens, query), strict=True
-            ):
-                value = value + (output @ layer.to_out.weight[:C].T + layer.to_out.bias[:C])
-            return value.float() * (flat * visible)[index, None]
+            tokens = read(rays.points[index], rays.views[index // samples])
+            inverse = tokens.inverse_deviation[:, None]
+            parts = torch.cat([*tokens.outputs, inverse, inverse * tokens.mean[:, None]], dim=1)
+            return parts.float() * kept.flatten()[index, None]
 
         for part in _blocks(len(chosen), self.block_size):
-            rendered = rendered.index_add(0, chosen[part] // samples, self._run(block, part))
+            composited = composited.index_add(0, chosen[part] // samples, self._run(block, part))
+        occupancy = kept.sum(dim=-1, keepdim=True)
+        own = table[rays.rays]
+        gain, bias = transformer.norm.weight[:C], transformer.norm.bias[:C]
+        rendered = own * occupancy + (own * composited[:, -2:-1] - composited[:, -1:]) * gain + occupancy * bias
+        outputs = composited[:, :-2].split(transformer.inner, dim=1)
+        for layer, output in zip(transformer.stack, outputs, strict=True):
+            rendered = rendered + output @ layer.to_out.weight[:C].T + occupancy * layer.to_out.bias[:C]
         return rendered
+
+    def _kept_weights(self, weights: Tensor) -> Tensor:
+        """[U, S] the weights of the samples whose features are evaluated, zero elsewhere."""
+        occupancy = weights.sum(dim=-1, keepdim=True)
+        kept = weights * (occupancy.detach() > self.occupancy_threshold)
+        if self.feature_samples is None or self.feature_samples >= weights.shape[1]:
+            return kept
+        heaviest = kept.detach().topk(self.feature_samples, dim=-1).indices
+        kept = kept * torch.zeros_like(kept).scatter(1, heaviest, 1.0)
+        return kept * (occupancy / kept.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(kept.dtype).tiny))
 
     def _run(self, block: Callable[[slice], Tensor], part: slice) -> Tensor:
         if self.gradient_checkpointing and torch.is_grad_enabled():

@@ -28,6 +28,8 @@ def check_plane_config(config: Any) -> None:
             raise ParameterError(f"Latent-Plane's {name} must be at least 1, got {config[name]}.")
     if config["samples_per_ray"] < 2:
         raise ParameterError(f"samples_per_ray must be at least 2, got {config['samples_per_ray']}.")
+    if config["feature_samples"] is not None and config["feature_samples"] < 1:
+        raise ParameterError(f"feature_samples must be at least 1, got {config['feature_samples']}.")
     if config["lattice_size"] < 0 or config["lattice_size"] == 1:
         raise ParameterError(f"lattice_size must be 0 or at least 2, got {config['lattice_size']}.")
     if config["combination"] not in COMBINATIONS:

@@ -74,6 +74,8 @@ class LatentPlaneAttachment:
 
     Attributes:
         enabled: whether the plane acts; without it the features are recorded and pass unchanged.
+        renewing: whether the plane renders its maps anew; without it the last ones are combined with the new
+            features.
         inputs: what the plane last received (of the conditional branch), or None.
         occupancy: [B, N, 1, H, W] of the last enhanced step (conditional branch), detached, or None.
 
@@ -98,9 +100,11 @@ class LatentPlaneAttachment:
         self.guided = guided
         self.branches: Branches = branches
         self.enabled = True
+        self.renewing = True
         self.inputs: PlaneInputs | None = None
         self.occupancy: Tensor | None = None
         self._t_emb: Tensor | None = None
+        self._last: dict[int, tuple[Tensor, Tensor]] = {}
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> LatentPlaneAttachment:
@@ -122,6 +126,7 @@ class LatentPlaneAttachment:
             handle.remove()
         self._handles = []
         self._t_emb = None
+        self._last = {}
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
@@ -148,10 +153,14 @@ class LatentPlaneAttachment:
             if not conditional and self.branches == "conditional":
                 enhanced.append(half)
                 continue
-            result = self.plane.enhance(half, t_emb)
-            enhanced.append(result.features)
+            if self.renewing or index not in self._last:
+                result = self.plane.enhance(half, t_emb)
+                self._last[index] = (result.rendered.detach(), result.occupancy.detach())
+                enhanced.append(result.features)
+            else:
+                enhanced.append(self.plane.combine(half, *self._last[index]).to(half.dtype))
             if conditional:
-                self.occupancy = result.occupancy.detach()
+                self.occupancy = self._last[index][1]
         merged = torch.stack(enhanced).reshape(features.shape)
         return (merged, *output[1:]) if isinstance(output, tuple) else merged
 

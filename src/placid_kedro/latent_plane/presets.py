@@ -19,19 +19,28 @@ class SamplingPolicy:
         active_fraction: share of the steps, counted from the first, in which the plane acts.
         renoise_first_step: whether one step at the last timestep is taken without the plane first, its x0
             predicted and noised again, before the steps proper begin.
+        renewal_interval: the plane's maps are rendered anew in every so many steps, and the last ones stand in
+            the steps between.
     """
 
     branches: Branches
     active_fraction: float
     renoise_first_step: bool
+    renewal_interval: int = 1
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.active_fraction <= 1.0:
             raise ParameterError(f"active_fraction must lie in [0, 1], got {self.active_fraction}.")
+        if self.renewal_interval < 1:
+            raise ParameterError(f"renewal_interval must be at least 1, got {self.renewal_interval}.")
 
     def is_active(self, step: int, num_steps: int) -> bool:
         """Whether the plane acts in step `step` (0 is the noisiest) of `num_steps`."""
         return step < round(self.active_fraction * num_steps)
+
+    def renews(self, step: int) -> bool:
+        """Whether the plane's maps are rendered anew in step `step`."""
+        return step % self.renewal_interval == 0
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,21 @@ class PointTokens:
     inverse_deviation: Tensor
 
 
+@dataclass(frozen=True)
+class ReadTokens:
+    """One token of each of P points, in the parts that its last state is made of.
+
+    Attributes:
+        outputs: one [P, inner] a layer: the attention's output, before its output projection.
+        mean: [P] of the raw token; means nothing for a density token, which is the same at all points.
+        inverse_deviation: [P] likewise.
+    """
+
+    outputs: tuple[Tensor, ...]
+    mean: Tensor
+    inverse_deviation: Tensor
+
+
 def _centred_square(values: Tensor) -> tuple[Tensor, Tensor]:
     """Mean, and sum of squares about it, over the last dimension."""
     variance, mean = torch.var_mean(values, dim=-1, correction=0)
@@ -162,16 +177,13 @@ class TokenTransformer(nn.Module):
         inverse_deviation = torch.rsqrt(square / (C + 2 * M) + self.norm.eps)
         return PointTokens(features, points, mean[..., None], inverse_deviation[..., None])
 
-    def attend(self, folded: FoldedTransformer, tokens: PointTokens, query: Tensor | None) -> list[Tensor]:
+    def attend(self, folded: FoldedTransformer, tokens: PointTokens, query: Tensor | None) -> ReadTokens:
         """Every layer's attention output for one token a point.
 
         Args:
             folded: result of `fold`.
             tokens: the points' tokens.
             query: [P] the token that is read, or None for the first (the density token, where there is one).
-
-        Returns:
-            A list with one [P, inner] tensor a layer, before its output projection.
         """
         outputs: list[Tensor] = []
         normalised: Tensor | None = None
@@ -191,15 +203,11 @@ class TokenTransformer(nn.Module):
         read = [_read(output, query) for output in outputs]
         q = self._project_query(layer, tokens, query)
         q = _add_earlier(q, layer, [output[:, None] for output in read], slice(self.inner))
-        return [*read, self._attention(q, k, v)[:, 0]]
-
-    def normalised_features(self, tokens: PointTokens, query: Tensor) -> Tensor:
-        """[P, C] the feature part of the normalised token `query` [P]."""
-        C = self.feature_channels
-        centred = (_read(tokens.features, query) - _read(tokens.mean, query)) * _read(
-            tokens.inverse_deviation, query
+        return ReadTokens(
+            (*read, self._attention(q, k, v)[:, 0]),
+            _read(tokens.mean, query)[:, 0],
+            _read(tokens.inverse_deviation, query)[:, 0],
         )
-        return centred * self.norm.weight[:C] + self.norm.bias[:C]
 
     def _project(self, layer: FoldedLayer, tokens: PointTokens, rows: slice) -> Tensor:
         """[P, T, O] rows of q, k, v of the normalised tokens, the density token first where there is one."""

@@ -223,7 +223,8 @@ class PlaneModuleParameters(ParameterModel):
         share_layers, combination, missed_rays: see `placid_kedro.latent_plane.LatentPlanePreset`.
         token_channels, octaves, heads, density_head_width, feature_head_width: sizes of the module.
         samples_per_ray: along each ray through the cube.
-        weight_threshold: features are evaluated where the rendering weight is larger.
+        feature_samples: features are evaluated at the heaviest so many samples of a ray; 0 for all.
+        occupancy_threshold: rays with less occupancy get no features.
         lattice_size: points an axis of the coarse grid that finds empty space; 0 for none.
         lattice_threshold: densities are evaluated where the grid promises a larger rendering weight.
         block: of the UNet that is enhanced; empty for the paper's choice.
@@ -238,7 +239,8 @@ class PlaneModuleParameters(ParameterModel):
     density_head_width: PositiveInt
     feature_head_width: PositiveInt
     samples_per_ray: Annotated[int, Field(ge=2)]
-    weight_threshold: Fraction
+    feature_samples: NonNegativeInt
+    occupancy_threshold: Fraction
     lattice_size: NonNegativeInt
     lattice_threshold: Fraction
     block: str
@@ -252,7 +254,8 @@ class PlaneModuleParameters(ParameterModel):
             "density_head_dim": self.density_head_width,
             "feature_head_dim": self.feature_head_width,
             "samples_per_ray": self.samples_per_ray,
-            "weight_threshold": self.weight_threshold,
+            "feature_samples": self.feature_samples or None,
+            "occupancy_threshold": self.occupancy_threshold,
             "lattice_size": self.lattice_size,
             "lattice_threshold": self.lattice_threshold,
             "block": self.block or None,

@@ -20,6 +20,8 @@ def draw_views(
         The views [N, 3, H, W] in [0, 1], and the density field: `density` [R, R, R], softplus(sigma) over the
         cube, indexed x, y, z.
     """
+    from dataclasses import replace
+
     from torch.nn import functional as F
 
     from placid_kedro.cameras import ring
@@ -49,7 +51,7 @@ def draw_views(
         guidance_scale=parameters.guidance_scale,
         generator=stage_generator(seed, "multiview"),
         plane=plane,
-        policy=preset(parameters.plane_preset).sampling,
+        policy=replace(preset(parameters.plane_preset).sampling, renewal_interval=parameters.renewal_interval),
         progress=current_run().progress,
     )
     inputs = views.plane_inputs

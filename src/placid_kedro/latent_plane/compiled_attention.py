@@ -1,8 +1,8 @@
-"""The density part for inference on the CPU: one compiled loop over points instead of many small matrix products.
+"""The attention of a point's tokens on the CPU: one compiled loop over points instead of many small matrix products.
 
 The same numbers as `TokenTransformer.attend` up to rounding, for two layers (the paper's number). Two things make
 it cheap. Projections of features are linear and so is bilinear sampling, so the feature maps are projected once,
-texel by texel, and a point only blends four rows. And the last layer has a single query, the density token: its
+texel by texel, and a point only blends four rows. And the last layer has a single query, the token that is read: its
 keys `B A_j` and values need not be formed, because `q . (B A_j) = (B^T q) . A_j` and
 `sum_j a_j (B A_j) = B sum_j a_j A_j`.
 """
@@ -21,8 +21,8 @@ from numpy.polynomial import chebyshev
 from torch import Tensor
 
 from placid_kedro import threads as threads
-from placid_kedro.latent_plane.geometry import BilinearTaps
-from placid_kedro.latent_plane.transformer import FoldedTransformer
+from placid_kedro.latent_plane.geometry import SampledPoints
+from placid_kedro.latent_plane.transformer import FoldedTransformer, ReadTokens
 
 _BLOCK = 64
 # Reductions may be reordered and fused; NaN and infinity keep their meaning.
@@ -65,16 +65,19 @@ def _exponentials(scores, highest, flat, rows, columns):  # type: ignore[no-unty
 
 
 @numba.njit(inline="always")
-def _token(  # type: ignore[no-untyped-def]
-    table, rows, weights, p, n, channels, width, eps, cameras, points, shift, sampled, y
-):
-    """View n's token of point p: blend four texels, normalise the projections (`TokenTransformer.tokens`)."""
+def _blend(table, rows, weights, p, n, start, stop, sampled):  # type: ignore[no-untyped-def]
+    """Columns `start` to `stop` of the four texels around point p in view n, blended."""
     row_0, row_1, row_2, row_3 = rows[p, n, 0], rows[p, n, 1], rows[p, n, 2], rows[p, n, 3]
     w_0, w_1, w_2, w_3 = weights[p, n, 0], weights[p, n, 1], weights[p, n, 2], weights[p, n, 3]
-    for o in range(table.shape[1]):
+    for o in range(start, stop):
         sampled[o] = (
             w_0 * table[row_0, o] + w_1 * table[row_1, o] + w_2 * table[row_2, o] + w_3 * table[row_3, o]
         )
+
+
+@numba.njit(inline="always")
+def _statistics(sampled, cameras, points, p, n, channels, width, eps):  # type: ignore[no-untyped-def]
+    """The LayerNorm's mean and one over its deviation, for view n's token of point p."""
     C, M = np.float32(channels), np.float32((width - channels) // 2)
     feature_mean = np.float32(0.0)
     for o in range(channels):
@@ -86,9 +89,7 @@ def _token(  # type: ignore[no-untyped-def]
     mean = (C * feature_mean + M * (cameras[n, 0] + points[p, 0])) / np.float32(width)
     feature_gap, camera_gap, point_gap = feature_mean - mean, cameras[n, 0] - mean, points[p, 0] - mean
     square += C * feature_gap * feature_gap + M * (camera_gap * camera_gap + point_gap * point_gap)
-    inverse = np.float32(1.0) / np.sqrt(square / np.float32(width) + eps)
-    for o in range(shift.shape[0]):
-        y[n + 1, o] = (sampled[channels + o] + cameras[n, 2 + o] + points[p, 2 + o]) * inverse + shift[o]
+    return mean, np.float32(1.0) / np.sqrt(square / np.float32(width) + eps)
 
 
 @numba.njit(inline="always")
@@ -122,8 +123,8 @@ def _last_layer(  # type: ignore[no-untyped-def]
     y,
     key,
     value,
-    query,
     attended,
+    read,
     earlier_q,
     earlier,
     shift,
@@ -137,12 +138,11 @@ def _last_layer(  # type: ignore[no-untyped-def]
     D,
     scale,
 ):
-    """The density token's output; `earlier` holds the rows for keys, then values, `shift` the values' bias."""
-    for o in range(H * D):
-        out[o] = query[o]
+    """From the query in `out` to the output of token `read` there; `earlier` holds the rows for keys, then values,
+    `shift` the values' bias."""
     for i in range(H * D):
         for o in range(H * D):
-            out[o] += earlier_q[i, o] * attended[0, i]
+            out[o] += earlier_q[i, o] * attended[read, i]
     for h in range(H):
         for i in range(H * D):
             inner[i] = np.float32(0.0)
@@ -180,55 +180,73 @@ def _last_layer(  # type: ignore[no-untyped-def]
 
 
 @functools.cache
-def _kernel(num_views: int, num_heads: int, head_dim: int) -> Callable[..., None]:
-    """The loop over points for one set of sizes."""
-    N, T, H, D = num_views, num_views + 1, num_heads, head_dim
+def _kernel(num_views: int, num_heads: int, head_dim: int, density_token: bool) -> Callable[..., None]:
+    """The loop over points for one set of sizes; a density token is first, and is the one that is read."""
+    N, H, D, S = num_views, num_heads, head_dim, int(density_token)
+    T, inner_width = N + S, H * D
     scale = np.float32(D**-0.5)
 
     @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
     def run(  # type: ignore[no-untyped-def]
-        table, rows, weights, points, cameras, shift, sigma, query, earlier_q, earlier, value_shift,
-        readouts, constant, channels, width, key, value, eps, result,
+        table, rows, weights, points, reads, cameras, shift, sigma, query, own_query, earlier_q, earlier,
+        value_shift, channels, width, key, value, eps, result,
     ):  # fmt: skip
+        columns = shift.shape[0]
         for block in numba.prange((result.shape[0] + _BLOCK - 1) // _BLOCK):
             sampled = np.empty(table.shape[1], np.float32)
-            y = np.empty((T, shift.shape[0]), np.float32)
+            y = np.empty((T, columns), np.float32)
             scores = np.empty((max(T, H), T), np.float32)
             flat = scores.reshape(-1)
             highest = np.empty(max(T, H), np.float32)
-            attended = np.empty((T, H * D), np.float32)
-            inner = np.empty(H * D, np.float32)
-            out = np.empty(H * D, np.float32)
-            for o in range(shift.shape[0]):
-                y[0, o] = sigma[o]
+            attended = np.empty((T, inner_width), np.float32)
+            inner = np.empty(inner_width, np.float32)
+            out = np.empty(inner_width, np.float32)
+            if S:
+                for o in range(columns):
+                    y[0, o] = sigma[o]
             for p in range(block * _BLOCK, min((block + 1) * _BLOCK, result.shape[0])):
+                read = 0 if S else reads[p]
+                for o in range(inner_width):
+                    out[o] = query[o]
                 for n in range(N):
-                    _token(
-                        table, rows, weights, p, n, channels, width, eps, cameras, points, shift, sampled, y
-                    )
+                    _blend(table, rows, weights, p, n, 0, channels + columns, sampled)
+                    mean, inverse = _statistics(sampled, cameras, points, p, n, channels, width, eps)
+                    for o in range(columns):
+                        y[n + S, o] = (
+                            sampled[channels + o] + cameras[n, 2 + o] + points[p, 2 + o]
+                        ) * inverse + shift[o]
+                    if not S and n == read:
+                        result[p, 2 * inner_width] = mean
+                        result[p, 2 * inner_width + 1] = inverse
+                        _blend(table, rows, weights, p, n, own_query, own_query + inner_width, sampled)
+                        first = own_query - channels + 2
+                        for o in range(inner_width):
+                            out[o] += (
+                                sampled[own_query + o] + cameras[n, first + o] + points[p, first + o]
+                            ) * inverse
                 _first_layer(y, scores, highest, flat, attended, T, H, D, scale)
                 _last_layer(
-                    y, key, value, query, attended, earlier_q, earlier, value_shift, scores, highest, flat,
+                    y, key, value, attended, read, earlier_q, earlier, value_shift, scores, highest, flat,
                     inner, out, T, H, D, scale,
                 )  # fmt: skip
-                total = constant
-                for o in range(H * D):
-                    total += readouts[0, o] * attended[0, o] + readouts[1, o] * out[o]
-                result[p] = total
+                for o in range(inner_width):
+                    result[p, o] = attended[read, o]
+                    result[p, inner_width + o] = out[o]
 
     return run
 
 
 @dataclass(frozen=True)
-class CompiledDensity:
+class CompiledAttention:
     """One call's matrices as the compiled loop takes them.
 
     Attributes:
         table: [N * H * W, C + O] texels: features, then their projections.
         point: [O, M] projection of the points' embeddings.
-        arguments: what follows the points in the kernel's signature.
-        width: of a token.
+        cameras: [N, 2 + O] mean and centred sum of squares of the views' embeddings, then their projections.
+        arguments: what follows these in the kernel's signature.
         sizes: views, heads, width of a head.
+        density_token: whether the points have one; it is read then.
     """
 
     table: np.ndarray
@@ -236,82 +254,93 @@ class CompiledDensity:
     cameras: np.ndarray
     arguments: tuple[Any, ...]
     sizes: tuple[int, int, int]
+    density_token: bool
 
     @classmethod
     def prepare(
-        cls,
-        texels: Tensor,
-        folded: FoldedTransformer,
-        readouts: list[Tensor],
-        constant: Tensor,
-        num_heads: int,
-        shared: bool,
-        eps: float,
-    ) -> CompiledDensity:
-        """From the projected feature maps [N * H * W, C] and a folded transformer of two layers.
+        cls, texels: Tensor, folded: FoldedTransformer, num_heads: int, shared: bool, eps: float
+    ) -> CompiledAttention:
+        """From feature maps [N * H * W, C] and a folded transformer of two layers.
 
         Args:
-            texels: the density tokens' feature part at every texel.
-            folded: with a density token.
-            readouts: [I] per layer, how its attention output enters sigma.
-            constant: what enters sigma beside them.
+            texels: the tokens' feature part at every texel.
+            folded: with or without a density token.
             num_heads: attention heads.
             shared: whether both layers are one set of weights.
             eps: the LayerNorm's.
         """
         first, last = folded.layers
-        assert first.sigma is not None and last.sigma is not None
-        inner = len(readouts[0])
+        earlier = last.earlier[0]
+        inner = earlier.shape[1]
+        density_token = first.sigma is not None
 
         def rows(name: str) -> Tensor:
-            # The last layer's queries of views are never asked for.
+            # The last layer's queries of views that are not read are never asked for.
             own = getattr(first, name)
             return own if shared else torch.cat([own, getattr(last, name)[inner:]])
 
-        cameras = [first.camera] if shared else [first.camera, last.camera[:, inner:]]
+        feature, point = rows("feature"), rows("point")
+        cameras = first.camera if shared else torch.cat([first.camera, last.camera[:, inner:]], dim=1)
+        query = last.earlier_shift[:inner]
+        if last.sigma is not None:
+            query = query + last.sigma[:inner]
+            sigma, own_query = _array(rows("sigma")), 0
+        else:
+            query = query + last.shift[:inner]
+            sigma = np.zeros(0, np.float32)
+            # A shared layer's own queries stand first among the columns.
+            own_query = texels.shape[1] + (0 if shared else len(feature))
+            if not shared:
+                feature = torch.cat([feature, last.feature[:inner]])
+                point = torch.cat([point, last.point[:inner]])
+                cameras = torch.cat([cameras, last.camera[:, :inner]], dim=1)
         camera_sums = torch.stack([folded.camera_mean, folded.camera_square], dim=1)
-        earlier = last.earlier[0]
         key = inner if shared else 3 * inner
         arguments = (
             _array(rows("shift")),
-            _array(rows("sigma")),
-            _array(last.sigma[:inner] + last.earlier_shift[:inner]),
+            sigma,
+            _array(query),
+            own_query,
             _array(earlier[:inner].T),
             _array(earlier[inner:]),
             _array(last.earlier_shift[2 * inner :]),
-            _array(torch.stack(readouts)),
-            np.float32(constant.item()),
             texels.shape[1],
-            texels.shape[1] + 2 * first.point.shape[1],
+            texels.shape[1] + 2 * point.shape[1],
             key,
             key + inner,
             np.float32(eps),
         )
         return cls(
-            table=_array(torch.cat([texels, texels @ rows("feature").T], dim=1)),
-            point=rows("point"),
-            cameras=_array(torch.cat([camera_sums, *cameras], dim=1)),
+            table=_array(torch.cat([texels, texels @ feature.T], dim=1)),
+            point=point,
+            cameras=_array(torch.cat([camera_sums, cameras], dim=1)),
             arguments=arguments,
             sizes=(len(first.camera), num_heads, inner // num_heads),
+            density_token=density_token,
         )
 
-    def __call__(self, taps: BilinearTaps, embedding: Tensor) -> Tensor:
-        """[P] raw sigma of points given by their taps and embeddings [P, M]."""
+    def __call__(self, points: SampledPoints, query: Tensor | None) -> ReadTokens:
+        """The tokens `query` [P] of P points, or their density tokens where it is None."""
+        embedding = points.embedding
         variance, mean = torch.var_mean(embedding, dim=-1, correction=0, keepdim=True)
-        points = torch.cat([mean, variance * embedding.shape[-1], embedding @ self.point.T], dim=1)
-        result = np.empty(len(embedding), np.float32)
-        kernel = _kernel(*self.sizes)
+        projected = torch.cat([mean, variance * embedding.shape[-1], embedding @ self.point.T], dim=1)
+        num_views, num_heads, head_dim = self.sizes
+        inner = num_heads * head_dim
+        result = torch.zeros(len(points), 2 * inner + 2)
+        reads = np.zeros(0, np.int64) if query is None else query.numpy()
+        kernel = _kernel(num_views, num_heads, head_dim, self.density_token)
         kernel(
             self.table,
-            taps.rows.numpy(),
-            taps.weights.numpy(),
-            _array(points),
+            points.taps.rows.numpy(),
+            points.taps.weights.numpy(),
+            _array(projected),
+            reads,
             self.cameras,
             *self.arguments,
-            result,
+            result.numpy(),
         )
-        return torch.from_numpy(result)
+        return ReadTokens((result[:, :inner], result[:, inner:-2]), result[:, -2], result[:, -1])
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(tensor.numpy(), dtype=np.float32)
+    return np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float32)
