@@ -143,6 +143,18 @@ def test_the_plane_acts_when_the_policy_says_so(embedded: NovelView, plane: Late
     assert all(not module._forward_hooks for module in embedded.unet.modules())
 
 
+def test_maps_last_as_many_steps_as_the_policy_says(
+    embedded: NovelView, plane: LatentPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enhance, calls = plane.enhance, []
+    monkeypatch.setattr(plane, "enhance", lambda *given: calls.append(1) or enhance(*given))
+    policy = SamplingPolicy("conditional", active_fraction=0.8, renoise_first_step=False, renewal_interval=3)
+    draw(embedded, plane=plane, policy=policy, steps=5)
+    assert len(calls) == 2  # steps 0 and 3 of 0 to 3
+    with pytest.raises(ParameterError, match="renewal_interval must be at least 1"):
+        replace(policy, renewal_interval=0)
+
+
 @pytest.mark.parametrize(
     "cameras",
     [

@@ -10,7 +10,15 @@ import torch
 
 from placid_kedro.cameras import Cameras, orbit
 from placid_kedro.pretrain.config import ReferenceShares
-from placid_kedro.pretrain.copies import copied, encode_copy, is_mirrored, mirrored_cameras
+from placid_kedro.pretrain.copies import (
+    ObjectCopy,
+    copied,
+    encode_copy,
+    encode_reshaped,
+    is_mirrored,
+    mirrored_cameras,
+    reshaped_copies,
+)
 from placid_kedro.pretrain.novel_view_batches import NovelViewBatches, NovelViewSource
 from placid_kedro.pretrain.views import ViewArrays
 
@@ -75,16 +83,43 @@ def test_latents_of_a_copy_are_those_of_its_images(tiny_models):
     torch.testing.assert_close(latents[1, 5].float(), expected, atol=5e-3, rtol=2e-3)
 
 
+def test_reshaped_objects_come_in_blocks_as_they_are_and_mirrored(tiny_models):
+    """Two objects, reshaped twice each."""
+    from placid_kedro.diffusion.loading import load_component
+
+    autoencoder = load_component(tiny_models.zero123, "vae")
+    rgba = np.random.default_rng(0).integers(0, 256, (4, 8, 16, 16, 4), dtype=np.uint8)
+    poses = np.stack([CAMERAS[8 * row : 8 * row + 8].numpy() for row in range(4)])
+    views = ViewArrays(
+        ("a", "b") * 2, rgba, np.ones((4, 8, 16, 16), np.float16), poses, np.eye(3, dtype=np.float32), "x"
+    )
+    latents = encode_reshaped(autoencoder, views)
+    copies = reshaped_copies(views, latents, 2)
+    assert [copy.mirrored for copy in copies] == [False, True, False, True]
+    second = copies[3]  # the second reshaping, in the mirror: rows 2 and 3
+    assert torch.equal(second.latents, latents[1, 2:])
+    torch.testing.assert_close(second.world_to_camera, mirrored_cameras(torch.tensor(poses[2:])))
+    cover = torch.tensor(rgba[3, 5, :, :, 3] / 255.0).reshape(2, 8, 2, 8).mean((1, 3)).float()
+    torch.testing.assert_close(second.coverage_of(1, torch.tensor([5]))[0], cover.flip(-1))
+    torch.testing.assert_close(copies[2].coverage_of(1, torch.tensor([5]))[0], cover)
+    with torch.no_grad():
+        image = copied(views.images(2, 4), 3, 2)
+        expected = autoencoder.encode(image[None] * 2 - 1).latent_dist.mode()[0]
+    torch.testing.assert_close(second.latents[0, 4].float(), expected, atol=5e-3, rtol=2e-3)
+
+
 @pytest.fixture
 def source():
     """Every latent says which copy, object and view it is; an object covers the left half of every image."""
     numbers = torch.meshgrid(torch.arange(2.0), torch.arange(5.0), torch.arange(32.0), indexing="ij")
     latents = torch.stack(numbers, dim=-1)[..., None, None].expand(2, 5, 32, 3, 1, 2)
     coverage = torch.tensor([1.0, 0.0]).expand(5, 32, 1, 2)
+    cameras = CAMERAS.expand(5, 32, 4, 4)
     return NovelViewSource(
-        copies=list(latents),
-        coverage=coverage,
-        world_to_camera=CAMERAS.expand(5, 32, 4, 4),
+        copies=(
+            ObjectCopy(latents[0], coverage, cameras, mirrored=False),
+            ObjectCopy(latents[1], coverage, mirrored_cameras(cameras), mirrored=True),
+        ),
         favourites=torch.tensor([3]),
         ring=16,
         focal=1.09375,

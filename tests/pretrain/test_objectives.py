@@ -57,9 +57,11 @@ class KnowsVelocity(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
         self.x0, self.noise, self.seen = x0, noise, []
+        self.up_blocks = nn.ModuleList([nn.Identity()])
 
     def forward(self, sample, t, context, return_dict):
         self.seen.append((sample, context))
+        self.up_blocks[0](2 * self.x0)
         v = SCHEDULE.a(t) * self.noise - SCHEDULE.s(t) * self.x0
         return (self.scale * v,)
 
@@ -84,8 +86,8 @@ def test_novel_view_drops_reference_and_context_together():
         return LiftedViews(views, views[:, 0], views)
 
     unet = KnowsVelocity(torch.zeros(400, 2, 4, 4), torch.zeros(400, 2, 4, 4))
-    network = nn.ModuleDict({"unet": unet, "reference_tokens": Tokens()})
-    objective = NovelViewObjective(network, lifted, SCHEDULE, 0.3)
+    parts = {"unet": unet, "reference_tokens": Tokens(), "from_decoder": nn.Identity()}
+    objective = NovelViewObjective(nn.ModuleDict(parts), lifted, SCHEDULE, 0.3, 0.0)
     batch = novel_view_batch(100, 4)
     objective(batch, torch.Generator().manual_seed(0))
     ((sample, context),) = unet.seen
@@ -94,6 +96,37 @@ def test_novel_view_drops_reference_and_context_together():
     assert set(kept.tolist()) == {0.0, 1.0}
     assert torch.equal(context.flatten(1).mean(dim=1), kept)
     assert float(kept.mean()) == pytest.approx(0.7, abs=0.09)
+
+
+def test_the_decoder_block_is_asked_for_the_clean_latents():
+    """The block puts out twice x0: a map that halves it has no loss, the identity has x0's own weighted square."""
+
+    class Tokens(nn.Module):
+        def forward(self, reference, poses):
+            return torch.ones(len(reference), 3, 5)
+
+    def lifted(reference, reference_cameras, cameras):
+        views = torch.ones(cameras.shape[0] * cameras.shape[1], 3, 4, 4)
+        return LiftedViews(views, views[:, 0], views)
+
+    batch = novel_view_batch(50, 4)
+    clean = batch.latents.flatten(0, 1)
+    halving, same = nn.Conv2d(2, 2, 1, bias=False), nn.Identity()
+    with torch.no_grad():
+        halving.weight.copy_(0.5 * torch.eye(2)[..., None, None])
+    unet = KnowsVelocity(clean, torch.zeros_like(clean))
+    losses = []
+    for decoder_map, weight in ((halving, 1.0), (same, 0.0), (same, 0.5)):
+        parts = {"unet": unet, "reference_tokens": Tokens(), "from_decoder": decoder_map}
+        objective = NovelViewObjective(nn.ModuleDict(parts), lifted, SCHEDULE, 0.0, weight)
+        with torch.no_grad():
+            losses.append(objective(batch, torch.Generator().manual_seed(0)))
+    t = torch.randint(1000, (200,), generator=torch.Generator().manual_seed(0))
+    expected = x0_losses(2 * clean, clean, t, SCHEDULE)["loss"]
+    assert float(losses[0]["decoder_loss"]) < 1e-12
+    torch.testing.assert_close(losses[1]["decoder_loss"], expected)
+    torch.testing.assert_close(losses[2]["loss"] - losses[1]["loss"], 0.5 * expected)
+    assert not unet.up_blocks[0]._forward_hooks
 
 
 def novel_view_batch(references, wanted):

@@ -180,27 +180,39 @@ def _last_layer(  # type: ignore[no-untyped-def]
 
 
 @functools.cache
-def _kernel(num_views: int, num_heads: int, head_dim: int, density_token: bool) -> Callable[..., None]:
+def _kernel(
+    num_views: int, num_heads: int, head_dim: int, density_token: bool, shared: bool
+) -> Callable[..., None]:
     """The loop over points for one set of sizes; a density token is first, and is the one that is read."""
     N, H, D, S = num_views, num_heads, head_dim, int(density_token)
     T, inner_width = N + S, H * D
     scale = np.float32(D**-0.5)
+    rows_of_scores = max(T, H)
+    columns = (3 if shared else 5) * inner_width
+    scores_at = T * columns
+    highest_at = scores_at + rows_of_scores * T
+    attended_at = highest_at + rows_of_scores
+    inner_at = attended_at + T * inner_width
+    out_at = inner_at + inner_width
+    total_size = out_at + inner_width
 
     @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
     def run(  # type: ignore[no-untyped-def]
         table, rows, weights, points, reads, cameras, shift, sigma, query, own_query, earlier_q, earlier,
         value_shift, channels, width, key, value, eps, result,
     ):  # fmt: skip
-        columns = shift.shape[0]
         for block in numba.prange((result.shape[0] + _BLOCK - 1) // _BLOCK):
-            sampled = np.empty(table.shape[1], np.float32)
-            y = np.empty((T, columns), np.float32)
-            scores = np.empty((max(T, H), T), np.float32)
-            flat = scores.reshape(-1)
-            highest = np.empty(max(T, H), np.float32)
-            attended = np.empty((T, inner_width), np.float32)
-            inner = np.empty(inner_width, np.float32)
-            out = np.empty(inner_width, np.float32)
+            # One piece of memory: the compiler chooses loops by where arrays lie to each other, and their sums differ
+            # in the last bit.
+            scratch = np.empty(total_size + table.shape[1], np.float32)
+            y = scratch[:scores_at].reshape(T, columns)
+            flat = scratch[scores_at:highest_at]
+            scores = flat.reshape(rows_of_scores, T)
+            highest = scratch[highest_at:attended_at]
+            attended = scratch[attended_at:inner_at].reshape(T, inner_width)
+            inner = scratch[inner_at:out_at]
+            out = scratch[out_at:total_size]
+            sampled = scratch[total_size:]
             if S:
                 for o in range(columns):
                     y[0, o] = sigma[o]
@@ -247,6 +259,7 @@ class CompiledAttention:
         arguments: what follows these in the kernel's signature.
         sizes: views, heads, width of a head.
         density_token: whether the points have one; it is read then.
+        shared: whether both layers are one set of weights.
     """
 
     table: np.ndarray
@@ -255,6 +268,7 @@ class CompiledAttention:
     arguments: tuple[Any, ...]
     sizes: tuple[int, int, int]
     density_token: bool
+    shared: bool
 
     @classmethod
     def prepare(
@@ -317,6 +331,7 @@ class CompiledAttention:
             arguments=arguments,
             sizes=(len(first.camera), num_heads, inner // num_heads),
             density_token=density_token,
+            shared=shared,
         )
 
     def __call__(self, points: SampledPoints, query: Tensor | None) -> ReadTokens:
@@ -328,7 +343,7 @@ class CompiledAttention:
         inner = num_heads * head_dim
         result = torch.zeros(len(points), 2 * inner + 2)
         reads = np.zeros(0, np.int64) if query is None else query.numpy()
-        kernel = _kernel(num_views, num_heads, head_dim, self.density_token)
+        kernel = _kernel(num_views, num_heads, head_dim, self.density_token, self.shared)
         kernel(
             self.table,
             points.taps.rows.numpy(),

@@ -337,7 +337,9 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         occupancy = kept.sum(dim=-1, keepdim=True)
         own = table[rays.rays]
         gain, bias = transformer.norm.weight[:C], transformer.norm.bias[:C]
-        rendered = own * occupancy + (own * composited[:, -2:-1] - composited[:, -1:]) * gain + occupancy * bias
+        rendered = (
+            own * occupancy + (own * composited[:, -2:-1] - composited[:, -1:]) * gain + occupancy * bias
+        )
         outputs = composited[:, :-2].split(transformer.inner, dim=1)
         for layer, output in zip(transformer.stack, outputs, strict=True):
             rendered = rendered + output @ layer.to_out.weight[:C].T + occupancy * layer.to_out.bias[:C]

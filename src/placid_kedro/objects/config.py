@@ -198,12 +198,27 @@ class ClusterParameters(ParameterModel):
     workers: NonNegativeInt
 
 
+class ReshapeParameters(ParameterModel):
+    """Other proportions for every object, drawn by its uid and the seed.
+
+    Attributes:
+        stretch: largest natural logarithm of an axis's factor, either way.
+        taper: largest widening of the top beside the middle, either way, as a share.
+        turn_deg: largest turn about the vertical axis, either way.
+    """
+
+    stretch: NonNegativeFloat
+    taper: Annotated[float, Field(ge=0, lt=2)]
+    turn_deg: NonNegativeFloat
+
+
 class RenderParameters(ParameterModel):
     """Stage `syncdreamer_render`.
 
     Attributes:
         renderer: `embree` or `blender`.
         folder: where the views of each object go; all workers must see it.
+        reshape: of the objects before they are rendered; None leaves them as they are.
     """
 
     renderer: Literal["embree", "blender"]
@@ -213,6 +228,13 @@ class RenderParameters(ParameterModel):
     blender: BlenderParameters
     limits: RenderLimits
     cluster: ClusterParameters
+    reshape: ReshapeParameters | None = None
+
+    @model_validator(mode="after")
+    def _reshapes_what_it_loads(self) -> RenderParameters:
+        if self.reshape is not None and self.renderer != "embree":
+            raise ValueError("should have renderer: embree with reshape, Blender reads the files itself")
+        return self
 
 
 class CaptionRule(ParameterModel):

@@ -19,7 +19,7 @@ from placid_kedro.objects.renderers import make_renderer
 from placid_kedro.objects.sweethome3d import convert_model
 from placid_kedro.objects.views import object_cameras, write_views
 from placid_kedro.rejections import Reason, RejectedAsset
-from placid_kedro.rendering import MeshLimits, load_mesh
+from placid_kedro.rendering import MeshLimits, ProportionRange, load_mesh, reshaped
 
 Task = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -65,7 +65,10 @@ def render(arguments: Mapping[str, Any]) -> dict[str, Any]:
     )
     if file_hash(path) != arguments["sha256"]:
         raise RejectedAsset(Reason.CHANGED_FILE, f"{path.name} is not the file that was ingested")
-    cameras = object_cameras(parameters.protocol, arguments["uid"], arguments["seed"])
+    uid, seed = arguments["uid"], arguments["seed"]
+    if parameters.reshape is not None:
+        mesh = reshaped(mesh, ProportionRange(**parameters.reshape.model_dump()).draw(f"{seed}:{uid}"))
+    cameras = object_cameras(parameters.protocol, uid, seed)
     images = make_renderer(parameters).render(path, mesh, cameras)
     write_views(target, cameras, images)
     return {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from placid_kedro.objects.config import IngestParameters, RenderParameters
+from placid_kedro.objects.config import IngestParameters, RenderParameters, ReshapeParameters
 from placid_kedro.parameter_types import (
     Fraction,
     NonNegativeFloat,
@@ -187,10 +187,24 @@ class LiftedParameters(ParameterModel):
     training: LoopParameters
 
 
+class ReshapedParameters(ParameterModel):
+    """Objects with other proportions, which the novel-view model and Latent-Plane learn from as well.
+
+    Attributes:
+        copies: of every object, each with proportions and elevations of its own.
+        shape: how far they go.
+    """
+
+    copies: PositiveInt
+    shape: ReshapeParameters
+
+
 class NovelViewParameters(ParameterModel):
     """The novel-view model: first what it lifts the reference with, then its UNet.
 
     Attributes:
+        decoder_weight: of what the decoder block that Latent-Plane enhances is to tell of the clean latents by one
+            linear map, beside the UNet's own output; without it a small UNet goes round its decoder.
         copies: of every object that it is shown, the object itself among them (`placid_kedro.pretrain.copies`).
         wanted_views: of each reference; a batch holds `training.batch_size` of them in all.
         sample_objects: of the vocabulary, whose views are drawn at every validation.
@@ -203,6 +217,7 @@ class NovelViewParameters(ParameterModel):
     sample_objects: PositiveInt
     sample_steps: PositiveInt
     sample_guidance: NonNegativeFloat
+    decoder_weight: NonNegativeFloat
     lifted: LiftedParameters
     training: LoopParameters
 
@@ -318,6 +333,7 @@ class PretrainParameters(ParameterModel):
         precision: `auto` (bfloat16 where the hardware computes in it), `bf16` or `no`.
         ingest: where the objects come from.
         rendering: from where they are seen; the first ring begins at the front.
+        reshaped: what is learned from beside the objects themselves.
     """
 
     objects: str
@@ -325,6 +341,7 @@ class PretrainParameters(ParameterModel):
     precision: Literal["auto", "bf16", "no"]
     ingest: IngestParameters
     rendering: RenderParameters
+    reshaped: ReshapedParameters
     autoencoder: AutoencoderParameters
     text_to_image: TextToImageParameters
     novel_view: NovelViewParameters

@@ -14,7 +14,7 @@ from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.pretrain.config import LoopParameters, PretrainParameters
-from placid_kedro.pretrain.networks import make_lifted_reference, make_unet, prepare_for_cpu
+from placid_kedro.pretrain.networks import make_decoder_map, make_lifted_reference, make_unet, prepare_for_cpu
 from placid_kedro.pretrain.objectives import (
     LiftingObjective,
     NovelViewBatch,
@@ -109,7 +109,8 @@ def make_plan(
     latents = parameters.autoencoder.latent_channels * pixels // PATCH_SIZE**2
     others = parameters.novel_view.copies - 1
     rays = views * pixels * parameters.rendering.embree.supersample**2
-    render = objects * _RENDER_SECONDS * rays / _REFERENCE_RAYS / cores / 3600
+    copies = parameters.reshaped.copies
+    render = (1 + copies) * objects * _RENDER_SECONDS * rays / _REFERENCE_RAYS / cores / 3600
     stages = [StageCost(stage="views", steps=0, samples=0, hours=render)]
     timed = {
         "text_to_image": (parameters.text_to_image.training, _text_to_image_probe),
@@ -129,7 +130,10 @@ def make_plan(
         objects=objects,
         vocabulary=vocabulary,
         held_out=held_out,
-        disk_mb=objects * views * (pixels * (4 + 2) + latents * (4 + 2 * others)) / 1e6,
+        disk_mb=objects
+        * views
+        * (pixels * (4 + 2) * (1 + copies) + latents * (4 + 2 * others + 4 * copies))
+        / 1e6,
         machine=_machine(place, cores),
         stages=tuple(stages),
     )
@@ -166,11 +170,14 @@ def _lifting_probe(parameters: PretrainParameters) -> Probe:
 def _novel_view_probe(parameters: PretrainParameters) -> Probe:
     channels, size, schedule = _latents(parameters)
     unet, lifted = parameters.novel_view.unet, _lifted_reference(parameters).requires_grad_(False)
+    network = make_unet(unet, 2 * channels + lifted.map_channels, channels, size)
     parts = {
-        "unet": make_unet(unet, 2 * channels + lifted.map_channels, channels, size),
+        "unet": network,
         "reference_tokens": ReferenceTokens(channels, size, unet.context_width),
+        "from_decoder": make_decoder_map(network),
     }
-    objective = NovelViewObjective(nn.ModuleDict(parts), lifted, schedule, 0.0)
+    weight = parameters.novel_view.decoder_weight
+    objective = NovelViewObjective(nn.ModuleDict(parts), lifted, schedule, 0.0, weight)
     return objective, _novel_view_batches(parameters)
 
 

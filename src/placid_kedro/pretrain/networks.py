@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.diffusion.lifted_reference import LiftedReference
+from placid_kedro.latent_plane import decoder_block
 from placid_kedro.pretrain.config import LiftedParameters, UNetParameters
 
 
@@ -39,6 +40,14 @@ def make_unet(parameters: UNetParameters, in_channels: int, latent_channels: int
         addition_embed_type_num_heads=parameters.pooling_heads,
         resnet_time_scale_shift="scale_shift",
     )
+
+
+def make_decoder_map(unet: Any) -> nn.Conv2d:
+    """One linear map from the decoder block that Latent-Plane enhances to clean latents; at first it knows nothing."""
+    channels = unet.get_submodule(decoder_block(unet)).resnets[-1].out_channels
+    decoder_map = nn.Conv2d(channels, unet.config.out_channels, 1)
+    nn.init.zeros_(decoder_map.weight)
+    return decoder_map
 
 
 def make_lifted_reference(

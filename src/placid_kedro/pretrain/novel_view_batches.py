@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from placid_kedro.pretrain.config import NovelViewParameters, ReferenceShares
-from placid_kedro.pretrain.copies import is_mirrored, mirrored_cameras
+from placid_kedro.pretrain.copies import ObjectCopy
 from placid_kedro.pretrain.objectives import NovelViewBatch
-from placid_kedro.pretrain.views import ViewArrays
 
 _WANTED_RING = 8
 
@@ -21,35 +20,17 @@ class NovelViewSource:
     """All that the novel-view model learns from.
 
     Attributes:
-        copies: [N, V, C, h, w] latents of all trained objects' views, once a copy (`placid_kedro.pretrain.copies`).
-        coverage: [N, V, h, w] how much of a latent's patch the object covers, in [0, 1].
-        world_to_camera: [N, V, 4, 4] of the views.
+        copies: of all N trained objects.
         favourites: indices of the vocabulary's objects.
         ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on; the later ones
             have the same azimuths, again from the front on.
         focal: of all cameras, in image widths.
     """
 
-    copies: Sequence[Tensor]
-    coverage: Tensor
-    world_to_camera: Tensor
+    copies: Sequence[ObjectCopy]
     favourites: Tensor
     ring: int
     focal: float
-
-    @classmethod
-    def of(
-        cls, views: ViewArrays, latents: Tensor, others: Tensor, favourites: Tensor, ring: int
-    ) -> NovelViewSource:
-        """From the objects' packed views, their latents [N, V, C, h, w] and their other copies' [A, N, V, C, h, w]."""
-        return cls(
-            copies=(latents, *others),
-            coverage=views.coverage(latents.shape[-1]),
-            world_to_camera=torch.tensor(views.world_to_camera),
-            favourites=favourites,
-            ring=ring,
-            focal=float(views.K[0, 0]) / views.size,
-        )
 
     def batches(
         self, parameters: NovelViewParameters, batch_size: int, device: torch.device
@@ -78,7 +59,6 @@ class NovelViewBatches:
         device: torch.device,
     ) -> None:
         self.source = source
-        self.mirrored_cameras = mirrored_cameras(source.world_to_camera)
         self.shares = shares
         self.references = batch_size // wanted_views
         self.wanted_views = wanted_views
@@ -92,24 +72,22 @@ class NovelViewBatches:
     def _reference(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         """The parts of a `NovelViewBatch` for one reference."""
         source = self.source
-        index = int(draw_object(len(source.coverage), source.favourites, self.shares.vocabulary, generator))
-        copy = self._below(len(source.copies), generator)
-        reference, wanted = self._views(generator)
-        mirrored = is_mirrored(copy)
-        cameras = (self.mirrored_cameras if mirrored else source.world_to_camera)[index]
-        latents = source.copies[copy][index]
-        coverage = source.coverage[index, wanted]
+        count = len(source.copies[0].latents)
+        index = int(draw_object(count, source.favourites, self.shares.vocabulary, generator))
+        copy = source.copies[self._below(len(source.copies), generator)]
+        reference, wanted = self._views(copy.latents.shape[1], generator)
+        latents, cameras = copy.latents[index], copy.world_to_camera[index]
         return (
             latents[wanted].float(),
-            coverage.flip(-1) if mirrored else coverage,
+            copy.coverage_of(index, wanted),
             latents[reference].float(),
             cameras[reference],
             cameras[wanted],
         )
 
-    def _views(self, generator: torch.Generator) -> tuple[int, Tensor]:
-        """Reference and wanted views."""
-        count, ring = self.source.coverage.shape[1], self.source.ring
+    def _views(self, count: int, generator: torch.Generator) -> tuple[int, Tensor]:
+        """Reference and wanted views of `count`."""
+        ring = self.source.ring
         reference = 0 if self._chance(self.shares.front, generator) else self._below(count, generator)
         if not self._chance(self.shares.eighths, generator):
             return reference, torch.randperm(count, generator=generator)[: self.wanted_views]

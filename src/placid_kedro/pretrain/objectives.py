@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.evaluation.view_metrics import silhouette_iou
+from placid_kedro.latent_plane import decoder_block
 
 # Of the signal-to-noise ratio, as the weight of the x0 error (after Hang et al. 2023, "Min-SNR").
 _WEIGHT_BOUNDS = (0.4, 1.5)
@@ -138,23 +139,31 @@ class NovelViewObjective(nn.Module):
     """The diffusion loss of a novel-view model, in part without its condition.
 
     Args:
-        network: with the parts `unet` and `reference_tokens`.
+        network: with the parts `unet`, `reference_tokens` and `from_decoder` (`networks.make_decoder_map`).
         lifted: the lifted reference, trained before and frozen; neither saved nor synchronised.
         schedule: the UNet's noise levels and what it predicts.
         unconditional_share: how often the condition is zero, for guidance.
+        decoder_weight: of the loss of the clean latents that `from_decoder` reads from the decoder block that
+            Latent-Plane enhances (deep supervision, Lee et al. 2015); the map itself is not kept.
     """
 
     def __init__(
-        self, network: nn.ModuleDict, lifted: Any, schedule: NoiseSchedule, unconditional_share: float
+        self,
+        network: nn.ModuleDict,
+        lifted: Any,
+        schedule: NoiseSchedule,
+        unconditional_share: float,
+        decoder_weight: float,
     ) -> None:
         super().__init__()
+        self.decoder_weight = decoder_weight
         self.network = network
         self.conditioner = EmbeddedConditioner(network["reference_tokens"], lifted)
         self.schedule = schedule
         self.unconditional_share = unconditional_share
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """Of the UNet and of what it attends to."""
+        """Of the UNet, of what it attends to, and of the map from its decoder."""
         return list(self.network.parameters())
 
     def forward(self, batch: NovelViewBatch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -169,5 +178,18 @@ class NovelViewObjective(nn.Module):
         context = condition.context.float() * kept
         inputs = torch.cat([x_t, condition.beside.float() * kept[..., None]], dim=1)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-        output = self.network["unet"](inputs, t, context, return_dict=False)[0].float()
-        return x0_losses(self.schedule.to_x0(output, x_t, t), clean, t, self.schedule)
+        unet: Any = self.network["unet"]
+        seen: list[Tensor] = []
+        block = unet.get_submodule(decoder_block(unet))
+        handle = block.register_forward_hook(lambda *call: seen.append(call[-1]))
+        try:
+            output = unet(inputs, t, context, return_dict=False)[0].float()
+        finally:
+            handle.remove()
+        losses = x0_losses(self.schedule.to_x0(output, x_t, t), clean, t, self.schedule)
+        decoder_loss = x0_losses(self.network["from_decoder"](seen[0]).float(), clean, t, self.schedule)[
+            "loss"
+        ]
+        losses["loss"] = losses["loss"] + self.decoder_weight * decoder_loss
+        losses["decoder_loss"] = decoder_loss.detach()
+        return losses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from placid_kedro.objects.render_stage import RenderPlan, render_objects
 from placid_kedro.objects.sweethome3d import list_furniture
 from placid_kedro.objects.table import accepted
 from placid_kedro.pretrain.attribution import Credit
+from placid_kedro.pretrain.config import PretrainParameters
 from placid_kedro.pretrain.split import ObjectSplit
 from placid_kedro.pretrain.views import PackedViews
 from placid_kedro.progress import SILENT, Progress
@@ -54,16 +56,35 @@ def trained_objects(
     return chosen
 
 
-def packed_views(objects: pd.DataFrame, plan: RenderPlan, progress: Progress = SILENT) -> PackedViews:
-    """Render the objects, those that are rendered already apart, and get ready to pack their views.
+def packed_views(
+    objects: pd.DataFrame, plans: Sequence[RenderPlan], progress: Progress = SILENT
+) -> PackedViews:
+    """Render the objects by every plan, those that are rendered already apart, and get ready to pack their views.
 
     Raises:
         DataError: when one of them cannot be rendered.
     """
-    rendered = render_objects(objects, plan, progress)
-    _require_all(rendered)
-    digest = digest_of(plan.provenance(), *rendered["views_sha256"])
-    return PackedViews(RenderedObjects(rendered, plan.folder), digest, progress)
+    sets, made_of = [], []
+    for plan in plans:
+        rendered = render_objects(objects, plan, progress)
+        _require_all(rendered)
+        made_of += [plan.provenance(), *rendered["views_sha256"]]
+        sets.append(RenderedObjects(rendered, plan.folder))
+    return PackedViews(tuple(sets), digest_of(*made_of), progress)
+
+
+def reshaped_plans(parameters: PretrainParameters, seed: int) -> list[RenderPlan]:
+    """The plans by which the objects are rendered with other proportions, once a copy."""
+    rendering, wanted = parameters.rendering, parameters.reshaped
+    return [
+        RenderPlan(
+            rendering.model_copy(
+                update={"reshape": wanted.shape, "folder": f"{rendering.folder}_reshaped_{copy}"}
+            ),
+            seed + copy,
+        )
+        for copy in range(1, wanted.copies + 1)
+    ]
 
 
 def credits_of(split: ObjectSplit, objects: pd.DataFrame) -> list[Credit]:

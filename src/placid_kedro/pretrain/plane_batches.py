@@ -51,7 +51,7 @@ class PackedPlaneObjects:
     @torch.no_grad()
     def ring_views(self, index: int, views: Sequence[int]) -> RingViews:
         """Views of the ring, the reference first."""
-        latents = self.latents[index, list(views)].to(self.device)
+        latents = self.latents[index, list(views)].float().to(self.device)
         condition = self.conditioner.of_latents(latents[:1], self.poses[:1], self.poses[None])
         return RingViews(latents, condition.beside, condition.context)
 
@@ -59,6 +59,36 @@ class PackedPlaneObjects:
         """Cameras, masks and depths of any views."""
         cameras = self.views.cameras(index, views)
         return TrueViews(cameras, self.views.masks(index, views), self.views.depths(index, views))
+
+
+class JoinedPlaneObjects:
+    """Several sets of objects as one (a `PlaneObjects`).
+
+    Args:
+        sets: their objects follow each other; all have rings of the same size.
+    """
+
+    def __init__(self, sets: Sequence[PackedPlaneObjects]) -> None:
+        self.ring = sets[0].ring
+        self.places = [(objects, index) for objects in sets for index in range(len(objects))]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def view_count(self, index: int) -> int:
+        """How many views an object has."""
+        objects, own = self.places[index]
+        return objects.view_count(own)
+
+    def ring_views(self, index: int, views: Sequence[int]) -> RingViews:
+        """Views of the ring, the reference first."""
+        objects, own = self.places[index]
+        return objects.ring_views(own, views)
+
+    def true_views(self, index: int, views: Sequence[int]) -> TrueViews:
+        """Cameras, masks and depths of any views."""
+        objects, own = self.places[index]
+        return objects.true_views(own, views)
 
 
 def plane_cameras(views: ViewArrays, ring: int) -> Cameras:

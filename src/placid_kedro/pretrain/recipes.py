@@ -30,10 +30,20 @@ from placid_kedro.pretrain.config import (
     TextToImageParameters,
 )
 from placid_kedro.pretrain.export import embedded_scheduler
-from placid_kedro.pretrain.networks import make_lifted_reference, make_unet, prepare_for_cpu
+from placid_kedro.pretrain.networks import (
+    make_decoder_map,
+    make_lifted_reference,
+    make_unet,
+    prepare_for_cpu,
+)
 from placid_kedro.pretrain.novel_view_batches import NovelViewSource, draw_object
 from placid_kedro.pretrain.objectives import LiftingObjective, NovelViewObjective, TextToImageObjective
-from placid_kedro.pretrain.plane_batches import PLANE_VIEWS, PackedPlaneObjects, plane_cameras
+from placid_kedro.pretrain.plane_batches import (
+    PLANE_VIEWS,
+    JoinedPlaneObjects,
+    PackedPlaneObjects,
+    plane_cameras,
+)
 from placid_kedro.pretrain.scorer_training import ScorerBatches, ScorerObjective
 from placid_kedro.pretrain.split import CuratedObject
 from placid_kedro.pretrain.views import ViewArrays
@@ -141,7 +151,7 @@ def train_lifted_reference(
     views: NovelViewSource, parameters: NovelViewParameters, place: TrainingPlace, data_id: str
 ) -> Any:
     """The `LiftedReference` that the novel-view model lifts its reference with."""
-    channels, size = views.copies[0].shape[2], views.copies[0].shape[-1]
+    channels, size = views.copies[0].latents.shape[2], views.copies[0].latents.shape[-1]
     lifted = parameters.lifted
     network = with_seed(place.seed, lambda: make_lifted_reference(lifted, channels, size, views.focal))
     objective = LiftingObjective(network, lifted.silhouette_weight)
@@ -159,17 +169,21 @@ def train_novel_view(
     data_id: str,
     validate: Validation | None = None,
 ) -> nn.ModuleDict:
-    """A novel-view model around a trained lifted reference: the parts `unet` and `reference_tokens`."""
-    channels, size = views.copies[0].shape[2], views.copies[0].shape[-1]
+    """A novel-view model around a trained lifted reference: the parts `unet` and `reference_tokens`, and another one
+    that only its training needs."""
+    channels, size = views.copies[0].latents.shape[2], views.copies[0].latents.shape[-1]
     lifted = lifted.to(place.device).eval().requires_grad_(False)
 
     def make() -> nn.ModuleDict:
         unet = make_unet(parameters.unet, 2 * channels + lifted.map_channels, channels, size)
         tokens = ReferenceTokens(channels, size, parameters.unet.context_width)
-        return nn.ModuleDict({"unet": unet, "reference_tokens": tokens})
+        parts = {"unet": unet, "reference_tokens": tokens, "from_decoder": make_decoder_map(unet)}
+        return nn.ModuleDict(parts)
 
     network: nn.ModuleDict = with_seed(place.seed, make)
-    objective = NovelViewObjective(network, lifted, embedded_schedule(), parameters.shares.unconditional)
+    objective = NovelViewObjective(
+        network, lifted, embedded_schedule(), parameters.shares.unconditional, parameters.decoder_weight
+    )
     batches = views.batches(parameters, parameters.training.batch_size, place.device)
     fixed = digest_of(data_id, _pairs(parameters))
     _train(place, "novel_view", objective, batches, parameters.training, fixed, validate)
@@ -178,12 +192,11 @@ def train_novel_view(
 
 def _pairs(parameters: NovelViewParameters) -> dict[str, Any]:
     """What decides which views are learned from."""
-    return parameters.model_dump(mode="json", include={"shares", "copies", "wanted_views"})
+    return parameters.model_dump(mode="json", include={"shares", "copies", "wanted_views", "decoder_weight"})
 
 
 def train_latent_plane(
-    views: ViewArrays,
-    latents: Tensor,
+    sets: Sequence[tuple[ViewArrays, Tensor]],
     favourites: Tensor,
     ring: int,
     unet: Any,
@@ -192,13 +205,29 @@ def train_latent_plane(
     place: TrainingPlace,
     data_id: str,
 ) -> LatentPlane:
-    """A Latent-Plane for a frozen novel-view model: first its density, then its features."""
+    """A Latent-Plane for a frozen novel-view model: first its density, then its features.
+
+    Args:
+        sets: views and latents [M, V, C, h, w] of the objects and of their reshaped copies: each set holds all
+            objects in their order, once or several times.
+        favourites: rows of the vocabulary's objects in the first set.
+        ring: how many views the ring has.
+        unet, conditioner: of the novel-view model.
+        parameters: of the plane.
+        place: where to train.
+        data_id: what the latents and the novel-view model are made of.
+    """
     unet = unet.to(place.device)
-    plane = make_plane(unet, plane_cameras(views, ring), place.seed, **parameters.module_config())
-    objects = PackedPlaneObjects(views, latents, ring, conditioner, place.device)
+    first, _ = sets[0]
+    plane = make_plane(unet, plane_cameras(first, ring), place.seed, **parameters.module_config())
+    packed = [PackedPlaneObjects(*one, ring, conditioner, place.device) for one in sets]
+    objects = JoinedPlaneObjects(packed)
+    copies = len(objects) // len(first)
 
     def choose(generator: torch.Generator) -> int:
-        return int(draw_object(len(objects), favourites, parameters.vocabulary, generator))
+        copy = int(torch.randint(copies, (), generator=generator))
+        index = int(draw_object(len(first), favourites, parameters.vocabulary, generator))
+        return copy * len(first) + index
 
     def stage(name: Any, loop: LoopParameters, rays: int) -> PlaneStage:
         shape = BatchShape(

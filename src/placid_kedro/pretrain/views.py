@@ -72,6 +72,11 @@ class ViewArrays:
         """Side of the images in pixels."""
         return int(self.rgba.shape[2])
 
+    @property
+    def focal(self) -> float:
+        """Of all cameras, in image widths."""
+        return float(self.K[0, 0]) / self.size
+
     def azimuths_deg(self) -> Tensor:
         """[V] azimuths in [0, 360), to a hundredth of a degree; all objects share them."""
         position = self.cameras(0, range(self.view_count)).positions
@@ -88,12 +93,11 @@ class ViewArrays:
         """[len(views), H, W] float32 in [0, 1]."""
         return torch.from_numpy(self.rgba[index, list(views), ..., 3].astype(np.float32) / 255)
 
-    def coverage(self, size: int) -> Tensor:
-        """[N, V, size, size] float32: the share of each patch of an image that the object covers."""
+    def coverage(self, size: int, rows: slice = slice(None)) -> Tensor:
+        """[len(rows), V, size, size] float32: the share of each patch of an image that the object covers."""
         every = range(self.view_count)
-        return torch.stack(
-            [F.adaptive_avg_pool2d(self.masks(index, every), size) for index in range(len(self))]
-        )
+        indices = range(len(self))[rows]
+        return torch.stack([F.adaptive_avg_pool2d(self.masks(index, every), size) for index in indices])
 
     def depths(self, index: int, views: Any) -> Tensor:
         """[len(views), H, W] float32."""
@@ -111,12 +115,12 @@ class PackedViews:
     """Rendered objects on their way into a folder of arrays.
 
     Attributes:
-        objects: rendered with one protocol.
+        sets: of objects, all rendered with one protocol; their rows follow each other.
         digest: hash of what the views were made of.
         progress: shows the bar.
     """
 
-    objects: RenderedObjects
+    sets: tuple[RenderedObjects, ...]
     digest: str
     progress: Progress = SILENT
 
@@ -126,27 +130,30 @@ class PackedViews:
         Raises:
             DataError: an object's views are missing or of another protocol.
         """
-        first = self.objects.read(0)
+        first = self.sets[0].read(0)
         shapes = {
             "rgba": ((*first.rgba.shape[:1], *first.rgba.shape[2:], 4), np.uint8),
             "depth": (tuple(first.depth.shape), np.float16),
             "world_to_camera": (tuple(first.cameras.world_to_camera.shape), np.float32),
         }
-        count = len(self.objects)
+        places = [(objects, index) for objects in self.sets for index in range(len(objects))]
+        count = len(places)
         arrays = {
             name: np.lib.format.open_memmap(save_directory / f"{name}.npy", "w+", dtype, (count, *shape))
             for name, (shape, dtype) in shapes.items()
         }
-        for index in self.progress.track(range(count), description="pack views"):
-            views = self.objects.read(index)
+        for row in self.progress.track(range(count), description="pack views"):
+            objects, index = places[row]
+            views = objects.read(index)
             if views.rgba.shape != first.rgba.shape or not torch.equal(views.cameras.K, first.cameras.K):
                 raise DataError(
                     f"The views of {views.uid} follow another protocol; delete them and render again."
                 )
-            arrays["rgba"][index] = views.rgba.mul(255).round().permute(0, 2, 3, 1).numpy().astype(np.uint8)
-            arrays["depth"][index] = views.depth.numpy().astype(np.float16)
-            arrays["world_to_camera"][index] = views.cameras.world_to_camera.numpy()
+            arrays["rgba"][row] = views.rgba.mul(255).round().permute(0, 2, 3, 1).numpy().astype(np.uint8)
+            arrays["depth"][row] = views.depth.numpy().astype(np.float16)
+            arrays["world_to_camera"][row] = views.cameras.world_to_camera.numpy()
         for array in arrays.values():
             array.flush()
-        described = {"uids": list(self.objects.uids), "K": first.cameras.K[0].tolist(), "digest": self.digest}
+        uids = [uid for objects in self.sets for uid in objects.uids]
+        described = {"uids": uids, "K": first.cameras.K[0].tolist(), "digest": self.digest}
         (save_directory / _DESCRIPTION).write_text(json.dumps(described) + "\n", encoding="utf-8")

@@ -3,5 +3,17 @@
 from placid_kedro.rendering.embree import Render, render_mesh
 from placid_kedro.rendering.mesh import Mesh
 from placid_kedro.rendering.mesh_files import FORMATS, MeshLimits, load_mesh, load_parts
+from placid_kedro.rendering.reshaping import ProportionRange, Proportions, reshaped
 
-__all__ = ["FORMATS", "Mesh", "MeshLimits", "Render", "load_mesh", "load_parts", "render_mesh"]
+__all__ = [
+    "FORMATS",
+    "Mesh",
+    "MeshLimits",
+    "ProportionRange",
+    "Proportions",
+    "Render",
+    "load_mesh",
+    "load_parts",
+    "render_mesh",
+    "reshaped",
+]

@@ -51,7 +51,9 @@ def draw_views(
         guidance_scale=parameters.guidance_scale,
         generator=stage_generator(seed, "multiview"),
         plane=plane,
-        policy=replace(preset(parameters.plane_preset).sampling, renewal_interval=parameters.renewal_interval),
+        policy=replace(
+            preset(parameters.plane_preset).sampling, renewal_interval=parameters.renewal_interval
+        ),
         progress=current_run().progress,
     )
     inputs = views.plane_inputs

@@ -28,34 +28,38 @@ def plan(seed: int, run: RunParameters, parameters: PretrainParameters) -> Pretr
 
 def make_views(
     plan: PretrainPlan, seed: int, parameters: PretrainParameters
-) -> tuple[DataFrame, FolderWriter]:
+) -> tuple[DataFrame, FolderWriter, FolderWriter]:
     """Convert and render what is not rendered yet, and pack all views into arrays.
 
     Returns:
-        The table of the trained objects, and their views.
+        The table of the trained objects, their views, and those of their reshaped copies.
     """
     from placid_kedro.objects.render_stage import RenderPlan
     from placid_kedro.pipelines.pretrain.setup import split_of
     from placid_kedro.preflight import check_disk
-    from placid_kedro.pretrain.objects import packed_views, trained_objects
+    from placid_kedro.pretrain.objects import packed_views, reshaped_plans, trained_objects
 
     progress = current_run().progress
     check_disk(Path(parameters.rendering.folder).absolute(), plan.disk_mb)
     objects = trained_objects(split_of(parameters), parameters.ingest, seed, progress)
-    return objects, packed_views(objects, RenderPlan(parameters.rendering, seed), progress)
+    return (
+        objects,
+        packed_views(objects, [RenderPlan(parameters.rendering, seed)], progress),
+        packed_views(objects, reshaped_plans(parameters, seed), progress),
+    )
 
 
 def fit_autoencoder(
-    views: Path, seed: int, run: RunParameters, parameters: PretrainParameters
+    views: Path, reshaped_views: Path, seed: int, run: RunParameters, parameters: PretrainParameters
 ) -> tuple[FolderWriter, dict[str, Tensor]]:
     """Fit the autoencoder, train its decoder's repair, encode all views.
 
     Returns:
         The autoencoder, and `latents` [N, V, C, h, w] of all views with `copies` [A, N, V, C, h, w] of the objects'
-        other copies.
+        other copies and `reshaped` [2, R * N, V, C, h, w] of the reshaped objects and their altered copies.
     """
     from placid_kedro.pipelines.pretrain.setup import place_of
-    from placid_kedro.pretrain.copies import encode_copy, encode_other_copies
+    from placid_kedro.pretrain.copies import encode_copy, encode_other_copies, encode_reshaped
     from placid_kedro.pretrain.recipes import make_autoencoder, train_repair
     from placid_kedro.pretrain.views import ViewArrays
 
@@ -64,8 +68,9 @@ def fit_autoencoder(
     autoencoder = make_autoencoder(arrays, parameters.autoencoder, seed, place.progress)
     latents = encode_copy(autoencoder, arrays, 0, place.progress)
     copies = encode_other_copies(autoencoder, arrays, latents, parameters.novel_view.copies, place.progress)
+    reshaped = encode_reshaped(autoencoder, ViewArrays.open(reshaped_views), place.progress)
     train_repair(autoencoder, arrays, parameters.autoencoder, place)
-    return autoencoder, {"latents": latents, "copies": copies}
+    return autoencoder, {"latents": latents, "copies": copies, "reshaped": reshaped}
 
 
 def train_text_to_image(
@@ -100,23 +105,31 @@ def train_text_to_image(
 
 
 def train_lifted_reference(
-    views: Path, latents: dict[str, Tensor], seed: int, run: RunParameters, parameters: PretrainParameters
+    views: Path,
+    reshaped_views: Path,
+    latents: dict[str, Tensor],
+    seed: int,
+    run: RunParameters,
+    parameters: PretrainParameters,
 ) -> FolderWriter:
     """Train what the novel-view model lifts its reference with on all objects."""
     from placid_kedro.pipelines.pretrain.setup import data_id, novel_views_of, place_of
     from placid_kedro.pretrain.recipes import train_lifted_reference
     from placid_kedro.pretrain.views import ViewArrays
 
-    arrays, place = ViewArrays.open(views), place_of(seed, run, parameters)
-    source = novel_views_of(arrays, latents, parameters)
+    arrays, reshaped = ViewArrays.open(views), ViewArrays.open(reshaped_views)
     lifted: FolderWriter = train_lifted_reference(
-        source, parameters.novel_view, place, data_id(arrays, parameters)
+        novel_views_of(arrays, reshaped, latents, parameters),
+        parameters.novel_view,
+        place_of(seed, run, parameters),
+        data_id(arrays, parameters, reshaped.digest),
     )
     return lifted
 
 
 def train_novel_view(
     views: Path,
+    reshaped_views: Path,
     autoencoder: Path,
     latents: dict[str, Tensor],
     lifted_reference: Path,
@@ -138,8 +151,8 @@ def train_novel_view(
     from placid_kedro.pretrain.views import ViewArrays
 
     place, ring = place_of(seed, run, parameters), ring_of(parameters)
-    arrays = ViewArrays.open(views)
-    source = novel_views_of(arrays, latents, parameters)
+    arrays, reshaped = ViewArrays.open(views), ViewArrays.open(reshaped_views)
+    source = novel_views_of(arrays, reshaped, latents, parameters)
     decoder = PatchAutoencoder.from_pretrained(autoencoder).eval().requires_grad_(False)
     lifted = LiftedReference.from_pretrained(lifted_reference)
     shown = source.favourites[: parameters.novel_view.sample_objects].tolist()
@@ -150,7 +163,7 @@ def train_novel_view(
         lifted,
         parameters.novel_view,
         place,
-        data_id(arrays, parameters, file_hash(lifted_reference / MANIFEST)),
+        data_id(arrays, parameters, reshaped.digest, file_hash(lifted_reference / MANIFEST)),
         novel_view_samples(
             decoder, lifted, truth, cameras, parameters.novel_view, place.device, place.progress
         ),
@@ -160,6 +173,7 @@ def train_novel_view(
 
 def train_latent_plane(
     views: Path,
+    reshaped_views: Path,
     latents: dict[str, Tensor],
     zero123: Path,
     seed: int,
@@ -175,7 +189,7 @@ def train_latent_plane(
     from placid_kedro.pretrain.recipes import train_latent_plane
     from placid_kedro.pretrain.views import ViewArrays
 
-    arrays = ViewArrays.open(views)
+    arrays, reshaped = ViewArrays.open(views), ViewArrays.open(reshaped_views)
     # Densities and distances along rays need float32.
     place = place_of(seed, run, parameters, precision="no")
     unet, tokens, lifted = (
@@ -183,15 +197,14 @@ def train_latent_plane(
         for part in ("unet", "reference_tokens", "lifted_reference")
     )
     plane = train_latent_plane(
-        arrays,
-        latents["latents"],
+        [(arrays, latents["latents"]), (reshaped, latents["reshaped"][0])],
         vocabulary_rows(split_of(parameters)),
         ring_of(parameters),
         unet,
         EmbeddedConditioner(tokens, lifted),
         parameters.latent_plane,
         place,
-        data_id(arrays, parameters, file_hash(zero123 / MANIFEST)),
+        data_id(arrays, parameters, reshaped.digest, file_hash(zero123 / MANIFEST)),
     )
     return LatentPlaneFolder(plane)
 

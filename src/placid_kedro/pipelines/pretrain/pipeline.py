@@ -8,17 +8,23 @@ from placid_kedro.pipelines.pretrain import nodes
 def create_pipeline() -> Pipeline:
     """Object libraries in; four model folders, their card and their attribution out."""
     common = ["params:seed", "params:run", "params:pretrain"]
-    views, autoencoder, latents = "pretrain_views", "pretrain_autoencoder", "pretrain_latents"
+    views, reshaped = "pretrain_views", "pretrain_reshaped_views"
+    autoencoder, latents = "pretrain_autoencoder", "pretrain_latents"
     return pipeline(
         [
             node(nodes.plan, common, "pretrain_plan", name="plan_pretrain"),
             node(
                 nodes.make_views,
                 ["pretrain_plan", "params:seed", "params:pretrain"],
-                ["pretrain_objects", views],
+                ["pretrain_objects", views, reshaped],
                 name="make_views",
             ),
-            node(nodes.fit_autoencoder, [views, *common], [autoencoder, latents], name="fit_autoencoder"),
+            node(
+                nodes.fit_autoencoder,
+                [views, reshaped, *common],
+                [autoencoder, latents],
+                name="fit_autoencoder",
+            ),
             node(
                 nodes.train_text_to_image,
                 [views, autoencoder, latents, *common],
@@ -27,19 +33,19 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.train_lifted_reference,
-                [views, latents, *common],
+                [views, reshaped, latents, *common],
                 "pretrain_lifted_reference",
                 name="train_lifted_reference",
             ),
             node(
                 nodes.train_novel_view,
-                [views, autoencoder, latents, "pretrain_lifted_reference", *common],
+                [views, reshaped, autoencoder, latents, "pretrain_lifted_reference", *common],
                 "embedded_zero123",
                 name="train_novel_view",
             ),
             node(
                 nodes.train_latent_plane,
-                [views, latents, "embedded_zero123", *common],
+                [views, reshaped, latents, "embedded_zero123", *common],
                 "embedded_latent_plane",
                 name="train_latent_plane",
             ),

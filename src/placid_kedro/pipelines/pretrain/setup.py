@@ -12,6 +12,7 @@ from placid_kedro.config import PretrainParameters, RunParameters
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.batches import check_ring
 from placid_kedro.pipelines.loading import start
+from placid_kedro.pretrain.copies import object_copies, reshaped_copies
 from placid_kedro.pretrain.novel_view_batches import NovelViewSource
 from placid_kedro.pretrain.plane_batches import PLANE_VIEWS
 from placid_kedro.pretrain.split import CURATED, ObjectSplit, read_split
@@ -47,11 +48,18 @@ def ring_of(parameters: PretrainParameters) -> int:
 
 
 def novel_views_of(
-    arrays: ViewArrays, latents: dict[str, Tensor], parameters: PretrainParameters
+    arrays: ViewArrays, reshaped: ViewArrays, latents: dict[str, Tensor], parameters: PretrainParameters
 ) -> NovelViewSource:
     """What the novel-view model learns from."""
-    known = vocabulary_rows(split_of(parameters))
-    return NovelViewSource.of(arrays, latents["latents"], latents["copies"], known, ring_of(parameters))
+    return NovelViewSource(
+        copies=(
+            *object_copies(arrays, [latents["latents"], *latents["copies"]]),
+            *reshaped_copies(reshaped, latents["reshaped"], len(arrays)),
+        ),
+        favourites=vocabulary_rows(split_of(parameters)),
+        ring=ring_of(parameters),
+        focal=arrays.focal,
+    )
 
 
 def cores_of(parameters: PretrainParameters) -> int:
