@@ -87,7 +87,7 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--guidance-scale", type=float, default=2.0)
-    parser.add_argument("--preset", choices=("paper", "official"), default="official")
+    parser.add_argument("--preset", choices=("paper", "official", "frugal"), default="frugal")
     parser.add_argument(
         "--renoise",
         action="store_true",
@@ -153,7 +153,9 @@ class Measurement:
         self.plane: LatentPlane = load_component(given.plane, "latent_plane")
         self.scorer = load_scorer(given.scorer)
         policy = preset(given.preset).sampling
-        self.policy: SamplingPolicy = policy if given.renoise else replace(policy, renoise_first_step=False)
+        if not given.renoise:
+            policy = replace(policy, renoise_first_step=False)
+        self.policy: SamplingPolicy = policy
 
     def ring(self, views: ObjectViews) -> list[int]:
         """The views that the plane's cameras see."""
@@ -254,7 +256,15 @@ def main() -> None:
     measure = Measurement(given)
     objects = held_out_objects(given.furniture, given.objects, given.folder, measure.model.image_size)
     weights = given.plane / "latent_plane/diffusion_pytorch_model.safetensors"
-    kept = ("model", "steps", "guidance_scale", "preset", "renoise", "density_size", "seed")
+    kept = (
+        "model",
+        "steps",
+        "guidance_scale",
+        "preset",
+        "renoise",
+        "density_size",
+        "seed",
+    )
     settings = {"plane_sha256": file_hash(weights), **{name: str(getattr(given, name)) for name in kept}}
     finished = Rows(given.rows, settings)
     started, done = time.monotonic(), 0

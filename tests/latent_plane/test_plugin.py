@@ -219,9 +219,20 @@ def test_guidance_branches():
             both = unet(sample, 10, states).sample
         with LatentPlaneAttachment(unet, plane):
             alone = unet(sample[8:], 10, states[8:]).sample
+        with LatentPlaneAttachment(unet, plane, guided=True, branches="shared") as attachment:
+            shared = unet(sample, 10, states).sample
+        seen = attachment.inputs
+        change = plane.enhance(seen.features, seen.t_emb).features[0] - seen.features[0]
+        handle = unet.up_blocks[0].register_forward_hook(
+            lambda module, args, out: out + change.repeat(2, 1, 1, 1)
+        )
+        by_hand = unet(sample, 10, states).sample
+        handle.remove()
     torch.testing.assert_close(conditional[:8], plain[:8])
     torch.testing.assert_close(conditional[8:], alone)
     torch.testing.assert_close(both[8:], alone)
+    torch.testing.assert_close(shared, by_hand, atol=1e-5, rtol=1e-4)
+    assert (shared[:8] - plain[:8]).abs().max() > 1e-3
     assert (both[:8] - plain[:8]).abs().max() > 1e-3
     assert kept.shape[0] == 1
     torch.testing.assert_close(kept, attachment.inputs.features)

@@ -47,8 +47,7 @@ class MultiviewParameters(ParameterModel):
         field_of_view_deg: full angle of the square images.
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
-        plane_preset: `paper` or `official`, what Latent-Plane does where the two differ.
-        renewal_interval: Latent-Plane renders its maps anew in every so many steps; 1 is the paper's.
+        plane_preset: `paper`, `official` or `frugal`: when Latent-Plane acts (`placid_kedro.latent_plane.presets`).
         points_per_block: points evaluated at once; the memory grows with it, the result does not change.
     """
 
@@ -58,8 +57,7 @@ class MultiviewParameters(ParameterModel):
     field_of_view_deg: FieldOfView
     steps: PositiveInt
     guidance_scale: NonNegativeFloat
-    plane_preset: Literal["paper", "official"]
-    renewal_interval: PositiveInt
+    plane_preset: Literal["paper", "official", "frugal"]
     points_per_block: PositiveInt
 
 

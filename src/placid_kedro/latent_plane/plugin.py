@@ -70,7 +70,7 @@ class LatentPlaneAttachment:
         plane: the Latent-Plane; its views are the batch's.
         block: name of the module whose output is enhanced; default the plane's own, or `decoder_block(unet)`.
         guided: whether the batch holds both guidance branches.
-        branches: which branches are enhanced where there are two.
+        branches: which branches are enhanced where there are two, see `SamplingPolicy`.
 
     Attributes:
         enabled: whether the plane acts; without it the features are recorded and pass unchanged.
@@ -147,22 +147,24 @@ class LatentPlaneAttachment:
         self.inputs = PlaneInputs(halves[-1].detach(), t_embs[-1].detach())
         if not self.enabled:
             return None
-        enhanced = []
-        for index, (half, t_emb) in enumerate(zip(halves, t_embs, strict=True)):
-            conditional = index == len(halves) - 1
-            if not conditional and self.branches == "conditional":
-                enhanced.append(half)
-                continue
-            if self.renewing or index not in self._last:
-                result = self.plane.enhance(half, t_emb)
-                self._last[index] = (result.rendered.detach(), result.occupancy.detach())
-                enhanced.append(result.features)
-            else:
-                enhanced.append(self.plane.combine(half, *self._last[index]).to(half.dtype))
-            if conditional:
-                self.occupancy = self._last[index][1]
+        conditional = len(halves) - 1
+        enhanced = list(halves)
+        for index in range(len(halves)) if self.branches == "both" else (conditional,):
+            enhanced[index] = self._enhance_branch(index, halves[index], t_embs[index])
+        if self.branches == "shared":
+            change = enhanced[conditional] - halves[conditional]
+            enhanced[:conditional] = [half + change for half in halves[:conditional]]
+        self.occupancy = self._last[conditional][1]
         merged = torch.stack(enhanced).reshape(features.shape)
         return (merged, *output[1:]) if isinstance(output, tuple) else merged
+
+    def _enhance_branch(self, index: int, features: Tensor, t_emb: Tensor) -> Tensor:
+        """[B, N, C, H, W] of one branch, with maps rendered now or kept from before."""
+        if self.renewing or index not in self._last:
+            result = self.plane.enhance(features, t_emb)
+            self._last[index] = (result.rendered.detach(), result.occupancy.detach())
+            return result.features
+        return self.plane.combine(features, *self._last[index]).to(features.dtype)
 
     def _split(self, features: Any) -> Tensor:
         """[G, B, N, C, H, W] the branches of the block's output."""

@@ -20,8 +20,6 @@ def draw_views(
         The views [N, 3, H, W] in [0, 1], and the density field: `density` [R, R, R], softplus(sigma) over the
         cube, indexed x, y, z.
     """
-    from dataclasses import replace
-
     from torch.nn import functional as F
 
     from placid_kedro.cameras import ring
@@ -51,9 +49,7 @@ def draw_views(
         guidance_scale=parameters.guidance_scale,
         generator=stage_generator(seed, "multiview"),
         plane=plane,
-        policy=replace(
-            preset(parameters.plane_preset).sampling, renewal_interval=parameters.renewal_interval
-        ),
+        policy=preset(parameters.plane_preset).sampling,
         progress=current_run().progress,
     )
     inputs = views.plane_inputs
