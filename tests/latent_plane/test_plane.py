@@ -19,6 +19,7 @@ SMALL = {
     "feature_head_dim": 3,
     "samples_per_ray": 6,
 }
+THREE_CAMERAS = orbit([0.0, 100.0, 200.0], 20.0, 1.5, 280.0, 256)
 
 
 def small_plane(name: str = "paper", **config) -> LatentPlane:
@@ -29,6 +30,15 @@ def small_plane(name: str = "paper", **config) -> LatentPlane:
             parameter.mul_(1.5)
         plane.sigma_head.weight.mul_(4)
     return plane
+
+
+def sharpened_plane(part: str, share_layers: bool, scale: float):
+    """A plane, whose `part`'s softmax `scale` drives towards saturation, and its inputs."""
+    plane = small_plane(cameras=THREE_CAMERAS, share_layers=share_layers)
+    with torch.no_grad():
+        for layer in getattr(plane, f"{part}_transformer").layers:
+            layer.to_q.weight.mul_(scale)
+    return plane, *inputs(plane)
 
 
 def inputs(plane: LatentPlane, size: int = 6, objects: int | None = None):
@@ -125,11 +135,7 @@ def test_any_number_of_layers_equals_the_formulas(oracle, monkeypatch, num_layer
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 def test_compiled_density_is_the_same_density(share_layers, scale):
     """Inference on the CPU runs a compiled loop; `scale` drives its softmax into saturation."""
-    plane = small_plane(cameras=orbit([0.0, 100.0, 200.0], 20.0, 1.5, 280.0, 256), share_layers=share_layers)
-    with torch.no_grad():
-        for layer in plane.density_transformer.layers:
-            layer.to_q.weight.mul_(scale)
-    features, t_emb = inputs(plane)
+    plane, features, t_emb = sharpened_plane("density", share_layers, scale)
     points = torch.rand(133, 3, generator=torch.Generator().manual_seed(7)) - 0.5
     differentiable = plane.density(features, t_emb, points)
     assert differentiable.requires_grad
@@ -143,7 +149,7 @@ def test_training_the_features_may_use_the_compiled_density(monkeypatch):
     """With a frozen density the second stage's gradients are those of the differentiable path."""
 
     def gradients():
-        plane = small_plane(cameras=orbit([0.0, 100.0, 200.0], 20.0, 1.5, 280.0, 256))
+        plane = small_plane(cameras=THREE_CAMERAS)
         for parameter in plane.density_parameters():
             parameter.requires_grad_(False)
         features, t_emb = inputs(plane)
@@ -233,11 +239,7 @@ def test_saved_and_loaded_in_diffusers_layout(tmp_path):
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 def test_compiled_features_are_the_same_features(share_layers, scale):
     """As for the density: the differentiable path is the other implementation."""
-    plane = small_plane(cameras=orbit([0.0, 100.0, 200.0], 20.0, 1.5, 280.0, 256), share_layers=share_layers)
-    with torch.no_grad():
-        for layer in plane.feature_transformer.layers:
-            layer.to_q.weight.mul_(scale)
-    features, t_emb = inputs(plane)
+    plane, features, t_emb = sharpened_plane("feature", share_layers, scale)
     differentiable, _ = plane(features, t_emb)
     assert differentiable.requires_grad
     with torch.no_grad():

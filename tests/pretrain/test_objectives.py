@@ -66,6 +66,18 @@ class KnowsVelocity(nn.Module):
         return (self.scale * v,)
 
 
+class Ones(nn.Module):
+    """Reference tokens that tell nothing but that they are there."""
+
+    def forward(self, reference, poses):
+        return torch.ones(len(reference), 3, 5)
+
+
+def lifted_ones(reference, reference_cameras, cameras):
+    views = torch.ones(cameras.shape[0] * cameras.shape[1], 3, 4, 4)
+    return LiftedViews(views, views[:, 0], views)
+
+
 def test_text_to_image_has_no_loss_where_v_is_right():
     x0, noise, t = gaussian(4, 2, 4, 4), gaussian(4, 2, 4, 4, seed=1), torch.tensor([0, 300, 800, 999])
     batch = TextToImageBatch(SCHEDULE.add_noise(x0, noise, t), t, gaussian(4, 3, 5), x0)
@@ -77,17 +89,9 @@ def test_text_to_image_has_no_loss_where_v_is_right():
 
 
 def test_novel_view_drops_reference_and_context_together():
-    class Tokens(nn.Module):
-        def forward(self, reference, poses):
-            return torch.ones(len(reference), 3, 5)
-
-    def lifted(reference, reference_cameras, cameras):
-        views = torch.ones(cameras.shape[0] * cameras.shape[1], 3, 4, 4)
-        return LiftedViews(views, views[:, 0], views)
-
     unet = KnowsVelocity(torch.zeros(400, 2, 4, 4), torch.zeros(400, 2, 4, 4))
-    parts = {"unet": unet, "reference_tokens": Tokens(), "from_decoder": nn.Identity()}
-    objective = NovelViewObjective(nn.ModuleDict(parts), lifted, SCHEDULE, 0.3, 0.0)
+    parts = {"unet": unet, "reference_tokens": Ones(), "from_decoder": nn.Identity()}
+    objective = NovelViewObjective(nn.ModuleDict(parts), lifted_ones, SCHEDULE, 0.3, 0.0)
     batch = novel_view_batch(100, 4)
     objective(batch, torch.Generator().manual_seed(0))
     ((sample, context),) = unet.seen
@@ -101,14 +105,6 @@ def test_novel_view_drops_reference_and_context_together():
 def test_the_decoder_block_is_asked_for_the_clean_latents():
     """The block puts out twice x0: a map that halves it has no loss, the identity has x0's own weighted square."""
 
-    class Tokens(nn.Module):
-        def forward(self, reference, poses):
-            return torch.ones(len(reference), 3, 5)
-
-    def lifted(reference, reference_cameras, cameras):
-        views = torch.ones(cameras.shape[0] * cameras.shape[1], 3, 4, 4)
-        return LiftedViews(views, views[:, 0], views)
-
     batch = novel_view_batch(50, 4)
     clean = batch.latents.flatten(0, 1)
     halving, same = nn.Conv2d(2, 2, 1, bias=False), nn.Identity()
@@ -117,8 +113,8 @@ def test_the_decoder_block_is_asked_for_the_clean_latents():
     unet = KnowsVelocity(clean, torch.zeros_like(clean))
     losses = []
     for decoder_map, weight in ((halving, 1.0), (same, 0.0), (same, 0.5)):
-        parts = {"unet": unet, "reference_tokens": Tokens(), "from_decoder": decoder_map}
-        objective = NovelViewObjective(nn.ModuleDict(parts), lifted, SCHEDULE, 0.0, weight)
+        parts = {"unet": unet, "reference_tokens": Ones(), "from_decoder": decoder_map}
+        objective = NovelViewObjective(nn.ModuleDict(parts), lifted_ones, SCHEDULE, 0.0, weight)
         with torch.no_grad():
             losses.append(objective(batch, torch.Generator().manual_seed(0)))
     t = torch.randint(1000, (200,), generator=torch.Generator().manual_seed(0))
