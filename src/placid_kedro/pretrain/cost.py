@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from placid_kedro.cameras import multiview_cameras
-from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.pretrain.config import LoopParameters, PretrainParameters
-from placid_kedro.pretrain.networks import make_decoder_map, make_lifted_reference, make_unet, prepare_for_cpu
+from placid_kedro.pretrain.networks import make_lifted_reference, make_novel_view, make_unet, prepare_for_cpu
 from placid_kedro.pretrain.objectives import (
     LiftingObjective,
     NovelViewBatch,
@@ -169,15 +168,10 @@ def _lifting_probe(parameters: PretrainParameters) -> Probe:
 
 def _novel_view_probe(parameters: PretrainParameters) -> Probe:
     channels, size, schedule = _latents(parameters)
-    unet, lifted = parameters.novel_view.unet, _lifted_reference(parameters).requires_grad_(False)
-    network = make_unet(unet, 2 * channels + lifted.map_channels, channels, size)
-    parts = {
-        "unet": network,
-        "reference_tokens": ReferenceTokens(channels, size, unet.context_width),
-        "from_decoder": make_decoder_map(network),
-    }
+    lifted = _lifted_reference(parameters).requires_grad_(False)
+    network = make_novel_view(parameters.novel_view.unet, channels, size, lifted.map_channels)
     weight = parameters.novel_view.decoder_weight
-    objective = NovelViewObjective(nn.ModuleDict(parts), lifted, schedule, 0.0, weight)
+    objective = NovelViewObjective(network, lifted, schedule, 0.0, weight)
     return objective, _novel_view_batches(parameters)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.diffusion.lifted_reference import LiftedReference
+from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.latent_plane import decoder_block
 from placid_kedro.pretrain.config import LiftedParameters, UNetParameters
 
@@ -40,6 +41,25 @@ def make_unet(parameters: UNetParameters, in_channels: int, latent_channels: int
         addition_embed_type_num_heads=parameters.pooling_heads,
         resnet_time_scale_shift="scale_shift",
     )
+
+
+def make_novel_view(
+    parameters: UNetParameters, latent_channels: int, latent_size: int, map_channels: int
+) -> nn.ModuleDict:
+    """A new novel-view network beside a lifted reference.
+
+    Args:
+        parameters: of the UNet.
+        latent_channels, latent_size: of the autoencoder's latents.
+        map_channels: of the lifted reference (`LiftedReference.map_channels`).
+
+    Returns:
+        The parts `unet` and `reference_tokens`, and `from_decoder`, which only their training needs.
+    """
+    unet = make_unet(parameters, 2 * latent_channels + map_channels, latent_channels, latent_size)
+    tokens = ReferenceTokens(latent_channels, latent_size, parameters.context_width)
+    parts = {"unet": unet, "reference_tokens": tokens, "from_decoder": make_decoder_map(unet)}
+    return nn.ModuleDict(parts)
 
 
 def make_decoder_map(unet: Any) -> nn.Conv2d:

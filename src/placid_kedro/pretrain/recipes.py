@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
-from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
 from placid_kedro.evaluation.scorer import ImageScorer
@@ -31,8 +30,8 @@ from placid_kedro.pretrain.config import (
 )
 from placid_kedro.pretrain.export import embedded_scheduler
 from placid_kedro.pretrain.networks import (
-    make_decoder_map,
     make_lifted_reference,
+    make_novel_view,
     make_unet,
     prepare_for_cpu,
 )
@@ -174,13 +173,9 @@ def train_novel_view(
     channels, size = views.copies[0].latents.shape[2], views.copies[0].latents.shape[-1]
     lifted = lifted.to(place.device).eval().requires_grad_(False)
 
-    def make() -> nn.ModuleDict:
-        unet = make_unet(parameters.unet, 2 * channels + lifted.map_channels, channels, size)
-        tokens = ReferenceTokens(channels, size, parameters.unet.context_width)
-        parts = {"unet": unet, "reference_tokens": tokens, "from_decoder": make_decoder_map(unet)}
-        return nn.ModuleDict(parts)
-
-    network: nn.ModuleDict = with_seed(place.seed, make)
+    network: nn.ModuleDict = with_seed(
+        place.seed, lambda: make_novel_view(parameters.unet, channels, size, lifted.map_channels)
+    )
     objective = NovelViewObjective(
         network, lifted, embedded_schedule(), parameters.shares.unconditional, parameters.decoder_weight
     )
