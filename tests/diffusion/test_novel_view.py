@@ -17,7 +17,8 @@ from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.novel_view import NovelView, load_novel_view, sample_views
 from placid_kedro.diffusion.reference_tokens import ReferenceTokens
 from placid_kedro.errors import ModelError, ParameterError, ShapeError
-from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, preset
+from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, decoder_block, preset
+from placid_kedro.latent_plane.presets import FieldStep
 
 CPU = torch.device("cpu")
 # CLIP's own, which Zero-1-to-3 writes out in its code.
@@ -153,6 +154,20 @@ def test_maps_last_as_many_steps_as_the_policy_says(
     assert len(calls) == 2  # steps 0 and 3 of 0 to 3
     with pytest.raises(ParameterError, match="renewal_interval must be at least 1"):
         replace(policy, renewal_interval=0)
+
+
+@pytest.mark.parametrize(("field_step", "position"), [("first", 0), ("last", -1)])
+def test_the_field_is_read_in_the_step_that_the_policy_names(
+    embedded: NovelView, plane: LatentPlane, field_step: FieldStep, position: int
+) -> None:
+    """An own hook on the UNet's decoder block keeps what the steps put out; the plane itself stays silent."""
+    block, seen = embedded.unet.get_submodule(decoder_block(embedded.unet)), []
+    policy = SamplingPolicy("conditional", 0.0, renoise_first_step=False, field_step=field_step)
+    with block.register_forward_hook(lambda module, given, output: seen.append(output.clone())):
+        inputs = draw(embedded, plane=plane, policy=policy, steps=4).plane_inputs
+    assert len(seen) == 4
+    assert torch.equal(inputs.features[0], seen[position][8:])
+    assert not torch.equal(seen[0], seen[-1])
 
 
 @pytest.mark.parametrize(

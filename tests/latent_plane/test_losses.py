@@ -16,11 +16,13 @@ from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.geometry import compositing_weights, cube_interval, sample_rays
 from placid_kedro.latent_plane.losses import (
     DensityRender,
+    DensityTerms,
     density_loss,
     pearson,
     render_density,
     render_rays,
     silhouette_loss,
+    soft_iou,
 )
 
 
@@ -118,10 +120,44 @@ def test_loss_is_equation_10():
     whole = np.mean([pearsonr(depth[i], np.where(mask[i] > 0, true_depth[i], 0)).statistic for i in range(3)])
     inside = np.mean([pearsonr(depth[i][m], true_depth[i][m]).statistic for i, m in enumerate(mask > 0)])
     for pixels, correlation in (("all", whole), ("foreground", inside)):
-        losses = density_loss(render, tensors[2], tensors[3], depth_pixels=pixels)
+        terms = DensityTerms(depth_pixels=pixels)
+        losses = density_loss(render, tensors[2], tensors[3], terms)
         assert losses["silhouette"] == pytest.approx(bce, rel=1e-5)
         assert losses["depth_pearson"] == pytest.approx(correlation, abs=1e-5)
         assert losses["loss"] == pytest.approx(bce + 0.05 * (1 - correlation), rel=1e-5)
+
+
+def test_the_overlap_is_the_iou_of_hard_masks_and_is_weighed():
+    generator = np.random.default_rng(2)
+    first, second = (generator.random((2, 3, 50)) > 0.5).astype(np.float32)
+    expected = [
+        np.logical_and(a, b).sum() / np.logical_or(a, b).sum() for a, b in zip(first, second, strict=True)
+    ]
+    overlap = soft_iou(torch.tensor(first), torch.tensor(second))
+    torch.testing.assert_close(overlap, torch.tensor(expected, dtype=torch.float32))
+    render = render_of(torch.tensor(first) * 40 - 20, torch.zeros(3, 50))
+    plain, with_overlap = (
+        density_loss(render, torch.tensor(second), torch.ones(3, 50), DensityTerms(overlap_weight=weight))
+        for weight in (0.0, 0.7)
+    )
+    assert with_overlap["soft_iou"] == pytest.approx(np.mean(expected), abs=1e-5)
+    difference = with_overlap["loss"] - plain["loss"]
+    assert difference == pytest.approx(0.7 * (1 - np.mean(expected)), abs=1e-5)
+
+
+def test_overlap_draws_a_part_that_is_rather_not_there_and_cross_entropy_does_not():
+    """Five pixels that are sure, and ten of which 45% are there. At one half for each, the IoU still wants more."""
+    mask = torch.zeros(1, 40)
+    mask[:, :9], mask[:, 9] = 1, 0.5
+    wants_more = []
+    for weight in (0.0, 50.0):
+        logit = torch.zeros(1, requires_grad=True)
+        logits = torch.cat([torch.full((5,), 8.0), logit.expand(10), torch.full((25,), -8.0)])[None]
+        terms = DensityTerms(depth_weight=0.0, overlap_weight=weight)
+        density_loss(render_of(logits, torch.zeros(1, 40)), mask, mask, terms)["loss"].backward()
+        assert logit.grad is not None
+        wants_more.append(float(logit.grad) < 0)
+    assert wants_more == [False, True]
 
 
 def test_depth_outside_the_mask_may_be_anything():

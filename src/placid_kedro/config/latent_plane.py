@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from placid_kedro.parameter_types import Fraction, NonNegativeInt, ParameterModel, PositiveInt
-from placid_kedro.pretrain.config import LoopParameters, PlaneModuleParameters
+from placid_kedro.pretrain.config import LoopParameters, PlaneLearningParameters
 
 
 class PlaneLoopParameters(LoopParameters):
@@ -43,7 +43,7 @@ class PlaneValidationParameters(ParameterModel):
     size: Annotated[int, Field(ge=8)]
 
 
-class LatentPlaneTrainParameters(PlaneModuleParameters):
+class LatentPlaneTrainParameters(PlaneLearningParameters):
     """Stage `latent_plane_train`: a Latent-Plane for the model `models.zero123` (Sec. 4.2, App. D).
 
     Attributes:
@@ -53,9 +53,6 @@ class LatentPlaneTrainParameters(PlaneModuleParameters):
         gradient_checkpointing: evaluate each block anew in the backward pass, for less memory.
         cache_mb: MiB of latents that are kept in memory; others are encoded anew when they are needed.
         checkpoints: folder that an interrupted training goes on from.
-        reference_front: share of the rings that begin at the front; the others begin anywhere.
-        supervision_views: true views of an object that rays are drawn from.
-        rays: drawn for each object.
         validation: on held-out objects.
         density, features: the two stages.
     """
@@ -66,9 +63,6 @@ class LatentPlaneTrainParameters(PlaneModuleParameters):
     gradient_checkpointing: bool
     cache_mb: NonNegativeInt
     checkpoints: Annotated[str, Field(min_length=1)]
-    reference_front: Fraction
-    supervision_views: PositiveInt
-    rays: PositiveInt
     validation: PlaneValidationParameters
     density: PlaneLoopParameters
     features: PlaneLoopParameters

@@ -157,7 +157,8 @@ class SampledViews:
 
     Attributes:
         images: [N, 3, H, W] in [0, 1].
-        plane_inputs: what the plane last saw, from which its density field can be read; None without a plane.
+        plane_inputs: what the plane saw in the policy's `field_step`, from which its density field can be read; None
+            without a plane.
     """
 
     images: Tensor
@@ -259,10 +260,16 @@ def sample_views(
             with attachment.disabled():
                 noise = conditioning.renoised(noise, guidance_scale, generator)
 
+        field_inputs: PlaneInputs | None = None
+
         def predict(latents: Tensor, t: Tensor, index: int) -> Tensor:
+            nonlocal field_inputs
             attachment.enabled = policy.is_active(index, steps)
             attachment.renewing = policy.renews(index)
-            return conditioning.predict(latents, t, guidance_scale)
+            output = conditioning.predict(latents, t, guidance_scale)
+            if policy.shows_field(index, steps):
+                field_inputs = attachment.inputs
+            return output
 
         latents = sample_ddim(
             model.scheduler,
@@ -272,7 +279,7 @@ def sample_views(
             progress=progress,
             description="views with Latent-Plane",
         )
-    return SampledViews(decode(model.autoencoder, latents), attachment.inputs)
+    return SampledViews(decode(model.autoencoder, latents), field_inputs)
 
 
 def _check_views(plane: LatentPlane, cameras: Cameras) -> None:

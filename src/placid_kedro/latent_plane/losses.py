@@ -13,9 +13,27 @@ from placid_kedro.errors import ShapeError
 from placid_kedro.latent_plane.geometry import compositing_weights, sample_rays
 from placid_kedro.latent_plane.plane import LatentPlane
 
-DEPTH_WEIGHT = 0.05
 DepthPixels = Literal["all", "foreground"]
 _SMALLEST_OCCUPANCY = 1e-6
+
+
+@dataclass(frozen=True)
+class DensityTerms:
+    """What is added to the cross-entropy of the silhouettes; the defaults are Eq. 10's.
+
+    Attributes:
+        depth_weight: of `1 - pearson(D, D_gt)`.
+        depth_pixels: correlate the whole maps, 0 where nothing is hit (the paper), or the foreground.
+        overlap_weight: of one minus the soft IoU of the silhouettes. Cross-entropy wants every pixel's probability,
+            which stays below one half wherever a thin part may be here or there; the IoU wants some of it drawn.
+    """
+
+    depth_weight: float = 0.05
+    depth_pixels: DepthPixels = "all"
+    overlap_weight: float = 0.0
+
+
+EQUATION_10 = DensityTerms()
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,13 @@ def silhouette_loss(render: DensityRender, mask: Tensor) -> Tensor:
     return -(mask * log_occupancy + (1 - mask) * render.log_transmittance).mean()
 
 
+def soft_iou(occupancy: Tensor, mask: Tensor) -> Tensor:
+    """`sum(o m) / sum(o + m - o m)` [B] of [B, R] in [0, 1], the IoU where both are 0 or 1; 0 where both are empty."""
+    both = (occupancy * mask).sum(-1)
+    either = occupancy.sum(-1) + mask.sum(-1) - both
+    return both / either.clamp(min=_SMALLEST_OCCUPANCY)
+
+
 def pearson(first: Tensor, second: Tensor, weights: Tensor) -> Tensor:
     """Weighted Pearson correlation [B] of two tensors [B, R]; 0 where one of them is constant."""
     total = weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
@@ -94,24 +119,18 @@ def pearson(first: Tensor, second: Tensor, weights: Tensor) -> Tensor:
 
 
 def density_loss(
-    render: DensityRender,
-    mask: Tensor,
-    depth: Tensor,
-    *,
-    depth_weight: float = DEPTH_WEIGHT,
-    depth_pixels: DepthPixels = "all",
+    render: DensityRender, mask: Tensor, depth: Tensor, terms: DensityTerms = EQUATION_10
 ) -> dict[str, Tensor]:
-    """`BCE(M, M_gt) + 0.05 (1 - pearson(D, D_gt))` (Eq. 10).
+    """`BCE(M, M_gt) + 0.05 (1 - pearson(D, D_gt))` (Eq. 10), or with other terms.
 
     Args:
         render: of B objects, tensors [B, ...].
         mask: [B, ...] true occupancy in [0, 1].
         depth: [B, ...] true depth; what it holds outside the mask does not matter.
-        depth_weight: weight of the second term.
-        depth_pixels: correlate the whole maps, 0 where nothing is hit (the paper), or the foreground.
+        terms: what counts beside the silhouettes' cross-entropy.
 
     Returns:
-        Scalars "loss", "silhouette" and "depth_pearson" (mean over objects).
+        Scalars "loss", "silhouette", "depth_pearson" and "soft_iou" (means over objects).
 
     Raises:
         ShapeError: when mask or depth differ in shape from the rendered maps.
@@ -122,8 +141,10 @@ def density_loss(
             f"got {list(mask.shape)} and {list(depth.shape)}."
         )
     known = torch.where(mask > 0, depth, torch.zeros_like(depth))
-    weights = torch.ones_like(mask) if depth_pixels == "all" else mask
+    weights = torch.ones_like(mask) if terms.depth_pixels == "all" else mask
     correlation = pearson(render.depth.flatten(1), known.flatten(1), weights.flatten(1)).mean()
+    overlap = soft_iou(render.occupancy.flatten(1), mask.flatten(1)).mean()
     silhouette = silhouette_loss(render, mask)
-    loss = silhouette + depth_weight * (1 - correlation)
-    return {"loss": loss, "silhouette": silhouette.detach(), "depth_pearson": correlation.detach()}
+    loss = silhouette + terms.depth_weight * (1 - correlation) + terms.overlap_weight * (1 - overlap)
+    parts = {"silhouette": silhouette, "depth_pearson": correlation, "soft_iou": overlap}
+    return {"loss": loss, **{name: part.detach() for name, part in parts.items()}}

@@ -12,7 +12,13 @@ from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.latent_plane.losses import DensityRender, DepthPixels, density_loss, render_rays
+from placid_kedro.latent_plane.losses import (
+    EQUATION_10,
+    DensityRender,
+    DensityTerms,
+    density_loss,
+    render_rays,
+)
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.plugin import LatentPlaneAttachment
 
@@ -135,7 +141,7 @@ class DensityObjective(PlaneObjective):
     """Stage 1: Eq. 10 on rays of arbitrary cameras, from the features of noisy views.
 
     Args (beside `PlaneObjective`'s):
-        depth_pixels: see `density_loss`.
+        terms: of the loss beside the silhouettes' cross-entropy.
     """
 
     def __init__(
@@ -144,10 +150,10 @@ class DensityObjective(PlaneObjective):
         attachment: LatentPlaneAttachment,
         denoise: Denoiser,
         schedule: NoiseSchedule,
-        depth_pixels: DepthPixels = "all",
+        terms: DensityTerms = EQUATION_10,
     ) -> None:
         super().__init__(plane, attachment, denoise, schedule)
-        self.depth_pixels: DepthPixels = depth_pixels
+        self.terms = terms
 
     def trained_parameters(self) -> list[nn.Parameter]:
         return self.plane.density_parameters()
@@ -168,7 +174,7 @@ class DensityObjective(PlaneObjective):
             torch.stack([one.depth for one in renders]),
             torch.stack([one.log_transmittance for one in renders]),
         )
-        return density_loss(render, rays.mask, rays.depth, depth_pixels=self.depth_pixels)
+        return density_loss(render, rays.mask, rays.depth, self.terms)
 
 
 class FeatureObjective(PlaneObjective):

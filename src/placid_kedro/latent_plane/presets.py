@@ -8,6 +8,7 @@ from typing import Literal
 from placid_kedro.errors import ParameterError
 
 Branches = Literal["conditional", "both", "shared"]
+FieldStep = Literal["first", "last"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,16 @@ class SamplingPolicy:
             predicted and noised again, before the steps proper begin.
         renewal_interval: the plane's maps are rendered anew in every so many steps, and the last ones stand in
             the steps between.
+        field_step: whose features the density field is read from. Those of the "last" have seen the finished views;
+            those of the "first" know the reference alone, and so hold what is likely rather than one guess at what
+            the reference does not show.
     """
 
     branches: Branches
     active_fraction: float
     renoise_first_step: bool
     renewal_interval: int = 1
+    field_step: FieldStep = "last"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.active_fraction <= 1.0:
@@ -43,6 +48,10 @@ class SamplingPolicy:
     def renews(self, step: int) -> bool:
         """Whether the plane's maps are rendered anew in step `step`."""
         return step % self.renewal_interval == 0
+
+    def shows_field(self, step: int, num_steps: int) -> bool:
+        """Whether the density field is read in step `step` of `num_steps`."""
+        return step == (0 if self.field_step == "first" else num_steps - 1)
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,11 @@ PRESETS: dict[str, LatentPlanePreset] = {
         combination="blend",
         missed_rays="empty",
         sampling=SamplingPolicy(
-            branches="shared", active_fraction=0.6, renoise_first_step=False, renewal_interval=2
+            branches="shared",
+            active_fraction=0.6,
+            renoise_first_step=False,
+            renewal_interval=2,
+            field_step="first",
         ),
     ),
 }

@@ -18,6 +18,7 @@ from placid_kedro.parameter_types import (
 )
 
 if TYPE_CHECKING:
+    from placid_kedro.latent_plane.losses import DensityTerms
     from placid_kedro.training import TrainingSettings
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
@@ -280,20 +281,37 @@ class PlaneModuleParameters(ParameterModel):
         }
 
 
-class PlaneParameters(PlaneModuleParameters):
+class PlaneLearningParameters(PlaneModuleParameters):
+    """What a Latent-Plane learns from, beside the objects themselves.
+
+    Attributes:
+        reference_front: share of the rings that begin at the front; the others begin anywhere.
+        supervision_views: true views of an object that rays are drawn from.
+        rays: drawn for each object.
+        overlap_weight: see `placid_kedro.latent_plane.losses.DensityTerms`; 0 is the paper's loss.
+    """
+
+    reference_front: Fraction
+    supervision_views: PositiveInt
+    rays: PositiveInt
+    overlap_weight: NonNegativeFloat
+
+    def density_terms(self) -> DensityTerms:
+        """Of the density's loss."""
+        from placid_kedro.latent_plane.losses import DensityTerms
+
+        return DensityTerms(overlap_weight=self.overlap_weight)
+
+
+class PlaneParameters(PlaneLearningParameters):
     """Latent-Plane in the novel-view model: its density first, its features second (Sec. 4.2).
 
     Attributes:
         vocabulary: share of the objects drawn from the vocabulary.
-        reference_front: share of the rings that begin at the front.
-        supervision_views: true views of an object that rays are drawn from.
-        rays: drawn for each object.
+        density, features: the two stages.
     """
 
     vocabulary: Fraction
-    reference_front: Fraction
-    supervision_views: PositiveInt
-    rays: PositiveInt
     density: LoopParameters
     features: LoopParameters
 

@@ -240,7 +240,7 @@ def train_latent_plane(
         stage("features", parameters.features, 0),
     )
     fixed = digest_of(data_id, parameters.model_dump(mode="json", exclude={"density", "features"}))
-    train_plane(plane, unet, embedded_schedule(), stages, place, fixed)
+    train_plane(plane, unet, embedded_schedule(), stages, place, fixed, parameters.density_terms())
     return plane
 
 

@@ -42,5 +42,13 @@ def train_on_set(
     config = {**parameters.module_config(), "block_size": parameters.points_per_block}
     plane = make_plane(unet, training.trained.cameras, seed, **config)
     plane.gradient_checkpointing = parameters.gradient_checkpointing
-    train_plane(plane, unet, training.model.schedule, training.stages(), training.place, training.data_id)
+    train_plane(
+        plane,
+        unet,
+        training.model.schedule,
+        training.stages(),
+        training.place,
+        training.data_id,
+        parameters.density_terms(),
+    )
     return LatentPlaneFolder(plane), training.report(plane, zero123)
