@@ -8,7 +8,8 @@ elevation 30 degrees and 16 at random elevations). From the front view alone the
 sampled twice from the same noise, without Latent-Plane and with it. Prints a Markdown table of means over objects with
 95% bootstrap intervals (10,000 resamples of the objects; a difference is resampled object by object):
 
-- the density field, as the last sampling step left it, seen from all 32 cameras (at --density-size pixels):
+- the density field, in the sampling step that the preset reads it in, seen from all 32 cameras (at --density-size
+  pixels):
   silhouette IoU (both thresholds one half), Pearson correlation of depth inside the true silhouette (expected depth
   over occupancy, view by view), and over whole images (Eq. 10's);
 - the sampled views but the reference's, against the rendered ones over white: PSNR, SSIM, and the distance in the
