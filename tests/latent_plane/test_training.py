@@ -12,9 +12,10 @@ from statistics import mean
 import pytest
 import torch
 
+from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.errors import DataError, ParameterError
 from placid_kedro.latent_plane import LatentPlane
-from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective
+from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective, diffuse
 from placid_kedro.training import make_accelerator, train
 
 CASE = Path(__file__).with_name("training_case.py")
@@ -79,6 +80,21 @@ def test_a_stage_trains_its_own_part_only(tmp_path, kind, trained):
     for name, value in after.items():
         changed = not torch.equal(before[name], value)
         assert changed == (name.startswith("feature_transformer") == trained), name
+
+
+def test_a_share_of_the_objects_is_drawn_at_the_last_timestep():
+    schedule = NoiseSchedule(torch.linspace(0.99, 0.01, 50, dtype=torch.float64), "v_prediction")
+    latents = torch.randn(2000, 3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    noisy, target, timesteps = diffuse(latents, schedule, torch.Generator().manual_seed(1), 0.4)
+    each = timesteps.reshape(2000, 3)
+    assert torch.equal(each, each[:, :1].expand(2000, 3))
+    counts = torch.bincount(each[:, 0], minlength=50) / 2000
+    assert float(counts[-1]) == pytest.approx(0.4 + 0.6 / 50, abs=0.05)
+    assert counts[:-1].tolist() == pytest.approx([0.6 / 50] * 49, abs=0.012)
+    # Noise and target belong to the timestep that was drawn: v = a e - s x.
+    kept = schedule.alphas_cumprod[timesteps][:, None, None, None]
+    clean = kept.sqrt() * noisy - (1 - kept).sqrt() * target
+    torch.testing.assert_close(clean.float(), latents.flatten(0, 1), atol=1e-4, rtol=1e-4)
 
 
 def test_density_stage_learns_the_spheres(tmp_path):

@@ -73,6 +73,8 @@ def test_all_models_are_made_and_load(
     views = tmp_path / "data/test/05_model_input/pretrain/views"
     assert json.loads((views / "views.json").read_text())["uids"] == ["ball", "tower", "brick"]
     assert not list((tmp_path / "data/test").rglob("*cone*"))
+    made = tmp_path / "data/test/05_model_input/pretrain/made_views"
+    assert json.loads((made / "views.json").read_text())["uids"] == ["made-00000", "made-00001"]
 
 
 def test_a_finished_training_is_not_repeated(

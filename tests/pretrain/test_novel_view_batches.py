@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from placid_kedro.pretrain.copies import (
     ObjectCopy,
     copied,
     encode_copy,
-    encode_reshaped,
+    encode_twice,
     is_mirrored,
     mirrored_cameras,
     reshaped_copies,
@@ -93,7 +94,7 @@ def test_reshaped_objects_come_in_blocks_as_they_are_and_mirrored(tiny_models):
     views = ViewArrays(
         ("a", "b") * 2, rgba, np.ones((4, 8, 16, 16), np.float16), poses, np.eye(3, dtype=np.float32), "x"
     )
-    latents = encode_reshaped(autoencoder, views)
+    latents = encode_twice(autoencoder, views)
     copies = reshaped_copies(views, latents, 2)
     assert [copy.mirrored for copy in copies] == [False, True, False, True]
     second = copies[3]  # the second reshaping, in the mirror: rows 2 and 3
@@ -120,6 +121,8 @@ def source():
             ObjectCopy(latents[0], coverage, cameras, mirrored=False),
             ObjectCopy(latents[1], coverage, mirrored_cameras(cameras), mirrored=True),
         ),
+        made=(ObjectCopy(latents[0, :3] + 10, coverage[:3], cameras[:3], mirrored=False),),
+        made_share=0.0,
         favourites=torch.tensor([3]),
         ring=16,
         focal=1.09375,
@@ -156,3 +159,13 @@ def test_references_and_the_views_that_are_wanted_of_them(source):
     assert mirrored / total == pytest.approx(0.5, abs=0.06)
     again, first = batches(7, generator(7)), batches(7, generator(7))
     assert torch.equal(again.latents, first.latents)
+
+
+def test_so_many_references_show_made_objects(source):
+    batches = NovelViewBatches(replace(source, made_share=0.3), SHARES, 64, 4, torch.device("cpu"))
+    drawn = torch.cat([batches(seed, generator(seed)).reference[:, :2, 0, 0] for seed in range(80)])
+    made = drawn[:, 0] >= 10
+    assert float(made.float().mean()) == pytest.approx(0.3, abs=0.05)
+    # All of them alike, without favourites.
+    shares = torch.bincount((drawn[made, 1] - 10).long()) / made.sum()
+    assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.1)

@@ -83,18 +83,44 @@ Denoiser = Callable[[Any, Tensor, Tensor], Tensor]
 
 
 def diffuse(
-    latents: Tensor, schedule: NoiseSchedule, generator: torch.Generator
+    latents: Tensor, schedule: NoiseSchedule, generator: torch.Generator, pure_noise_share: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Noise latents [B, N, c, h, w] at one uniform timestep an object.
+
+    Args:
+        latents: clean.
+        schedule: of the network.
+        generator: on the CPU.
+        pure_noise_share: of the objects that are drawn at the last timestep instead.
 
     Returns:
         Noisy latents [B * N, c, h, w], the target of the network's output of that shape, timesteps [B * N].
     """
     timesteps = torch.randint(schedule.num_timesteps, (latents.shape[0],), generator=generator)
+    if pure_noise_share:
+        pure = torch.rand(len(timesteps), generator=generator) < pure_noise_share
+        timesteps = timesteps.masked_fill(pure, schedule.num_timesteps - 1)
     timesteps = timesteps.repeat_interleave(latents.shape[1]).to(latents.device)
     clean = latents.flatten(0, 1)
     noise = torch.randn(clean.shape, generator=generator).to(clean)
     return schedule.add_noise(clean, noise, timesteps), schedule.target(clean, noise, timesteps), timesteps
+
+
+@dataclass(frozen=True)
+class DensityLearning:
+    """How the density learns; the defaults are the paper's.
+
+    Attributes:
+        terms: of the loss beside the silhouettes' cross-entropy.
+        pure_noise_share: of the objects that are drawn at the last timestep, where sampling begins and a
+            `SamplingPolicy` may read the field; the others have a uniform one.
+    """
+
+    terms: DensityTerms = EQUATION_10
+    pure_noise_share: float = 0.0
+
+
+PAPER_DENSITY = DensityLearning()
 
 
 class PlaneObjective(nn.Module):
@@ -141,7 +167,7 @@ class DensityObjective(PlaneObjective):
     """Stage 1: Eq. 10 on rays of arbitrary cameras, from the features of noisy views.
 
     Args (beside `PlaneObjective`'s):
-        terms: of the loss beside the silhouettes' cross-entropy.
+        learning: timesteps and terms of the loss.
     """
 
     def __init__(
@@ -150,16 +176,17 @@ class DensityObjective(PlaneObjective):
         attachment: LatentPlaneAttachment,
         denoise: Denoiser,
         schedule: NoiseSchedule,
-        terms: DensityTerms = EQUATION_10,
+        learning: DensityLearning = PAPER_DENSITY,
     ) -> None:
         super().__init__(plane, attachment, denoise, schedule)
-        self.terms = terms
+        self.learning = learning
 
     def trained_parameters(self) -> list[nn.Parameter]:
         return self.plane.density_parameters()
 
     def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        noisy, _, timesteps = diffuse(batch.latents, self.schedule, generator)
+        share = self.learning.pure_noise_share
+        noisy, _, timesteps = diffuse(batch.latents, self.schedule, generator, share)
         with torch.no_grad(), self.attachment, self.attachment.disabled():
             self.denoise(batch, noisy, timesteps)
         inputs = self.attachment.inputs
@@ -174,7 +201,7 @@ class DensityObjective(PlaneObjective):
             torch.stack([one.depth for one in renders]),
             torch.stack([one.log_transmittance for one in renders]),
         )
-        return density_loss(render, rays.mask, rays.depth, self.terms)
+        return density_loss(render, rays.mask, rays.depth, self.learning.terms)
 
 
 class FeatureObjective(PlaneObjective):

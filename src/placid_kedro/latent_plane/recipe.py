@@ -12,8 +12,12 @@ from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.batches import make_denoiser
-from placid_kedro.latent_plane.losses import EQUATION_10, DensityTerms
-from placid_kedro.latent_plane.objectives import DensityObjective, FeatureObjective
+from placid_kedro.latent_plane.objectives import (
+    PAPER_DENSITY,
+    DensityLearning,
+    DensityObjective,
+    FeatureObjective,
+)
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, decoder_block, find_module
 from placid_kedro.training import BatchSource, TrainingPlace, TrainingSettings, Validation, with_seed
@@ -80,7 +84,7 @@ def train_plane(
     stages: Sequence[PlaneStage],
     place: TrainingPlace,
     data_id: str,
-    terms: DensityTerms = EQUATION_10,
+    density: DensityLearning = PAPER_DENSITY,
 ) -> None:
     """Train a plane in place, stage after stage; it ends on the CPU with averaged weights.
 
@@ -93,16 +97,16 @@ def train_plane(
         stages: in their order.
         place: where and how.
         data_id: what the batches are made of.
-        terms: of the density's loss.
+        density: how that stage learns.
     """
     for index, stage in enumerate(stages):
         parts = (plane, LatentPlaneAttachment(unet, plane), make_denoiser(unet), schedule)
-        objective = DensityObjective(*parts, terms) if stage.name == "density" else FeatureObjective(*parts)
+        objective = DensityObjective(*parts, density) if stage.name == "density" else FeatureObjective(*parts)
         # A stage builds on what those before it left.
         before = [
             {"stage": one.name, "steps": one.settings.steps, **one.settings.identity}
             for one in stages[:index]
         ]
-        made_of = digest_of(data_id, asdict(terms), before)
+        made_of = digest_of(data_id, asdict(density), before)
         name = f"latent_plane_{stage.name}"
         place.train(name, objective, stage.batches, stage.settings, made_of, stage.validate)

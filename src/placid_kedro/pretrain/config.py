@@ -18,7 +18,7 @@ from placid_kedro.parameter_types import (
 )
 
 if TYPE_CHECKING:
-    from placid_kedro.latent_plane.losses import DensityTerms
+    from placid_kedro.latent_plane.objectives import DensityLearning
     from placid_kedro.training import TrainingSettings
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
@@ -200,6 +200,20 @@ class ReshapedParameters(ParameterModel):
     shape: ReshapeParameters
 
 
+class MadeParameters(ParameterModel):
+    """Objects made by chance (`placid_kedro.pretrain.made`), which the same two learn from as well.
+
+    Attributes:
+        count: how many, of the seeds 0, 1, ...
+        folder: for their files.
+        share: of what is drawn for the novel-view model and Latent-Plane.
+    """
+
+    count: PositiveInt
+    folder: str
+    share: Fraction
+
+
 class NovelViewParameters(ParameterModel):
     """The novel-view model: first what it lifts the reference with, then its UNet.
 
@@ -289,18 +303,21 @@ class PlaneLearningParameters(PlaneModuleParameters):
         supervision_views: true views of an object that rays are drawn from.
         rays: drawn for each object.
         overlap_weight: see `placid_kedro.latent_plane.losses.DensityTerms`; 0 is the paper's loss.
+        pure_noise_share: see `placid_kedro.latent_plane.objectives.DensityLearning`; 0 is the paper's.
     """
 
     reference_front: Fraction
     supervision_views: PositiveInt
     rays: PositiveInt
     overlap_weight: NonNegativeFloat
+    pure_noise_share: Fraction
 
-    def density_terms(self) -> DensityTerms:
-        """Of the density's loss."""
+    def density_learning(self) -> DensityLearning:
+        """How the density learns."""
         from placid_kedro.latent_plane.losses import DensityTerms
+        from placid_kedro.latent_plane.objectives import DensityLearning
 
-        return DensityTerms(overlap_weight=self.overlap_weight)
+        return DensityLearning(DensityTerms(overlap_weight=self.overlap_weight), self.pure_noise_share)
 
 
 class PlaneParameters(PlaneLearningParameters):
@@ -351,7 +368,7 @@ class PretrainParameters(ParameterModel):
         precision: `auto` (bfloat16 where the hardware computes in it), `bf16` or `no`.
         ingest: where the objects come from.
         rendering: from where they are seen; the first ring begins at the front.
-        reshaped: what is learned from beside the objects themselves.
+        reshaped, made: what is learned from beside the objects themselves.
     """
 
     objects: str
@@ -360,6 +377,7 @@ class PretrainParameters(ParameterModel):
     ingest: IngestParameters
     rendering: RenderParameters
     reshaped: ReshapedParameters
+    made: MadeParameters
     autoencoder: AutoencoderParameters
     text_to_image: TextToImageParameters
     novel_view: NovelViewParameters

@@ -2,7 +2,7 @@
 
 Hundreds of objects are few for a network that is to see the far side of any; all changes keep what views of one object
 have in common. Copy 0 is the objects themselves, odd copies are mirrored, and from copy 2 on colours are exchanged.
-Objects with other proportions are rendered anew, and come as they are and as copy 3.
+Objects with other proportions and objects made by chance come as they are and as copy 3.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from placid_kedro.progress import SILENT, Progress
 
 _EXCHANGES = tuple(itertools.permutations(range(3)))[1:]
 _FIRST_EXCHANGED = 2
-_OF_RESHAPED = (0, 3)
+_TWICE = (0, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +51,15 @@ def object_copies(views: ViewArrays, latents: Sequence[Tensor]) -> list[ObjectCo
 
 
 def reshaped_copies(views: ViewArrays, latents: Tensor, objects: int) -> list[ObjectCopy]:
-    """The copies of R times `objects` reshaped objects, from the latents that `encode_reshaped` gave."""
-    numbered = list(zip(_OF_RESHAPED, latents, strict=True))
+    """The copies of R times `objects` reshaped objects, from the latents that `encode_twice` gave."""
+    numbered = list(zip(_TWICE, latents, strict=True))
     blocks = [slice(start, start + objects) for start in range(0, len(views), objects)]
     return [copy for block in blocks for copy in _copies(views, numbered, block)]
+
+
+def made_copies(views: ViewArrays, latents: Tensor) -> list[ObjectCopy]:
+    """The copies of made objects, from the latents that `encode_twice` gave."""
+    return reshaped_copies(views, latents, len(views))
 
 
 def _copies(views: ViewArrays, numbered: list[tuple[int, Tensor]], rows: slice) -> list[ObjectCopy]:
@@ -115,6 +120,6 @@ def encode_other_copies(
     return others
 
 
-def encode_reshaped(autoencoder: PatchAutoencoder, views: ViewArrays, progress: Progress = SILENT) -> Tensor:
-    """[2, M, V, C, h, w] float16 latents of M reshaped objects: as they are, and as copy 3."""
-    return torch.stack([encode_copy(autoencoder, views, copy, progress).half() for copy in _OF_RESHAPED])
+def encode_twice(autoencoder: PatchAutoencoder, views: ViewArrays, progress: Progress = SILENT) -> Tensor:
+    """[2, M, V, C, h, w] float16 latents of M objects: as they are, and as copy 3."""
+    return torch.stack([encode_copy(autoencoder, views, copy, progress).half() for copy in _TWICE])

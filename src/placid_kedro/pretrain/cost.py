@@ -109,7 +109,8 @@ def make_plan(
     others = parameters.novel_view.copies - 1
     rays = views * pixels * parameters.rendering.embree.supersample**2
     copies = parameters.reshaped.copies
-    render = (1 + copies) * objects * _RENDER_SECONDS * rays / _REFERENCE_RAYS / cores / 3600
+    made = parameters.made.count
+    render = ((1 + copies) * objects + made) * _RENDER_SECONDS * rays / _REFERENCE_RAYS / cores / 3600
     stages = [StageCost(stage="views", steps=0, samples=0, hours=render)]
     timed = {
         "text_to_image": (parameters.text_to_image.training, _text_to_image_probe),
@@ -129,9 +130,11 @@ def make_plan(
         objects=objects,
         vocabulary=vocabulary,
         held_out=held_out,
-        disk_mb=objects
-        * views
-        * (pixels * (4 + 2) * (1 + copies) + latents * (4 + 2 * others + 4 * copies))
+        disk_mb=views
+        * (
+            pixels * (4 + 2) * ((1 + copies) * objects + made)
+            + latents * ((4 + 2 * others + 4 * copies) * objects + 4 * made)
+        )
         / 1e6,
         machine=_machine(place, cores),
         stages=tuple(stages),

@@ -21,6 +21,8 @@ class NovelViewSource:
 
     Attributes:
         copies: of all N trained objects.
+        made: copies of objects made by chance.
+        made_share: of the references that show one of them.
         favourites: indices of the vocabulary's objects.
         ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on; the later ones
             have the same azimuths, again from the front on.
@@ -28,6 +30,8 @@ class NovelViewSource:
     """
 
     copies: Sequence[ObjectCopy]
+    made: Sequence[ObjectCopy]
+    made_share: float
     favourites: Tensor
     ring: int
     focal: float
@@ -71,10 +75,7 @@ class NovelViewBatches:
 
     def _reference(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         """The parts of a `NovelViewBatch` for one reference."""
-        source = self.source
-        count = len(source.copies[0].latents)
-        index = int(draw_object(count, source.favourites, self.shares.vocabulary, generator))
-        copy = source.copies[self._below(len(source.copies), generator)]
+        copy, index = self._object(generator)
         reference, wanted = self._views(copy.latents.shape[1], generator)
         latents, cameras = copy.latents[index], copy.world_to_camera[index]
         return (
@@ -84,6 +85,16 @@ class NovelViewBatches:
             cameras[reference],
             cameras[wanted],
         )
+
+    def _object(self, generator: torch.Generator) -> tuple[ObjectCopy, int]:
+        """A copy, and which of its objects."""
+        source = self.source
+        if self._chance(source.made_share, generator):
+            copy = source.made[self._below(len(source.made), generator)]
+            return copy, self._below(len(copy.latents), generator)
+        count = len(source.copies[0].latents)
+        index = int(draw_object(count, source.favourites, self.shares.vocabulary, generator))
+        return source.copies[self._below(len(source.copies), generator)], index
 
     def _views(self, count: int, generator: torch.Generator) -> tuple[int, Tensor]:
         """Reference and wanted views of `count`."""

@@ -87,6 +87,12 @@ def reshaped_plans(parameters: PretrainParameters, seed: int) -> list[RenderPlan
     ]
 
 
+def made_plan(parameters: PretrainParameters, seed: int) -> RenderPlan:
+    """The plan by which objects made by chance are rendered: like the others, into a folder of their own."""
+    rendering = parameters.rendering
+    return RenderPlan(rendering.model_copy(update={"folder": f"{rendering.folder}_made"}), seed)
+
+
 def credits_of(split: ObjectSplit, objects: pd.DataFrame) -> list[Credit]:
     """Whom to name for the trained objects.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.latent_plane.batches import RingViews, TrueViews, views_around
+from placid_kedro.pretrain.novel_view_batches import draw_object
 from placid_kedro.pretrain.views import ViewArrays
 
 PLANE_VIEWS = 8
@@ -89,6 +91,46 @@ class JoinedPlaneObjects:
         """Cameras, masks and depths of any views."""
         objects, own = self.places[index]
         return objects.true_views(own, views)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneSource:
+    """All that Latent-Plane learns from.
+
+    Attributes:
+        sets: views and latents [M, V, C, h, w] of the objects and of their reshaped copies: each set holds all
+            objects in their order, once or several times.
+        made: the same of objects made by chance.
+        made_share: of the draws that are one of these.
+        favourites: rows of the vocabulary's objects in the first set.
+        ring: how many views the ring has.
+    """
+
+    sets: Sequence[tuple[ViewArrays, Tensor]]
+    made: tuple[ViewArrays, Tensor]
+    made_share: float
+    favourites: Tensor
+    ring: int
+
+    @property
+    def cameras(self) -> Cameras:
+        """The plane's."""
+        return plane_cameras(self.sets[0][0], self.ring)
+
+    def objects(self, conditioner: EmbeddedConditioner, device: torch.device) -> JoinedPlaneObjects:
+        """All objects, those made by chance last."""
+        return JoinedPlaneObjects(
+            [PackedPlaneObjects(*one, self.ring, conditioner, device) for one in (*self.sets, self.made)]
+        )
+
+    def choose(self, favourite_share: float, generator: torch.Generator) -> int:
+        """Where one of `objects` stands, the favourites more often than the others."""
+        count = len(self.sets[0][0])
+        copies = sum(len(views) for views, _ in self.sets) // count
+        if float(torch.rand((), generator=generator)) < self.made_share:
+            return copies * count + int(torch.randint(len(self.made[0]), (), generator=generator))
+        copy = int(torch.randint(copies, (), generator=generator))
+        return copy * count + int(draw_object(count, self.favourites, favourite_share, generator))
 
 
 def plane_cameras(views: ViewArrays, ring: int) -> Cameras:

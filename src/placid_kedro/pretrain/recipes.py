@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,14 +36,9 @@ from placid_kedro.pretrain.networks import (
     make_unet,
     prepare_for_cpu,
 )
-from placid_kedro.pretrain.novel_view_batches import NovelViewSource, draw_object
+from placid_kedro.pretrain.novel_view_batches import NovelViewSource
 from placid_kedro.pretrain.objectives import LiftingObjective, NovelViewObjective, TextToImageObjective
-from placid_kedro.pretrain.plane_batches import (
-    PLANE_VIEWS,
-    JoinedPlaneObjects,
-    PackedPlaneObjects,
-    plane_cameras,
-)
+from placid_kedro.pretrain.plane_batches import PLANE_VIEWS, PlaneSource
 from placid_kedro.pretrain.scorer_training import ScorerBatches, ScorerObjective
 from placid_kedro.pretrain.split import CuratedObject
 from placid_kedro.pretrain.views import ViewArrays
@@ -155,7 +151,7 @@ def train_lifted_reference(
     network = with_seed(place.seed, lambda: make_lifted_reference(lifted, channels, size, views.focal))
     objective = LiftingObjective(network, lifted.silhouette_weight)
     batches = views.batches(parameters, lifted.training.batch_size, place.device)
-    fixed = digest_of(data_id, _pairs(parameters), lifted.silhouette_weight)
+    fixed = digest_of(data_id, _pairs(parameters), views.made_share, lifted.silhouette_weight)
     _train(place, "lifted_reference", objective, batches, lifted.training, fixed)
     return network
 
@@ -180,7 +176,7 @@ def train_novel_view(
         network, lifted, embedded_schedule(), parameters.shares.unconditional, parameters.decoder_weight
     )
     batches = views.batches(parameters, parameters.training.batch_size, place.device)
-    fixed = digest_of(data_id, _pairs(parameters))
+    fixed = digest_of(data_id, _pairs(parameters), views.made_share)
     _train(place, "novel_view", objective, batches, parameters.training, fixed, validate)
     return network
 
@@ -191,9 +187,7 @@ def _pairs(parameters: NovelViewParameters) -> dict[str, Any]:
 
 
 def train_latent_plane(
-    sets: Sequence[tuple[ViewArrays, Tensor]],
-    favourites: Tensor,
-    ring: int,
+    source: PlaneSource,
     unet: Any,
     conditioner: EmbeddedConditioner,
     parameters: PlaneParameters,
@@ -203,26 +197,16 @@ def train_latent_plane(
     """A Latent-Plane for a frozen novel-view model: first its density, then its features.
 
     Args:
-        sets: views and latents [M, V, C, h, w] of the objects and of their reshaped copies: each set holds all
-            objects in their order, once or several times.
-        favourites: rows of the vocabulary's objects in the first set.
-        ring: how many views the ring has.
+        source: of the views.
         unet, conditioner: of the novel-view model.
         parameters: of the plane.
         place: where to train.
         data_id: what the latents and the novel-view model are made of.
     """
     unet = unet.to(place.device)
-    first, _ = sets[0]
-    plane = make_plane(unet, plane_cameras(first, ring), place.seed, **parameters.module_config())
-    packed = [PackedPlaneObjects(*one, ring, conditioner, place.device) for one in sets]
-    objects = JoinedPlaneObjects(packed)
-    copies = len(objects) // len(first)
-
-    def choose(generator: torch.Generator) -> int:
-        copy = int(torch.randint(copies, (), generator=generator))
-        index = int(draw_object(len(first), favourites, parameters.vocabulary, generator))
-        return copy * len(first) + index
+    plane = make_plane(unet, source.cameras, place.seed, **parameters.module_config())
+    objects = source.objects(conditioner, place.device)
+    choose = partial(source.choose, parameters.vocabulary)
 
     def stage(name: Any, loop: LoopParameters, rays: int) -> PlaneStage:
         shape = BatchShape(
@@ -239,8 +223,9 @@ def train_latent_plane(
         stage("density", parameters.density, parameters.rays),
         stage("features", parameters.features, 0),
     )
-    fixed = digest_of(data_id, parameters.model_dump(mode="json", exclude={"density", "features"}))
-    train_plane(plane, unet, embedded_schedule(), stages, place, fixed, parameters.density_terms())
+    own = parameters.model_dump(mode="json", exclude={"density", "features"})
+    fixed = digest_of(data_id, own, source.made_share)
+    train_plane(plane, unet, embedded_schedule(), stages, place, fixed, parameters.density_learning())
     return plane
 
 

@@ -13,7 +13,7 @@ from placid_kedro.rejections import Reason, RejectedAsset
 from placid_kedro.rendering.surfaces import FloatArray, part_surface
 
 # glTF and the furniture files are y-up with +z as the front; the house is z-up with +x as the front.
-_Y_UP_TO_WORLD = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=np.float64)
+Y_UP_TO_WORLD = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def merge_parts(parts: list[trimesh.Trimesh], name: str) -> Mesh:
         uvs.append(surface.uv[index])
         face_textures.append(np.full(len(index), texture, np.int32))
         offset += len(part.vertices)
-    points = np.concatenate(vertices) @ _Y_UP_TO_WORLD.T
+    points = np.concatenate(vertices) @ Y_UP_TO_WORLD.T
     triangles = np.concatenate(faces)
     used = points[np.unique(triangles)]
     if not np.isfinite(used).all():

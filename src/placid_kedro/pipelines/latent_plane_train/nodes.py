@@ -49,6 +49,6 @@ def train_on_set(
         training.stages(),
         training.place,
         training.data_id,
-        parameters.density_terms(),
+        parameters.density_learning(),
     )
     return LatentPlaneFolder(plane), training.report(plane, zero123)

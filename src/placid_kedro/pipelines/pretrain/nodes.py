@@ -28,16 +28,18 @@ def plan(seed: int, run: RunParameters, parameters: PretrainParameters) -> Pretr
 
 def make_views(
     plan: PretrainPlan, seed: int, parameters: PretrainParameters
-) -> tuple[DataFrame, FolderWriter, FolderWriter]:
+) -> tuple[DataFrame, FolderWriter, FolderWriter, FolderWriter]:
     """Convert and render what is not rendered yet, and pack all views into arrays.
 
     Returns:
-        The table of the trained objects, their views, and those of their reshaped copies.
+        The table of the trained objects, their views, those of their reshaped copies, and those of objects made by
+        chance.
     """
     from placid_kedro.objects.render_stage import RenderPlan
     from placid_kedro.pipelines.pretrain.setup import split_of
     from placid_kedro.preflight import check_disk
-    from placid_kedro.pretrain.objects import packed_views, reshaped_plans, trained_objects
+    from placid_kedro.pretrain.made import write_made
+    from placid_kedro.pretrain.objects import made_plan, packed_views, reshaped_plans, trained_objects
 
     progress = current_run().progress
     check_disk(Path(parameters.rendering.folder).absolute(), plan.disk_mb)
@@ -46,31 +48,42 @@ def make_views(
         objects,
         packed_views(objects, [RenderPlan(parameters.rendering, seed)], progress),
         packed_views(objects, reshaped_plans(parameters, seed), progress),
+        packed_views(
+            write_made(parameters.made.count, Path(parameters.made.folder), progress),
+            [made_plan(parameters, seed)],
+            progress,
+        ),
     )
 
 
 def fit_autoencoder(
-    views: Path, reshaped_views: Path, seed: int, run: RunParameters, parameters: PretrainParameters
+    views: Path,
+    reshaped_views: Path,
+    made_views: Path,
+    seed: int,
+    run: RunParameters,
+    parameters: PretrainParameters,
 ) -> tuple[FolderWriter, dict[str, Tensor]]:
     """Fit the autoencoder, train its decoder's repair, encode all views.
 
     Returns:
         The autoencoder, and `latents` [N, V, C, h, w] of all views with `copies` [A, N, V, C, h, w] of the objects'
-        other copies and `reshaped` [2, R * N, V, C, h, w] of the reshaped objects and their altered copies.
+        other copies, `reshaped` [2, R * N, V, C, h, w] of the reshaped objects and their altered copies, and `made`
+        [2, M, V, C, h, w] of the same of objects made by chance.
     """
-    from placid_kedro.pipelines.pretrain.setup import place_of
-    from placid_kedro.pretrain.copies import encode_copy, encode_other_copies, encode_reshaped
+    from placid_kedro.pipelines.pretrain.setup import AllViews, place_of
+    from placid_kedro.pretrain.copies import encode_copy, encode_other_copies, encode_twice
     from placid_kedro.pretrain.recipes import make_autoencoder, train_repair
-    from placid_kedro.pretrain.views import ViewArrays
 
     place = place_of(seed, run, parameters)
-    arrays = ViewArrays.open(views)
+    every = AllViews.open(views, reshaped_views, made_views)
+    arrays = every.objects
     autoencoder = make_autoencoder(arrays, parameters.autoencoder, seed, place.progress)
     latents = encode_copy(autoencoder, arrays, 0, place.progress)
     copies = encode_other_copies(autoencoder, arrays, latents, parameters.novel_view.copies, place.progress)
-    reshaped = encode_reshaped(autoencoder, ViewArrays.open(reshaped_views), place.progress)
+    reshaped, made = (encode_twice(autoencoder, one, place.progress) for one in (every.reshaped, every.made))
     train_repair(autoencoder, arrays, parameters.autoencoder, place)
-    return autoencoder, {"latents": latents, "copies": copies, "reshaped": reshaped}
+    return autoencoder, {"latents": latents, "copies": copies, "reshaped": reshaped, "made": made}
 
 
 def train_text_to_image(
@@ -107,22 +120,22 @@ def train_text_to_image(
 def train_lifted_reference(
     views: Path,
     reshaped_views: Path,
+    made_views: Path,
     latents: dict[str, Tensor],
     seed: int,
     run: RunParameters,
     parameters: PretrainParameters,
 ) -> FolderWriter:
     """Train what the novel-view model lifts its reference with on all objects."""
-    from placid_kedro.pipelines.pretrain.setup import data_id, novel_views_of, place_of
+    from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of
     from placid_kedro.pretrain.recipes import train_lifted_reference
-    from placid_kedro.pretrain.views import ViewArrays
 
-    arrays, reshaped = ViewArrays.open(views), ViewArrays.open(reshaped_views)
+    every = AllViews.open(views, reshaped_views, made_views)
     lifted: FolderWriter = train_lifted_reference(
-        novel_views_of(arrays, reshaped, latents, parameters),
+        novel_views_of(every, latents, parameters),
         parameters.novel_view,
         place_of(seed, run, parameters),
-        data_id(arrays, parameters, reshaped.digest),
+        every.data_id(parameters),
     )
     return lifted
 
@@ -130,6 +143,7 @@ def train_lifted_reference(
 def train_novel_view(
     views: Path,
     reshaped_views: Path,
+    made_views: Path,
     autoencoder: Path,
     latents: dict[str, Tensor],
     lifted_reference: Path,
@@ -143,27 +157,26 @@ def train_novel_view(
     from placid_kedro.diffusion.lifted_reference import LiftedReference
     from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
     from placid_kedro.files import MANIFEST, file_hash
-    from placid_kedro.pipelines.pretrain.setup import data_id, novel_views_of, place_of, ring_of
+    from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of, ring_of
     from placid_kedro.pretrain.export import NovelViewFolder
     from placid_kedro.pretrain.plane_batches import plane_cameras, ring_views
     from placid_kedro.pretrain.recipes import train_novel_view
     from placid_kedro.pretrain.samples import novel_view_samples
-    from placid_kedro.pretrain.views import ViewArrays
 
     place, ring = place_of(seed, run, parameters), ring_of(parameters)
-    arrays, reshaped = ViewArrays.open(views), ViewArrays.open(reshaped_views)
-    source = novel_views_of(arrays, reshaped, latents, parameters)
+    every = AllViews.open(views, reshaped_views, made_views)
+    source = novel_views_of(every, latents, parameters)
     decoder = PatchAutoencoder.from_pretrained(autoencoder).eval().requires_grad_(False)
     lifted = LiftedReference.from_pretrained(lifted_reference)
     shown = source.favourites[: parameters.novel_view.sample_objects].tolist()
-    truth = torch.stack([arrays.images(index, ring_views(ring)) for index in shown])
-    cameras = plane_cameras(arrays, ring)
+    truth = torch.stack([every.objects.images(index, ring_views(ring)) for index in shown])
+    cameras = plane_cameras(every.objects, ring)
     network = train_novel_view(
         source,
         lifted,
         parameters.novel_view,
         place,
-        data_id(arrays, parameters, reshaped.digest, file_hash(lifted_reference / MANIFEST)),
+        every.data_id(parameters, file_hash(lifted_reference / MANIFEST)),
         novel_view_samples(
             decoder, lifted, truth, cameras, parameters.novel_view, place.device, place.progress
         ),
@@ -174,6 +187,7 @@ def train_novel_view(
 def train_latent_plane(
     views: Path,
     reshaped_views: Path,
+    made_views: Path,
     latents: dict[str, Tensor],
     zero123: Path,
     seed: int,
@@ -184,12 +198,11 @@ def train_latent_plane(
     from placid_kedro.diffusion.loading import load_component
     from placid_kedro.diffusion.novel_view import EmbeddedConditioner
     from placid_kedro.files import MANIFEST, file_hash
-    from placid_kedro.pipelines.pretrain.setup import data_id, place_of, ring_of, split_of, vocabulary_rows
+    from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, plane_source_of
     from placid_kedro.pretrain.export import LatentPlaneFolder
     from placid_kedro.pretrain.recipes import train_latent_plane
-    from placid_kedro.pretrain.views import ViewArrays
 
-    arrays, reshaped = ViewArrays.open(views), ViewArrays.open(reshaped_views)
+    every = AllViews.open(views, reshaped_views, made_views)
     # Densities and distances along rays need float32.
     place = place_of(seed, run, parameters, precision="no")
     unet, tokens, lifted = (
@@ -197,14 +210,12 @@ def train_latent_plane(
         for part in ("unet", "reference_tokens", "lifted_reference")
     )
     plane = train_latent_plane(
-        [(arrays, latents["latents"]), (reshaped, latents["reshaped"][0])],
-        vocabulary_rows(split_of(parameters)),
-        ring_of(parameters),
+        plane_source_of(every, latents, parameters),
         unet,
         EmbeddedConditioner(tokens, lifted),
         parameters.latent_plane,
         place,
-        data_id(arrays, parameters, reshaped.digest, file_hash(zero123 / MANIFEST)),
+        every.data_id(parameters, file_hash(zero123 / MANIFEST)),
     )
     return LatentPlaneFolder(plane)
 

@@ -8,7 +8,8 @@ from placid_kedro.pipelines.pretrain import nodes
 def create_pipeline() -> Pipeline:
     """Object libraries in; four model folders, their card and their attribution out."""
     common = ["params:seed", "params:run", "params:pretrain"]
-    views, reshaped = "pretrain_views", "pretrain_reshaped_views"
+    views = "pretrain_views"
+    all_views = [views, "pretrain_reshaped_views", "pretrain_made_views"]
     autoencoder, latents = "pretrain_autoencoder", "pretrain_latents"
     return pipeline(
         [
@@ -16,12 +17,12 @@ def create_pipeline() -> Pipeline:
             node(
                 nodes.make_views,
                 ["pretrain_plan", "params:seed", "params:pretrain"],
-                ["pretrain_objects", views, reshaped],
+                ["pretrain_objects", *all_views],
                 name="make_views",
             ),
             node(
                 nodes.fit_autoencoder,
-                [views, reshaped, *common],
+                [*all_views, *common],
                 [autoencoder, latents],
                 name="fit_autoencoder",
             ),
@@ -33,19 +34,19 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.train_lifted_reference,
-                [views, reshaped, latents, *common],
+                [*all_views, latents, *common],
                 "pretrain_lifted_reference",
                 name="train_lifted_reference",
             ),
             node(
                 nodes.train_novel_view,
-                [views, reshaped, autoencoder, latents, "pretrain_lifted_reference", *common],
+                [*all_views, autoencoder, latents, "pretrain_lifted_reference", *common],
                 "embedded_zero123",
                 name="train_novel_view",
             ),
             node(
                 nodes.train_latent_plane,
-                [views, reshaped, latents, "embedded_zero123", *common],
+                [*all_views, latents, "embedded_zero123", *common],
                 "embedded_latent_plane",
                 name="train_latent_plane",
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,9 +13,9 @@ from placid_kedro.config import PretrainParameters, RunParameters
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.batches import check_ring
 from placid_kedro.pipelines.loading import start
-from placid_kedro.pretrain.copies import object_copies, reshaped_copies
+from placid_kedro.pretrain.copies import made_copies, object_copies, reshaped_copies
 from placid_kedro.pretrain.novel_view_batches import NovelViewSource
-from placid_kedro.pretrain.plane_batches import PLANE_VIEWS
+from placid_kedro.pretrain.plane_batches import PLANE_VIEWS, PlaneSource
 from placid_kedro.pretrain.split import CURATED, ObjectSplit, read_split
 from placid_kedro.pretrain.views import ViewArrays
 from placid_kedro.run_context import current_run
@@ -47,18 +48,58 @@ def ring_of(parameters: PretrainParameters) -> int:
     return first.views
 
 
+@dataclass(frozen=True, eq=False)
+class AllViews:
+    """The views that networks learn from.
+
+    Attributes:
+        objects: of the libraries' objects.
+        reshaped: of their copies with other proportions.
+        made: of objects made by chance.
+    """
+
+    objects: ViewArrays
+    reshaped: ViewArrays
+    made: ViewArrays
+
+    @classmethod
+    def open(cls, objects: Path, reshaped: Path, made: Path) -> AllViews:
+        """Open three folders of packed views."""
+        return cls(*(ViewArrays.open(folder) for folder in (objects, reshaped, made)))
+
+    def data_id(self, parameters: PretrainParameters, *others: str) -> str:
+        """What the latents of all of them are made of."""
+        return data_id(self.objects, parameters, self.reshaped.digest, self.made.digest, *others)
+
+
 def novel_views_of(
-    arrays: ViewArrays, reshaped: ViewArrays, latents: dict[str, Tensor], parameters: PretrainParameters
+    views: AllViews, latents: dict[str, Tensor], parameters: PretrainParameters
 ) -> NovelViewSource:
     """What the novel-view model learns from."""
+    arrays = views.objects
     return NovelViewSource(
         copies=(
             *object_copies(arrays, [latents["latents"], *latents["copies"]]),
-            *reshaped_copies(reshaped, latents["reshaped"], len(arrays)),
+            *reshaped_copies(views.reshaped, latents["reshaped"], len(arrays)),
         ),
+        made=made_copies(views.made, latents["made"]),
+        made_share=parameters.made.share,
         favourites=vocabulary_rows(split_of(parameters)),
         ring=ring_of(parameters),
         focal=arrays.focal,
+    )
+
+
+def plane_source_of(
+    views: AllViews, latents: dict[str, Tensor], parameters: PretrainParameters
+) -> PlaneSource:
+    """What Latent-Plane learns from."""
+    return PlaneSource(
+        sets=((views.objects, latents["latents"]), (views.reshaped, latents["reshaped"][0])),
+        made=(views.made, latents["made"][0]),
+        made_share=parameters.made.share,
+        favourites=vocabulary_rows(split_of(parameters)),
+        ring=ring_of(parameters),
     )
 
 

@@ -1,5 +1,6 @@
-"""Objects made by chance from a seed: what a small network learns of legs, bars and boards before real objects end."""
+"""Objects made by chance, one a seed: more tables, lamps and plants to learn shapes from than the libraries have."""
 
-from placid_kedro.pretrain.made.objects import make_object
+from placid_kedro.pretrain.made.files import write_made
+from placid_kedro.pretrain.made.objects import KINDS, kind_of, make_object
 
-__all__ = ["make_object"]
+__all__ = ["KINDS", "kind_of", "make_object", "write_made"]

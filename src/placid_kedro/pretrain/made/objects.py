@@ -34,9 +34,18 @@ KINDS: tuple[tuple[Callable[[Builder], None], float], ...] = (
 
 def make_object(seed: int) -> list[trimesh.Trimesh]:
     """The coloured parts of one object, +z up and +x its front; the same for the same seed."""
+    kind, generator = _begin(seed)
+    make = Builder(generator)
+    kind(make)
+    return make.parts
+
+
+def kind_of(seed: int) -> str:
+    """What the object of a seed is."""
+    return _begin(seed)[0].__name__
+
+
+def _begin(seed: int) -> tuple[Callable[[Builder], None], np.random.Generator]:
     generator = np.random.default_rng(seed)
     weights = np.array([weight for _, weight in KINDS])
-    kind = int(generator.choice(len(KINDS), p=weights / weights.sum()))
-    make = Builder(generator)
-    KINDS[kind][0](make)
-    return make.parts
+    return KINDS[int(generator.choice(len(KINDS), p=weights / weights.sum()))][0], generator

@@ -10,7 +10,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-Point = Sequence[float]
+Point = Sequence[float] | NDArray[np.float64]
 Color = tuple[float, float, float]
 _SIDES = 12
 

@@ -161,6 +161,6 @@ def bed(make: Builder) -> None:
         for z in range(4):
             h = levels[-1] * (z + 1) / 5
             make.bar((x - 0.15, width / 2 + 0.03, h), (x + 0.15, width / 2 + 0.03, h), 0.04, color)
-        for s in (-0.15, 0.15):
-            make.bar((x + s, width / 2 + 0.03, 0), (x + s, width / 2 + 0.03, levels[-1] + 0.3), 0.04, color)
+        for rail in (x - 0.15, x + 0.15):
+            make.bar((rail, width / 2 + 0.03, 0), (rail, width / 2 + 0.03, levels[-1] + 0.3), 0.04, color)
     make.turn(90 * make.count(0, 3))

@@ -1,0 +1,52 @@
+"""What Latent-Plane is shown: objects, reshaped copies and made ones, one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from placid_kedro.cameras import orbit
+from placid_kedro.pretrain.plane_batches import PlaneSource
+from placid_kedro.pretrain.views import ViewArrays
+
+
+def views(name: str, count: int) -> ViewArrays:
+    poses = orbit(torch.arange(8) * 45.0, torch.full((8,), 30.0), 1.5, 17.5, 16).world_to_camera.numpy()
+    return ViewArrays(
+        uids=tuple(f"{name}{index}" for index in range(count)),
+        rgba=np.zeros((count, 8, 16, 16, 4), np.uint8),
+        depth=np.zeros((count, 8, 16, 16), np.float16),
+        world_to_camera=np.stack([poses] * count),
+        K=np.array([[17.5, 0, 8], [0, 17.5, 8], [0, 0, 1]], np.float32),
+        digest=name,
+    )
+
+
+@pytest.fixture
+def source() -> PlaneSource:
+    """Three objects, each reshaped twice, and two made ones."""
+    sets = [
+        (views("object", 3), torch.zeros(3, 8, 4, 2, 2)),
+        (views("reshaped", 6), torch.zeros(6, 8, 4, 2, 2)),
+    ]
+    made = (views("made", 2), torch.zeros(2, 8, 4, 2, 2))
+    return PlaneSource(sets=sets, made=made, made_share=0.3, favourites=torch.tensor([1]), ring=8)
+
+
+def test_made_objects_stand_behind_the_others(source):
+    objects = source.objects(conditioner=None, device=torch.device("cpu"))
+    assert len(objects) == 3 + 6 + 2
+    uids = [places.views.uids[own] for places, own in objects.places]
+    assert uids[:3] == ["object0", "object1", "object2"] and uids[-2:] == ["made0", "made1"]
+    assert objects.ring == 8 and len(source.cameras) == 8
+
+
+def test_shares_of_what_is_drawn(source):
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.tensor([source.choose(0.6, generator) for _ in range(6000)])
+    counts = torch.bincount(drawn, minlength=11) / len(drawn)
+    assert counts[9:].tolist() == pytest.approx([0.15, 0.15], abs=0.02)
+    # Object 1 is the favourite: 0.6 of the draws and a third of the rest, in each of three shapes alike.
+    favourite, other = 0.7 / 3 * (0.6 + 0.4 / 3), 0.7 / 3 * 0.4 / 3
+    assert counts[:9].tolist() == pytest.approx([other, favourite, other] * 3, abs=0.02)
