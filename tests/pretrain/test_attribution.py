@@ -39,7 +39,7 @@ def test_the_card_lists_the_vocabulary_and_the_cost():
     stages = (StageCost(stage="text_to_image", steps=10, samples=480, hours=2.5),)
     split = read_split()
     plan = PretrainPlan(
-        objects=710, vocabulary=2, held_out=60, disk_mb=10.0, machine="2 CPU cores", stages=stages
+        objects=710, vocabulary=2, held_out=60, made=3000, disk_mb=10.0, machine="2 CPU cores", stages=stages
     )
     card = model_card(split, plan, size=128, views=32, patch=8)
     assert "teddy bear" in card and "| text_to_image | 10 | 480 | 2.50 |" in card

@@ -37,7 +37,9 @@ with one of them, were seen by no model: measurements use them.
 
 ## How they were trained
 
-{objects} objects of Sweet Home 3D's furniture libraries, {views} views each at {size} px. The text-to-image model
+{objects} objects of Sweet Home 3D's furniture libraries, {views} views each at {size} px. The novel-view model and
+Latent-Plane also learned from each of them in other shapes, stretched, tapered and turned at random, and from {made}
+objects made by chance (`placid_kedro.pretrain.made`: tables, lamps, plants, figures). The text-to-image model
 regresses on the exact posterior mean over all latents that a caption admits, both UNets predict v with the x0 error
 weighted by the clamped signal-to-noise ratio, and all weights are exponential averages. The novel-view model first
 lifts its reference into a volume of features in the reference's frustum (`lifted_reference`, trained on the latents and
@@ -81,6 +83,7 @@ def model_card(split: ObjectSplit, plan: PretrainPlan, size: int, views: int, pa
         objects=len(split.trained),
         held_out=len(split.held_out),
         views=views,
+        made=plan.made,
         costs="\n".join(_rows(plan.stages)),
         machine=plan.machine,
     )

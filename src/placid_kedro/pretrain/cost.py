@@ -54,6 +54,7 @@ class PretrainPlan(BaseModel):
         objects: that networks are trained on.
         vocabulary: of these, the ones that the text-to-image model knows by name.
         held_out: objects that no network sees.
+        made: objects made by chance.
         disk_mb: of the arrays of views and latents.
         machine: what the hours were estimated on.
         stages: in their order.
@@ -64,6 +65,7 @@ class PretrainPlan(BaseModel):
     objects: int
     vocabulary: int
     held_out: int
+    made: int
     disk_mb: float
     machine: str
     stages: tuple[StageCost, ...]
@@ -71,8 +73,8 @@ class PretrainPlan(BaseModel):
     def lines(self) -> list[str]:
         """The plan for a reader."""
         head = (
-            f"pretrain: {self.objects} objects ({self.vocabulary} in the vocabulary, {self.held_out} held out), "
-            f"{self.disk_mb:.0f} MB of views and latents, on {self.machine}"
+            f"pretrain: {self.objects} objects ({self.vocabulary} in the vocabulary, {self.held_out} held out) "
+            f"and {self.made} made by chance, {self.disk_mb:.0f} MB of views and latents, on {self.machine}"
         )
         rows = []
         for cost in self.stages:
@@ -130,6 +132,7 @@ def make_plan(
         objects=objects,
         vocabulary=vocabulary,
         held_out=held_out,
+        made=made,
         disk_mb=views
         * (
             pixels * (4 + 2) * ((1 + copies) * objects + made)
