@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from placid_kedro.pretrain.made.parts import Builder, Color
 from placid_kedro.pretrain.made.tables import legs, pedestal
+
+
+@dataclass(frozen=True)
+class _Back:
+    """Where the back of a chair stands: behind a seat of `depth` and `width`, from the height `bottom` on."""
+
+    depth: float
+    width: float
+    bottom: float
+    rise: float
+    lean: float
+    thickness: float
+
+    @property
+    def side(self) -> float:
+        """y of its posts."""
+        return self.width / 2 - self.thickness / 2
+
+    def at(self, height: float, side: float) -> tuple[float, float, float]:
+        """The point at a share of its height."""
+        x = -self.depth / 2 + self.thickness / 2
+        return (x - self.lean * height, side, self.bottom + height * self.rise)
 
 
 def chair(make: Builder) -> None:
@@ -24,7 +48,7 @@ def chair(make: Builder) -> None:
         pedestal(make, width / 2, seat_height - plate / 2, thickness, color)
     rise = make.between(0.2, 0.75)
     lean = make.between(0, 0.2)
-    chair_back(make, (depth, width, seat_height, rise, lean), thickness, (color, soft))
+    chair_back(make, _Back(depth, width, seat_height, rise, lean, thickness), (color, soft))
     if make.chance(0.35):
         z = seat_height + make.between(0.15, 0.28)
         for s in (-1, 1):
@@ -33,21 +57,10 @@ def chair(make: Builder) -> None:
             make.bar((0.38 * depth, y, seat_height), (0.38 * depth, y, z), thickness, color)
 
 
-def chair_back(
-    make: Builder,
-    place: tuple[float, float, float, float, float],
-    thickness: float,
-    colors: tuple[Color, Color],
-) -> None:
+def chair_back(make: Builder, back: _Back, colors: tuple[Color, Color]) -> None:
     """The back of a chair above its seat."""
-    depth, width, bottom, rise, lean = place
     color, soft = colors
-    y = width / 2 - thickness / 2
-    x = -depth / 2 + thickness / 2
-
-    def at(height: float, side: float) -> tuple[float, float, float]:
-        return (x - lean * height, side, bottom + height * rise)
-
+    thickness, y, at = back.thickness, back.side, back.at
     kind = make.generator.random()
     if kind < 0.3:
         board = make.wide(0.015, 0.12)
@@ -56,7 +69,7 @@ def chair_back(
         for k in range(steps):  # a leaning board in steps
             a, b = low + (1 - low) * k / steps, low + (1 - low) * (k + 1) / steps
             middle = at((a + b) / 2, 0)
-            make.box(middle, (board, width, rise * (b - a) * 1.02), soft)
+            make.box(middle, (board, back.width, back.rise * (b - a) * 1.02), soft)
         if low > 0.05:
             for s in (-1, 1):
                 make.bar(at(0, s * y * 0.8), at(low, s * y * 0.8), thickness, color)
