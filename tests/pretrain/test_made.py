@@ -88,6 +88,18 @@ def test_bodies_have_their_volumes():
     assert np.pi / 6 < cushion.volume < 1
 
 
+def test_posts_stand_on_the_corners_and_turn_with_all_else():
+    make = builder()
+    make.posts(2.0, 1.0, 0.7, 0.1, RED)
+    feet = sorted(tuple(np.round(part.bounds.mean(axis=0), 6)) for part in make.parts)
+    assert feet == [(-1, -0.5, 0.35), (-1, 0.5, 0.35), (1, -0.5, 0.35), (1, 0.5, 0.35)]
+    assert all(np.allclose(part.extents, (0.1, 0.1, 0.7)) for part in make.parts)
+    make.turn(90)  # x becomes y
+    assert np.allclose(trimesh.util.concatenate(make.parts).bounds, [[-0.55, -1.05, 0], [0.55, 1.05, 0.7]])
+    make.turn(-90, (0, 1, 0))  # what was above lies in front of -x
+    assert np.allclose(trimesh.util.concatenate(make.parts).bounds, [[-0.7, -1.05, -0.55], [0, 1.05, 0.55]])
+
+
 def test_a_blob_is_turned_about_its_centre():
     make = builder()
     quarter = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import trimesh
 
 from placid_kedro.pretrain.made.parts import Builder, Color
 from placid_kedro.pretrain.made.tables import legs
@@ -86,15 +86,7 @@ def basket(make: Builder) -> None:
         for s in (-1, 1):
             make.box((s * (depth - board) / 2, 0, z), (board, width, tall), color)
             make.box((0, s * (width - board) / 2, z), (depth, board, tall), color)
-    for sx in (-1, 1):
-        for sy in (-1, 1):
-            make.bar(
-                (sx * (depth / 2 - board), sy * (width / 2 - board), 0),
-                (sx * (depth / 2 - board), sy * (width / 2 - board), height),
-                board * 1.5,
-                color,
-                round_=False,
-            )
+    make.posts(depth - 2 * board, width - 2 * board, height, board * 1.5, color)
     if make.chance(0.4):
         for _ in range(make.count(2, 10)):
             place = (
@@ -121,15 +113,11 @@ def slab(make: Builder) -> None:
                 make.box((depth / 2, y, z), size, inner)
     if make.chance(0.35):  # a stand
         foot = make.between(0.1, 0.4)
-        for part in make.parts:
-            part.apply_translation([0, 0, foot])
+        make.transform(trimesh.transformations.translation_matrix([0, 0, foot]))
         make.bar((0, 0, 0), (0, 0, foot + 0.1), make.wide(0.03, 0.12), color)
         make.box((0, 0, 0.02), (make.between(0.15, 0.35), make.between(0.3, 0.8) * width, 0.04), color)
     elif make.chance(0.25):  # lying, as telephones and keyboards do
-        matrix = np.eye(4)
-        matrix[:3, :3] = [[0, 0, -1], [0, 1, 0], [1, 0, 0]]
-        for part in make.parts:
-            part.apply_transform(matrix)
+        make.turn(-90, (0, 1, 0))
     elif make.chance(0.4):
         make.bar(
             (depth / 2 + 0.05, 0.4 * width, 0.4 * height),

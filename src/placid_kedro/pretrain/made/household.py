@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import trimesh
 
 from placid_kedro.pretrain.made.parts import Builder, random_rotation
 
@@ -183,6 +182,4 @@ def tool(make: Builder) -> None:
             make.bar((0, 0, length), (0, 0.25 * s, length + make.between(0.2, 0.5)), thick * 0.7, other)
     if make.chance(0.5):
         axis = [0, 1, 0] if make.chance(0.5) else [1, 0, 0]
-        matrix = trimesh.transformations.rotation_matrix(np.deg2rad(90), axis)
-        for part in make.parts:
-            part.apply_transform(matrix)
+        make.turn(90, axis)

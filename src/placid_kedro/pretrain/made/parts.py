@@ -122,11 +122,20 @@ class Builder:
         part.apply_translation(center)
         self.add(part, color)
 
-    def turn(self, degrees: float) -> None:
-        """Turn everything so far about +z."""
-        matrix = trimesh.transformations.rotation_matrix(np.deg2rad(degrees), [0, 0, 1])
+    def posts(self, depth: float, width: float, height: float, thickness: float, color: Color) -> None:
+        """Four square posts on the corners of a rectangle."""
+        for x in (-depth / 2, depth / 2):
+            for y in (-width / 2, width / 2):
+                self.bar((x, y, 0), (x, y, height), thickness, color, round_=False)
+
+    def transform(self, matrix: NDArray[np.float64]) -> None:
+        """Move everything so far by a [4, 4] matrix."""
         for part in self.parts:
             part.apply_transform(matrix)
+
+    def turn(self, degrees: float, axis: Point = (0, 0, 1)) -> None:
+        """Turn everything so far about an axis through the origin, +z where none is given."""
+        self.transform(trimesh.transformations.rotation_matrix(np.deg2rad(degrees), axis))
 
 
 def _rgb(hue: float, saturation: float, value: float) -> Color:

@@ -156,15 +156,7 @@ def bed(make: Builder) -> None:
                     color,
                 )
     top = levels[-1] + make.between(0.1, 0.6)
-    for sx in (-1, 1):
-        for sy in (-1, 1):
-            make.bar(
-                (sx * length / 2, sy * width / 2, 0),
-                (sx * length / 2, sy * width / 2, top),
-                thickness,
-                color,
-                round_=False,
-            )
+    make.posts(length, width, top, thickness, color)
     for sx in (-1, 1):
         if make.chance(0.7):
             board = top * make.between(0.5, 1.1) if sx < 0 else levels[0] * make.between(0.8, 1.6)
