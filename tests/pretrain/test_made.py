@@ -10,6 +10,7 @@ import pytest
 import trimesh
 
 from placid_kedro.pretrain.made import KINDS, kind_of, make_object, write_made
+from placid_kedro.pretrain.made.curved import ring
 from placid_kedro.pretrain.made.parts import Builder, random_rotation
 from placid_kedro.rendering import load_mesh
 
@@ -86,6 +87,39 @@ def test_bodies_have_their_volumes():
     assert np.allclose(cushion.extents, (1.0, 2.0, 0.5))
     # Between an ellipsoid and a box.
     assert np.pi / 6 < cushion.volume < 1
+
+
+def test_a_turned_body_stands_along_its_axis():
+    make = builder()
+    make.turned([(0, 0), (0.3, 0), (0, 1.2)], (1, 2, 3), RED, axis=(0, -2, 0))  # a cone that points to -y
+    assert np.allclose(make.parts[0].bounds, [[0.7, 0.8, 2.7], [1.3, 2, 3.3]], atol=1e-6)
+
+
+def test_a_loft_over_equal_rings_is_a_closed_prism():
+    square = np.array([[0, 0, 0], [2, 0, 0], [2, 1, 0], [0, 1, 0]], float)
+    make = builder()
+    up = np.array([0.0, 0, 1])
+    make.loft(np.stack([square, square + up, square + 3 * up]), RED)
+    part = make.parts[0]
+    assert part.is_watertight and part.is_winding_consistent and abs(part.volume) == pytest.approx(6)
+
+
+def test_a_tube_passes_through_its_corners():
+    line = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 1]], float)
+    make = builder()
+    make.tube(line, 0.2, RED)
+    assert len(make.parts) == 3  # two bars and the ball at the bend
+    assert np.allclose(
+        trimesh.util.concatenate(make.parts).bounds, [[-0.1, -0.1, 0], [0.1, 1, 1.1]], atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("squareness, area", [(1.0, np.pi), (1e-6, 4.0)])
+def test_a_ring_lies_between_an_ellipse_and_a_rectangle(squareness, area):
+    x, y = ring(1.5, 0.5, squareness).T
+    found = 0.5 * abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+    assert found == pytest.approx(area * 1.5 * 0.5, rel=0.02)  # a polygon of twenty corners
+    assert np.abs(x).max() == pytest.approx(1.5) and np.abs(y).max() == pytest.approx(0.5)
 
 
 def test_posts_stand_on_the_corners_and_turn_with_all_else():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import trimesh
 
-from placid_kedro.pretrain.made import boxes, figures, household, seats, tables
+from placid_kedro.pretrain.made import boxes, curved, figures, household, repeated, seats, tables
 from placid_kedro.pretrain.made.parts import Builder
 
 # How often each kind is drawn, relative to the others; most often what a few pixels' width decides about.
@@ -29,6 +29,15 @@ KINDS: tuple[tuple[Callable[[Builder], None], float], ...] = (
     (boxes.basket, 1.0),
     (household.tool, 1.0),
     (figures.assembly, 3.0),
+    (curved.tubes, 3.0),
+    (curved.hull, 2.5),
+    (curved.cutout, 1.5),
+    (curved.fixture, 2.0),
+    (repeated.branch, 2.0),
+    (repeated.storeys, 2.0),
+    (repeated.basin, 2.0),
+    (repeated.wheel, 1.0),
+    (repeated.heap, 1.5),
 )
 
 

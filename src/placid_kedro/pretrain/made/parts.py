@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -86,10 +87,13 @@ class Builder:
         part.apply_translation((a + b) / 2)
         self.add(part, color)
 
-    def turned(self, profile: Sequence[tuple[float, float]], base: Point, color: Color) -> None:
-        """A body of revolution about +z: radii and heights above `base` from below upwards."""
+    def turned(
+        self, profile: Sequence[tuple[float, float]], base: Point, color: Color, axis: Point = (0, 0, 1)
+    ) -> None:
+        """A body of revolution about `axis`: radii and heights above `base` from below upwards."""
         line = np.asarray(profile, float)
         part = trimesh.creation.revolve(line, sections=20)
+        part.apply_transform(trimesh.geometry.align_vectors([0, 0, 1], axis))
         part.apply_translation(base)
         self.add(part, color)
 
@@ -121,6 +125,25 @@ class Builder:
         part.vertices = np.sign(v) * np.abs(v) ** 0.4 * half
         part.apply_translation(center)
         self.add(part, color)
+
+    def loft(self, rings: NDArray[np.float64], color: Color) -> None:
+        """A skin over K closed rings of S points, [K, S, 3]; fans cover its ends."""
+        sections, around = rings.shape[:2]
+        here = np.arange(sections * around).reshape(sections, around)
+        there = np.roll(here, -1, axis=1)
+        quads = np.stack([here[:-1], there[:-1], there[1:], here[1:]], axis=-1).reshape(-1, 4)
+        vertices = np.concatenate([rings.reshape(-1, 3), rings[[0, -1]].mean(axis=1)])
+        first, last = np.full((2, around), [[here.size], [here.size + 1]])
+        ends = [np.stack([there[0], here[0], first], axis=-1), np.stack([here[-1], there[-1], last], axis=-1)]
+        faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]], *ends])
+        self.add(trimesh.Trimesh(vertices, faces, process=False), color)
+
+    def tube(self, line: NDArray[np.float64], thickness: float, color: Color) -> None:
+        """A round tube along the corners [K, 3] of a line, with balls at its bends."""
+        for start, end in itertools.pairwise(line):
+            self.bar(start, end, thickness, color)
+        for corner in line[1:-1]:
+            self.blob(corner, (thickness / 2,) * 3, color)
 
     def posts(self, depth: float, width: float, height: float, thickness: float, color: Color) -> None:
         """Four square posts on the corners of a rectangle."""
