@@ -148,11 +148,17 @@ def test_lifting_is_measured_by_latents_and_silhouettes():
 
     # Occupancy 0.9 where there is something and 0.1 elsewhere.
     unsure = Lifted(LiftedViews(latents, 0.8 * coverage + 0.1, latents + 0.5))
-    losses = LiftingObjective(unsure, 0.3)(batch, torch.Generator())
+    losses = LiftingObjective(unsure, 0.3, 0.0)(batch, torch.Generator())
     assert float(losses["loss"]) == pytest.approx(0.25 - 0.3 * np.log(0.9), rel=1e-4)
     assert float(losses["silhouette_iou"]) == 1
+    with_overlap = LiftingObjective(unsure, 0.3, 0.5)(batch, torch.Generator())
+    covered = coverage.sum((1, 2)).double()  # of 16
+    shared = 0.9 * covered / (0.1 * 16 + 0.9 * covered)
+    assert float(with_overlap["loss"] - losses["loss"]) == pytest.approx(
+        0.5 * float(1 - shared.mean()), rel=1e-4
+    )
     perfect = Lifted(LiftedViews(latents, coverage, latents))
-    assert float(LiftingObjective(perfect, 0.3)(batch, torch.Generator())["loss"]) < 1e-3
+    assert float(LiftingObjective(perfect, 0.3, 0.3)(batch, torch.Generator())["loss"]) < 1e-3
 
 
 def test_networks_prepared_for_the_cpu_compute_the_same():

@@ -176,6 +176,7 @@ class LiftedParameters(ParameterModel):
         widths, groups, volume_channels, planes, samples_per_ray: sizes of the module.
         depth: nearest and farthest of the volume, from every camera.
         silhouette_weight: of the silhouettes' cross-entropy beside the squared error of latents.
+        overlap_weight: of one minus the silhouettes' soft IoU.
     """
 
     widths: ThreeWidths
@@ -185,6 +186,7 @@ class LiftedParameters(ParameterModel):
     samples_per_ray: Annotated[int, Field(ge=2)]
     depth: Annotated[Range, Field(strict=False)]
     silhouette_weight: NonNegativeFloat
+    overlap_weight: NonNegativeFloat
     training: LoopParameters
 
 

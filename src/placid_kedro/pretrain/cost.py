@@ -166,8 +166,9 @@ def _text_to_image_probe(parameters: PretrainParameters) -> Probe:
 
 
 def _lifting_probe(parameters: PretrainParameters) -> Probe:
+    lifted = parameters.novel_view.lifted
     objective = LiftingObjective(
-        _lifted_reference(parameters), parameters.novel_view.lifted.silhouette_weight
+        _lifted_reference(parameters), lifted.silhouette_weight, lifted.overlap_weight
     )
     return objective, _novel_view_batches(parameters)
 

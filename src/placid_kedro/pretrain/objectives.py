@@ -13,6 +13,7 @@ from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.evaluation.view_metrics import silhouette_iou
 from placid_kedro.latent_plane import decoder_block
+from placid_kedro.latent_plane.losses import soft_iou
 
 # Of the signal-to-noise ratio, as the weight of the x0 error (after Hang et al. 2023, "Min-SNR").
 _WEIGHT_BOUNDS = (0.4, 1.5)
@@ -107,12 +108,14 @@ class LiftingObjective(nn.Module):
     Args:
         network: a `LiftedReference`.
         silhouette_weight: of the cross-entropy of occupancy beside the squared error of latents.
+        overlap_weight: of one minus the soft IoU of the silhouettes, view by view.
     """
 
-    def __init__(self, network: Any, silhouette_weight: float) -> None:
+    def __init__(self, network: Any, silhouette_weight: float, overlap_weight: float) -> None:
         super().__init__()
         self.network = network
         self.silhouette_weight = silhouette_weight
+        self.overlap_weight = overlap_weight
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """All of the network's."""
@@ -126,9 +129,10 @@ class LiftingObjective(nn.Module):
         occupancy = views.occupancy.clamp(1e-4, 1 - 1e-4)
         with torch.autocast(occupancy.device.type, enabled=False):
             silhouette = F.binary_cross_entropy(occupancy, covered)
+            overlap = soft_iou(occupancy.flatten(1), covered.flatten(1)).mean()
         error = (views.latents - batch.latents.flatten(0, 1)).square().mean()
         return {
-            "loss": error + self.silhouette_weight * silhouette,
+            "loss": error + self.silhouette_weight * silhouette + self.overlap_weight * (1 - overlap),
             "latent_error": error.detach(),
             "silhouette": silhouette.detach(),
             "silhouette_iou": silhouette_iou(occupancy.detach(), covered).mean(),

@@ -149,9 +149,10 @@ def train_lifted_reference(
     channels, size = views.copies[0].latents.shape[2], views.copies[0].latents.shape[-1]
     lifted = parameters.lifted
     network = with_seed(place.seed, lambda: make_lifted_reference(lifted, channels, size, views.focal))
-    objective = LiftingObjective(network, lifted.silhouette_weight)
+    weights = lifted.silhouette_weight, lifted.overlap_weight
+    objective = LiftingObjective(network, *weights)
     batches = views.batches(parameters, lifted.training.batch_size, place.device)
-    fixed = digest_of(data_id, _pairs(parameters), views.made_share, lifted.silhouette_weight)
+    fixed = digest_of(data_id, _pairs(parameters), views.made_share, *weights)
     _train(place, "lifted_reference", objective, batches, lifted.training, fixed)
     return network
 
