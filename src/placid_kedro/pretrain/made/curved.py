@@ -72,36 +72,37 @@ def _radii(make: Builder, knots: int, sections: int) -> NDArray[np.float64]:
 
 def hull(make: Builder) -> None:
     """A soft body along a line, alone, doubled or with straps: shoes, bags, boats, fish, instruments, cushions."""
-    sections = 18
-    length = make.wide(0.5, 1.6)
-    wide = make.wide(0.08, 0.4) * _radii(make, make.count(3, 5), sections)
-    tall = make.wide(0.06, 0.4) * _radii(make, make.count(3, 5), sections)
-    on_floor = make.chance(0.6)
-    x = np.linspace(-length / 2, length / 2, sections)
-    sag = make.between(-0.2, 0.2) * np.sin(np.pi * (x / length + 0.5)) if make.chance(0.5) else 0 * x
-    squareness = make.between(0.35, 1.0)
-    rings = []
-    for k in range(sections):
-        flat = ring(wide[k], tall[k], squareness)
-        lift = tall[k] if on_floor else 0.0
-        rings.append(np.stack([np.full(_AROUND, x[k]), flat[:, 0], flat[:, 1] + lift + sag[k]], axis=-1))
+    body = _body(make)
     color = make.color()
-    body = np.array(rings)
-    gap = float(wide.max()) * make.between(1.05, 1.6)
+    gap = float(body[..., 1].max()) * make.between(1.05, 1.6)
     shifts = (-gap, gap) if make.chance(0.25) else (0.0,)
     for y in shifts:
         make.loft(body + np.array([0, y, 0]), color)
     if make.chance(0.4):  # handles, straps, necks
         thickness, other = make.wide(0.015, 0.06), make.color()
-        a, b = sorted((make.count(1, sections - 2), make.count(1, sections - 2)))
+        a, b = sorted((make.count(1, len(body) - 2), make.count(1, len(body) - 2)))
         rise = make.between(0.05, 0.5)
-        tops = body[:, :, 2].max(axis=1)
+        x, tops = body[:, 0, 0], body[..., 2].max(axis=1)
         for y in shifts:
             corners = [(x[a], y, tops[a]), (x[a], y, tops[a] + rise), (x[b], y, tops[b] + rise)]
             make.tube(np.array([*corners, (x[b], y, tops[b])]), thickness, other)
     if make.chance(0.35):
         make.turn(-90, (0, 1, 0))
     make.turn(90 * make.count(0, 3))
+
+
+def _body(make: Builder, sections: int = 18) -> NDArray[np.float64]:
+    """Rings [K, S, 3] along x whose widths and heights vary, on the floor or about the axis."""
+    length = make.wide(0.5, 1.6)
+    wide = make.wide(0.08, 0.4) * _radii(make, make.count(3, 5), sections)
+    tall = make.wide(0.06, 0.4) * _radii(make, make.count(3, 5), sections)
+    lift = tall if make.chance(0.6) else 0 * tall
+    x = np.linspace(-length / 2, length / 2, sections)
+    sag = make.between(-0.2, 0.2) * np.sin(np.pi * (x / length + 0.5)) if make.chance(0.5) else 0 * x
+    squareness = make.between(0.35, 1.0)
+    flat = np.stack([ring(*size, squareness) for size in zip(wide, tall, strict=True)])
+    along = np.broadcast_to(x[:, None], flat.shape[:2])
+    return np.stack([along, flat[..., 0], flat[..., 1] + (lift + sag)[:, None]], axis=-1)
 
 
 def _outline(make: Builder) -> NDArray[np.float64]:

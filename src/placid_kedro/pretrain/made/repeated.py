@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from trimesh.transformations import rotation_matrix
+from trimesh.transformations import rotation_matrix, translation_matrix
 
 from placid_kedro.pretrain.made.parts import Builder, Color, random_rotation
 from placid_kedro.pretrain.made.tables import legs
@@ -103,17 +103,25 @@ def basin(make: Builder) -> None:
     """Hollow things seen from within: baths, sinks, pots, ovens, cages, open chests."""
     outer, inner = make.color(), make.color()
     height, wall = make.wide(0.2, 0.9), make.wide(0.02, 0.12)
-    if make.chance(0.4):
-        radius, low = make.wide(0.2, 0.7), make.between(0.5, 1.0)
-        profile = [(0, 0), (low * radius, 0), (radius, height), (radius - wall, height)]
-        make.turned([*profile, (low * radius - wall, wall), (0, wall)], (0, 0, 0), outer)
-        if make.chance(0.6):
-            reach = make.between(0.1, 0.6)
-            for s in (-1, 1) if make.chance(0.5) else (1,):
-                start = np.array([0, s * radius, 0.85 * height])
-                make.bar(start, start + np.array([0, s * reach, make.between(0, 0.1)]), 0.06, inner)
-        make.turn(90 * make.count(0, 3))
-        return
+    hollow = _round_basin if make.chance(0.4) else _box_basin
+    hollow(make, height, wall, outer, inner)
+    make.turn(90 * make.count(0, 3))
+
+
+def _round_basin(make: Builder, height: float, wall: float, outer: Color, inner: Color) -> None:
+    """A pot or a bowl, at times with one or two handles."""
+    radius, low = make.wide(0.2, 0.7), make.between(0.5, 1.0)
+    profile = [(0, 0), (low * radius, 0), (radius, height), (radius - wall, height)]
+    make.turned([*profile, (low * radius - wall, wall), (0, wall)], (0, 0, 0), outer)
+    if make.chance(0.6):
+        reach = make.between(0.1, 0.6)
+        for s in (-1, 1) if make.chance(0.5) else (1,):
+            start = np.array([0, s * radius, 0.85 * height])
+            make.bar(start, start + np.array([0, s * reach, make.between(0, 0.1)]), 0.06, inner)
+
+
+def _box_basin(make: Builder, height: float, wall: float, outer: Color, inner: Color) -> None:
+    """Five walls that open upwards or in front; a tap, shelves or legs."""
     width, depth = make.wide(0.4, 1.4), make.wide(0.35, 1.0)
     make.box((0, 0, wall / 2), (depth, width, wall), inner)
     for s in (-1, 1):
@@ -125,14 +133,13 @@ def basin(make: Builder) -> None:
             z = (k - 1.5) / 4 * depth
             make.box((height / 2, 0, z), (0.9 * height, 0.95 * width, 0.015), inner)
     elif make.chance(0.4):
-        make.bar((-depth / 2, 0, height), (-depth / 2, 0, height + 0.2), 0.04, inner)
-        make.bar((-depth / 2, 0, height + 0.2), (-depth / 4, 0, height + 0.15), 0.04, inner)
+        tap, spout = (-depth / 2, 0, height + 0.2), (-depth / 4, 0, height + 0.15)
+        make.bar((-depth / 2, 0, height), tap, 0.04, inner)
+        make.bar(tap, spout, 0.04, inner)
     elif make.chance(0.5):
         foot = make.between(0.1, 0.8)
-        for part in make.parts:
-            part.apply_translation([0, 0, foot])
+        make.transform(translation_matrix([0, 0, foot]))
         legs(make, depth, width, foot, make.wide(0.02, 0.08), inner)
-    make.turn(90 * make.count(0, 3))
 
 
 def wheel(make: Builder) -> None:
