@@ -288,8 +288,7 @@ def main() -> None:
         gain = row["plane_psnr"] - row["plain_psnr"]
         left = (time.monotonic() - started) / done * (len(objects) - len(finished.rows))
         print(
-            f"{len(finished.rows)} of {len(objects)} {uid}: IoU {row['field_silhouette_iou']:.3f}, carved "
-            f"{row['carved_silhouette_iou']:.3f}, PSNR {gain:+.2f} dB; "
+            f"{len(finished.rows)} of {len(objects)} {uid}: IoU {row['silhouette_iou']:.3f}, PSNR {gain:+.2f} dB; "
             f"{left / 60:.0f} min left",
             file=sys.stderr,
             flush=True,

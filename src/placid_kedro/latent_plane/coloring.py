@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.errors import DataError, ParameterError, ShapeError
-from placid_kedro.latent_plane.geometry import planar_depth, project
+from placid_kedro.latent_plane.geometry import project
 
 _SMALLEST_DEPTH = 1e-6
 _COVERAGE_POWER = 8
