@@ -9,7 +9,7 @@ sampled twice from the same noise, without Latent-Plane and with it. Prints a Ma
 95% bootstrap intervals (10,000 resamples of the objects; a difference is resampled object by object):
 
 - the density field, in the sampling step that the preset reads it in, seen from all 32 cameras (at --density-size
-  pixels), as it is and carved to the silhouette that the reference shows (`multiview.carve_field`):
+  pixels):
   silhouette IoU (both thresholds one half), Pearson correlation of depth inside the true silhouette (expected depth
   over occupancy, view by view), and over whole images (Eq. 10's);
 - the sampled views but the reference's, against the rendered ones over white: PSNR, SSIM, and the distance in the
@@ -50,7 +50,6 @@ from placid_kedro.latent_plane.batches import views_around
 from placid_kedro.latent_plane.losses import render_density
 from placid_kedro.latent_plane.rendered import first_ring
 from placid_kedro.latent_plane.scores import at_size, score_density
-from placid_kedro.latent_plane.silhouette_cone import SilhouetteCone
 from placid_kedro.objects.config import RenderParameters, SweetHome3dSource
 from placid_kedro.objects.dataset import RenderedObjects
 from placid_kedro.objects.ingest import convert_furniture
@@ -62,15 +61,10 @@ from placid_kedro.pretrain.split import read_split
 from placid_kedro.threads import set_cpu_threads
 
 PARAMETERS = Path(__file__).absolute().parents[1] / "conf/base/parameters_pretrain.yml"
-SCORES = {
-    "silhouette_iou": "silhouette IoU, 32 cameras",
+FIELD = {
+    "silhouette_iou": "silhouette IoU of the density field, 32 cameras",
     "foreground_depth_pearson": "depth Pearson inside the true silhouette",
     "depth_pearson": "depth Pearson over whole images (Eq. 10)",
-}
-FIELD = {
-    f"{name}_{key}": f"{which} field: {text}"
-    for name, which in (("field", "density"), ("carved", "carved"))
-    for key, text in SCORES.items()
 }
 VIEWS = {
     "psnr": "PSNR of the views, dB",
@@ -189,12 +183,8 @@ class Measurement:
         inputs = sampled.plane_inputs
         assert inputs is not None
         cameras = views.cameras.resized(size, size)
-        cone = SilhouetteCone(views.mask[0], views.cameras[0])
-        row = {}
-        for name, within in (("field", None), ("carved", cone)):
-            render = render_density(self.plane, inputs.features[0], inputs.t_emb[0], cameras, within)
-            row |= {f"{name}_{key}": x for key, x in asdict(score_density(render, mask, depth)).items()}
-        return row
+        render = render_density(self.plane, inputs.features[0], inputs.t_emb[0], cameras)
+        return asdict(score_density(render, mask, depth))
 
     def __call__(self, views: ObjectViews, index: int) -> dict[str, float]:
         ring = self.ring(views)

@@ -33,7 +33,6 @@ RING = MultiviewParameters(
     steps=1,
     guidance_scale=1.0,
     plane_preset="paper",
-    carve_field=True,
     points_per_block=64,
 )
 

@@ -48,7 +48,6 @@ class MultiviewParameters(ParameterModel):
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
         plane_preset: `paper`, `official` or `frugal`: when Latent-Plane acts (`placid_kedro.latent_plane.presets`).
-        carve_field: empty the density field outside the reference's silhouette, seen from the reference's camera.
         points_per_block: points evaluated at once; the memory grows with it, the result does not change.
     """
 
@@ -59,7 +58,6 @@ class MultiviewParameters(ParameterModel):
     steps: PositiveInt
     guidance_scale: NonNegativeFloat
     plane_preset: Literal["paper", "official", "frugal"]
-    carve_field: bool
     points_per_block: PositiveInt
 
 

@@ -32,6 +32,12 @@ class PointColors:
     seen: Tensor
 
 
+def planar_depth(points: Tensor, cameras: Cameras) -> Tensor:
+    """[V, P] z of `points` [P, 3] in V cameras."""
+    axis, offset = cameras.world_to_camera[:, 2, :3], cameras.world_to_camera[:, 2, 3]
+    return axis @ points.T + offset[:, None]
+
+
 def point_depth_maps(points: Tensor, cameras: Cameras, radius: float) -> Tensor:
     """Planar depth [V, H, W] of points drawn as squares that face the camera; infinite where there is none.
 

@@ -130,12 +130,6 @@ def project(points: Tensor, cameras: Cameras) -> Tensor:
     return homogeneous[..., :2] / torch.where(depth.abs() < tiny, torch.full_like(depth, tiny), depth)
 
 
-def planar_depth(points: Tensor, cameras: Cameras) -> Tensor:
-    """[V, P] z of `points` [P, 3] in V cameras."""
-    axis, offset = cameras.world_to_camera[:, 2, :3], cameras.world_to_camera[:, 2, 3]
-    return axis @ points.T + offset[:, None]
-
-
 def bilinear_taps(points: Tensor, cameras: Cameras) -> BilinearTaps:
     """How N feature maps are sampled at the projections of `points` [P, 3]; outside, a map's border repeats.
 

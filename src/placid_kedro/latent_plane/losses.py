@@ -12,7 +12,6 @@ from placid_kedro.cameras import Cameras
 from placid_kedro.errors import ShapeError
 from placid_kedro.latent_plane.geometry import compositing_weights, sample_rays
 from placid_kedro.latent_plane.plane import LatentPlane
-from placid_kedro.latent_plane.silhouette_cone import SilhouetteCone
 
 DepthPixels = Literal["all", "foreground"]
 _SMALLEST_OCCUPANCY = 1e-6
@@ -53,12 +52,7 @@ class DensityRender:
 
 
 def render_rays(
-    plane: LatentPlane,
-    features: Tensor,
-    t_emb: Tensor,
-    origins: Tensor,
-    directions: Tensor,
-    within: SilhouetteCone | None = None,
+    plane: LatentPlane, features: Tensor, t_emb: Tensor, origins: Tensor, directions: Tensor
 ) -> DensityRender:
     """Volume rendering of one object's density field along rays (Eq. 7).
 
@@ -68,7 +62,6 @@ def render_rays(
         t_emb: [E] time embedding.
         origins: [..., 3].
         directions: [..., 3]; depths are in units of their length.
-        within: outside of it the field is empty.
 
     Returns:
         Tensors [...].
@@ -76,10 +69,7 @@ def render_rays(
     shape = origins.shape[:-1]
     samples = sample_rays(origins.reshape(-1, 3), directions.reshape(-1, 3), plane.samples_per_ray)
     used = samples.used.nonzero()[:, 0]
-    points = samples.points[used].reshape(-1, 3)
-    raw_sigma = plane.density(features, t_emb, points)
-    if within is not None:
-        raw_sigma = within.carve(raw_sigma, points)
+    raw_sigma = plane.density(features, t_emb, samples.points[used].reshape(-1, 3))
     distances = samples.distances[used]
     raw_sigma = raw_sigma.reshape(distances.shape)
     weights = compositing_weights(raw_sigma, distances)
@@ -89,13 +79,7 @@ def render_rays(
     return DensityRender(*(empty.index_copy(0, used, part).reshape(shape) for part in parts))
 
 
-def render_density(
-    plane: LatentPlane,
-    features: Tensor,
-    t_emb: Tensor,
-    cameras: Cameras,
-    within: SilhouetteCone | None = None,
-) -> DensityRender:
+def render_density(plane: LatentPlane, features: Tensor, t_emb: Tensor, cameras: Cameras) -> DensityRender:
     """One object's occupancy and depth maps [V, H, W] from V arbitrary cameras.
 
     Args:
@@ -103,10 +87,9 @@ def render_density(
         features: [N, C, h, w] feature maps of the plane's own views.
         t_emb: [E] time embedding.
         cameras: the views to render.
-        within: outside of it the field is empty.
     """
     origins, directions = cameras.to(features.device).rays()
-    return render_rays(plane, features, t_emb, origins, directions, within)
+    return render_rays(plane, features, t_emb, origins, directions)
 
 
 def silhouette_loss(render: DensityRender, mask: Tensor) -> Tensor:

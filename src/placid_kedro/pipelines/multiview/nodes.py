@@ -18,9 +18,8 @@ def draw_views(
 
     Returns:
         The views [N, 3, H, W] in [0, 1], and the density field: `density` [R, R, R], softplus(sigma) over the
-        cube, indexed x, y, z, empty outside the reference's silhouette where the parameters say so.
+        cube, indexed x, y, z.
     """
-    import torch
     from torch.nn import functional as F
 
     from placid_kedro.cameras import ring
@@ -29,7 +28,6 @@ def draw_views(
     from placid_kedro.images import over_white
     from placid_kedro.latent_plane import preset
     from placid_kedro.latent_plane.extraction import density_grid
-    from placid_kedro.latent_plane.silhouette_cone import SilhouetteCone
     from placid_kedro.pipelines.loading import folder_of, start
 
     device = start(run)
@@ -37,15 +35,14 @@ def draw_views(
     plane = load_component(folder_of(models.latent_plane), "latent_plane").to(device)
     plane.block_size = parameters.points_per_block
     size = model.image_size
-    seen = torch.cat([over_white(reference), reference[3:]])[None]
-    seen = F.interpolate(seen, (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
-    image, coverage = seen[:3].clamp(0, 1), seen[3].clamp(0, 1).to(device)
+    image = over_white(reference)[None]
+    image = F.interpolate(image, (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
     cameras = ring(
         parameters.views, parameters.elevation_deg, parameters.distance, parameters.field_of_view_deg, size
     )
     views = sample_views(
         model,
-        image,
+        image.clamp(0, 1),
         cameras[0],
         cameras,
         steps=parameters.steps,
@@ -57,11 +54,7 @@ def draw_views(
     )
     inputs = views.plane_inputs
     assert inputs is not None, "sample_views was given a plane"
-    cone = SilhouetteCone(coverage, cameras[0].to(device))
-
-    def field(points: Tensor) -> Tensor:
-        raw_sigma: Tensor = plane.density(inputs.features[0], inputs.t_emb[0], points)
-        return cone.carve(raw_sigma, points) if parameters.carve_field else raw_sigma
-
-    grid = density_grid(field, resolution, device)
+    grid = density_grid(
+        lambda points: plane.density(inputs.features[0], inputs.t_emb[0], points), resolution, device
+    )
     return views.images.cpu(), {"density": grid}
