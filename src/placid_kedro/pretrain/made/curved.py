@@ -60,7 +60,7 @@ def tubes(make: Builder) -> None:
             make.disc((0, 0, z), max(size[:2]) / 2, size[2], plate)
         else:
             make.box((make.between(-0.2, 0.2) * extent[0], 0, z), size, plate)
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def _radii(make: Builder, knots: int, sections: int) -> NDArray[np.float64]:
@@ -88,7 +88,7 @@ def hull(make: Builder) -> None:
             make.tube(np.array([*corners, (x[b], y, tops[b])]), thickness, other)
     if make.chance(0.35):
         make.turn(-90, (0, 1, 0))
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def _body(make: Builder, sections: int = 18) -> NDArray[np.float64]:
@@ -137,7 +137,7 @@ def cutout(make: Builder) -> None:
         plate(make, shift, (depth, scale * width, scale * height), make.color())
     if make.chance(0.35):
         make.turn(-90, (0, 1, 0))
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def fixture(make: Builder) -> None:
@@ -158,4 +158,4 @@ def fixture(make: Builder) -> None:
             make.blob(end, (head,) * 3, other)
     if make.chance(0.4):
         make.turn(-90, (0, 1, 0))
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()

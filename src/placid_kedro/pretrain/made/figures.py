@@ -30,7 +30,7 @@ def vehicle(make: Builder) -> None:
         x = length * 0.36 * (2 * k / (axles - 1) - 1)
         for s in (-1, 1):
             make.bar((x, s * width * 0.42, wheel), (x, s * width * 0.54, wheel), 2 * wheel, dark)
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def animal(make: Builder) -> None:
@@ -79,7 +79,7 @@ def animal(make: Builder) -> None:
                 girth * make.between(0.2, 0.5),
                 color,
             )
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def machine(make: Builder) -> None:
@@ -106,7 +106,7 @@ def machine(make: Builder) -> None:
             (make.between(0.05, 0.5) * length, 2 * node[1], make.between(0.02, 0.2)),
             make.color(),
         )
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def assembly(make: Builder) -> None:
@@ -122,7 +122,7 @@ def assembly(make: Builder) -> None:
         if side and mirrored:
             _primitive(make, place - np.array([0, side, 0]), extent, one)
         place = place + np.array([make.between(-0.4, 0.4) * size, 0, make.between(-0.2, 1) * extent[2]])
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def _primitive(make: Builder, place: np.ndarray, extent: np.ndarray, color: Color) -> None:

@@ -160,6 +160,10 @@ class Builder:
         """Turn everything so far about an axis through the origin, +z where none is given."""
         self.transform(trimesh.transformations.rotation_matrix(np.deg2rad(degrees), axis))
 
+    def face_any_side(self) -> None:
+        """Turn the front of everything so far to +x, +y, -x or -y by chance."""
+        self.turn(90 * self.count(0, 3))
+
 
 def _rgb(hue: float, saturation: float, value: float) -> Color:
     return colorsys.hsv_to_rgb(hue % 1, saturation, float(np.clip(value, 0.03, 0.97)))

@@ -81,7 +81,7 @@ def storeys(make: Builder) -> None:
                 make.bar((-depth / 2, edge, z), (depth / 2, edge, z), 0.7 * thickness, color, round_=False)
     if make.chance(0.6):
         _steps(make, depth / 2, make.between(0.15, 0.5) * width, height, color)
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def _steps(make: Builder, front: float, half_width: float, height: float, color: Color) -> None:
@@ -105,7 +105,7 @@ def basin(make: Builder) -> None:
     height, wall = make.wide(0.2, 0.9), make.wide(0.02, 0.12)
     hollow = _round_basin if make.chance(0.4) else _box_basin
     hollow(make, height, wall, outer, inner)
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def _round_basin(make: Builder, height: float, wall: float, outer: Color, inner: Color) -> None:
@@ -177,7 +177,7 @@ def wheel(make: Builder) -> None:
         low = np.array([0, 0, -make.between(0.1, 0.8)])
         make.bar(low, (0, 0, 0.5 if make.chance(0.4) else 0), 1.5 * thickness, other)
         make.disc(low, make.between(0.15, 0.4), 0.04, other)
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
 
 
 def heap(make: Builder) -> None:
@@ -203,4 +203,4 @@ def heap(make: Builder) -> None:
                 radius, foot = size[1] / 2, place - np.array([0, 0, 0.5 * size[2]])
                 profile = [(0, 0), (0.9 * radius, 0), (radius, size[2]), (0, size[2])]
                 make.turned(profile, foot, one)
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()

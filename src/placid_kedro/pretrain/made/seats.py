@@ -168,4 +168,4 @@ def bed(make: Builder) -> None:
             make.bar((x - 0.15, width / 2 + 0.03, h), (x + 0.15, width / 2 + 0.03, h), 0.04, color)
         for rail in (x - 0.15, x + 0.15):
             make.bar((rail, width / 2 + 0.03, 0), (rail, width / 2 + 0.03, levels[-1] + 0.3), 0.04, color)
-    make.turn(90 * make.count(0, 3))
+    make.face_any_side()
