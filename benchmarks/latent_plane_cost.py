@@ -29,7 +29,10 @@ from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
+from placid_kedro.generation.background import remove_background
 from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment, SamplingPolicy, preset
+from placid_kedro.latent_plane.geometry import SampledPoints, UnsampledPoints
+from placid_kedro.latent_plane.plane import DensityAt
 from placid_kedro.threads import set_cpu_threads
 
 T = TypeVar("T")
@@ -56,10 +59,14 @@ PLANES: dict[str, dict[str, Any]] = {
 class SpherePlane(LatentPlane):
     """Pays for the plane's density, then goes on with that of a sphere of half the cube's width."""
 
-    def _density_object(self, features: Tensor, t_emb: Tensor, points: object) -> Tensor:
-        own = super()._density_object(features, t_emb, points)  # type: ignore[arg-type]
-        positions = points[:].embedding[:, :3]  # type: ignore[index]
-        return torch.where(positions.norm(dim=-1) < 0.25, 60.0, -20.0) + 0 * own
+    def _density_of(self, features: Tensor, t_emb: Tensor) -> DensityAt:
+        own = super()._density_of(features, t_emb)
+
+        def sphere(points: SampledPoints | UnsampledPoints) -> Tensor:
+            positions = points[:].embedding[:, :3]
+            return torch.where(positions.norm(dim=-1) < 0.25, 60.0, -20.0) + 0 * own(points)
+
+        return sphere
 
 
 def timed(action: Callable[[], T], repeats: int, device: str) -> tuple[float, T]:
@@ -92,6 +99,7 @@ def embedded(given: argparse.Namespace) -> None:
         guidance_scale=4.0,
         generator=torch.Generator().manual_seed(0),
     )
+    silhouette = remove_background(reference)[3]
     frugal = preset("frugal").sampling
     every_step = replace(frugal, active_fraction=1.0, renewal_interval=1)
 
@@ -106,6 +114,7 @@ def embedded(given: argparse.Namespace) -> None:
             generator=torch.Generator().manual_seed(0),
             plane=plane,
             policy=policy,
+            silhouette=silhouette,
         ).images
 
     thorough = LatentPlane.from_config(

@@ -5,7 +5,8 @@
 The objects are those that `src/placid_kedro/pretrain/objects.csv` calls held_out: 60, drawn by seed, and no object
 that shares a name with one of them is in any training. They are rendered as for the training (SyncDreamer's 16 views at
 elevation 30 degrees and 16 at random elevations). From the front view alone the other views of the plane's ring are
-sampled twice from the same noise, without Latent-Plane and with it. Prints a Markdown table of means over objects with
+sampled twice from the same noise, without Latent-Plane and with it; the plane also gets that view's silhouette if it
+reads one (--silhouette). Prints a Markdown table of means over objects with
 95% bootstrap intervals (10,000 resamples of the objects; a difference is resampled object by object):
 
 - the density field, in the sampling step that the preset reads it in, seen from all 32 cameras (at --density-size
@@ -47,7 +48,7 @@ from placid_kedro.generation.background import remove_background
 from placid_kedro.images import over_white
 from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, preset
 from placid_kedro.latent_plane.batches import views_around
-from placid_kedro.latent_plane.losses import render_density
+from placid_kedro.latent_plane.losses import RaySampling, render_density
 from placid_kedro.latent_plane.rendered import first_ring
 from placid_kedro.latent_plane.scores import at_size, score_density
 from placid_kedro.objects.config import RenderParameters, SweetHome3dSource
@@ -95,6 +96,18 @@ def options() -> argparse.Namespace:
         help="keep the official preset's first step, which draws another noise",
     )
     parser.add_argument("--density-size", type=int, default=64, help="pixels of the density's silhouettes")
+    parser.add_argument(
+        "--ray-samples",
+        type=int,
+        default=0,
+        help="along the density's rays; 0: as many as the plane's own have",
+    )
+    parser.add_argument(
+        "--silhouette",
+        choices=("alpha", "cut"),
+        default="alpha",
+        help="the reference's, for a plane that reads it: its alpha channel, or cut from its colours",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--rows", type=Path, help="JSON lines, one a finished object")
@@ -162,6 +175,12 @@ class Measurement:
         """The views that the plane's cameras see."""
         return views_around(len(first_ring(views.cameras)), len(self.plane.cameras))
 
+    def silhouette(self, views: ObjectViews) -> Tensor:
+        """[H, W] the reference's."""
+        if self.given.silhouette == "alpha":
+            return views.mask[0]
+        return cut(over_white(views.rgba[:1]))[0]
+
     def sample(self, views: ObjectViews, index: int, plane: LatentPlane | None) -> SampledViews:
         cameras = views.cameras[self.ring(views)]
         return sample_views(
@@ -174,6 +193,7 @@ class Measurement:
             generator=torch.Generator().manual_seed(1000 * self.given.seed + index),
             plane=plane,
             policy=self.policy,
+            silhouette=self.silhouette(views),
         )
 
     @torch.no_grad()
@@ -183,7 +203,8 @@ class Measurement:
         inputs = sampled.plane_inputs
         assert inputs is not None
         cameras = views.cameras.resized(size, size)
-        render = render_density(self.plane, inputs.features[0], inputs.t_emb[0], cameras)
+        sampling = RaySampling(self.given.ray_samples or None)
+        render = render_density(self.plane, inputs.features[0], inputs.t_emb[0], cameras, sampling)
         return asdict(score_density(render, mask, depth))
 
     def __call__(self, views: ObjectViews, index: int) -> dict[str, float]:
@@ -264,6 +285,8 @@ def main() -> None:
         "preset",
         "renoise",
         "density_size",
+        "ray_samples",
+        "silhouette",
         "seed",
     )
     settings = {"plane_sha256": file_hash(weights), **{name: str(getattr(given, name)) for name in kept}}

@@ -73,7 +73,8 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
             planes=4,
             samples_per_ray=5,
         )
-        plane = LatentPlane(16, 32, token_channels=8, num_octaves=2, num_heads=2, samples_per_ray=4)
+        sizes = {"token_channels": 8, "num_octaves": 2, "num_heads": 2, "samples_per_ray": 4}
+        plane = LatentPlane(16, 32, density_refinement=2, silhouette_factor=8, **sizes)
         # The field lies round the paper's iso level of 15 and crosses it.
         plane.sigma_head.bias.data.fill_(21.0)
         plane.sigma_head.weight.data.mul_(10.0)

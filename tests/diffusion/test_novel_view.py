@@ -109,7 +109,7 @@ CAMERAS = ring(8, 30.0, 1.5, 49.13, 64)
 def draw(model: NovelView, seed: int = 0, **settings: Any) -> Any:
     cameras = settings.pop("cameras", CAMERAS)
     reference = settings.pop("reference", picture())
-    defaults: dict[str, Any] = {"steps": 2, "guidance_scale": 2.0}
+    defaults: dict[str, Any] = {"steps": 2, "guidance_scale": 2.0, "silhouette": torch.ones(64, 64)}
     return sample_views(
         model,
         reference,
@@ -133,7 +133,7 @@ def test_the_plane_acts_when_the_policy_says_so(embedded: NovelView, plane: Late
     never = SamplingPolicy("conditional", active_fraction=0.0, renoise_first_step=False)
     watched = draw(embedded, plane=plane, policy=never)
     assert torch.equal(watched.images, plain)
-    assert watched.plane_inputs.features.shape == (1, 8, 16, 8, 8)
+    assert watched.plane_inputs.features.shape == (1, 8, 16 + 64, 8, 8)
     assert watched.plane_inputs.t_emb.shape == (1, 32)
     enhanced = draw(embedded, plane=plane)
     assert not torch.equal(enhanced.images, plain)
@@ -166,7 +166,7 @@ def test_the_field_is_read_in_the_step_that_the_policy_names(
     with block.register_forward_hook(lambda module, given, output: seen.append(output.clone())):
         inputs = draw(embedded, plane=plane, policy=policy, steps=4).plane_inputs
     assert len(seen) == 4
-    assert torch.equal(inputs.features[0], seen[position][8:])
+    assert torch.equal(inputs.features[0, :, :16], seen[position][8:])
     assert not torch.equal(seen[0], seen[-1])
 
 
@@ -183,6 +183,18 @@ def test_a_plane_of_other_views_is_refused(embedded: NovelView, plane: LatentPla
     with pytest.raises(ParameterError, match="made for 8 other views"):
         draw(embedded, plane=plane, cameras=cameras)
     assert draw(embedded, cameras=cameras).images.shape[0] == len(cameras)
+
+
+def test_a_plane_that_reads_the_silhouette_gets_it(embedded: NovelView, plane: LatentPlane) -> None:
+    half = torch.cat([torch.ones(32, 64), torch.zeros(32, 64)])
+    inputs = draw(embedded, plane=plane, silhouette=half).plane_inputs
+    # Signed pixels in the reference's view: the upper half of the texels is full, the lower one empty.
+    behind = inputs.features[0, :, 16:]
+    assert bool((behind[0, :, :4] == 1).all() and (behind[0, :, 4:] == -1).all() and (behind[1:] == 0).all())
+    with pytest.raises(ParameterError, match="silhouette, and there is none; give it"):
+        draw(embedded, plane=plane, silhouette=None)
+    with pytest.raises(ShapeError, match=r"its size \[64, 64\], got \[32, 32\]"):
+        draw(embedded, plane=plane, silhouette=torch.ones(32, 32))
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (4, 64, 64), (64, 64)])

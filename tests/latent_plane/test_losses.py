@@ -17,6 +17,7 @@ from placid_kedro.latent_plane.geometry import compositing_weights, cube_interva
 from placid_kedro.latent_plane.losses import (
     DensityRender,
     DensityTerms,
+    RaySampling,
     density_loss,
     pearson,
     render_density,
@@ -77,6 +78,24 @@ def test_opaque_sphere_from_an_arbitrary_camera():
     surface = (along - (radius**2 - closest**2).clamp(min=0).sqrt()) / directions.norm(dim=-1)
     assert (render.depth - surface)[hit].abs().max() < 2 * 1.8 / 511
     assert 0.02 < hit.float().mean() < 0.9
+
+
+def test_samples_without_leverage_get_no_gradient():
+    """The render is the same; samples before the surface in empty space and behind it are left alone."""
+    raw = torch.tensor([-30.0, -3.0, 9.0, 2.0, 1.0], requires_grad=True)
+    plane = AnalyticPlane(lambda points: raw[(points[:, 0] * 4 + 2).round().long()])
+    ray = torch.tensor([[-2.0, 0.0, 0.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    gradients, values = [], []
+    for threshold in (0.0, 1e-12, 0.05, 10.0):
+        render = render_rays(plane, *NOTHING, *ray, RaySampling(5, threshold))
+        values.append(torch.stack([render.occupancy, render.depth, render.log_transmittance]).detach())
+        gradients.append(torch.autograd.grad(render.depth.sum(), raw)[0])
+    assert all(torch.equal(one, values[0]) for one in values)
+    torch.testing.assert_close(gradients[1], gradients[0])
+    # T_k sigmoid(r_k) d_k with d = 1/4: 2e-14, 0.012, 0.25, and behind the surface 0.023 and 0.011.
+    assert (gradients[2] != 0).tolist() == [False, False, True, False, False]
+    assert gradients[2][2] == gradients[0][2]
+    assert (gradients[3] != 0).sum() == 1  # one always has a gradient
 
 
 def test_weights_sum_to_one_minus_transmittance_and_are_those_of_the_recursion():

@@ -115,6 +115,8 @@ def test_ring_views_are_what_the_model_makes_of_the_images(objects, model):
     torch.testing.assert_close(ring.beside[:, :4], modes[:1].expand(8, -1, -1, -1), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(ring.beside, condition.beside, atol=2e-4, rtol=1e-3)
     torch.testing.assert_close(ring.context, condition.context, atol=1e-4, rtol=1e-4)
+    mask = torch.nn.functional.interpolate(rgba[:1, 3:], (64, 64), mode="bilinear", antialias=True)
+    torch.testing.assert_close(ring.silhouette, mask[0, 0], atol=1e-5, rtol=0)
 
 
 def test_the_cache_is_bounded_and_changes_nothing(objects, model):
@@ -161,6 +163,18 @@ def test_batches_turn_rays_with_the_ring(objects, model):
     assert torch.equal(again.rays.origins, batch.rays.origins) and torch.equal(again.latents, batch.latents)
     no_rays = PlaneBatches(source, lambda generator: 0, BatchShape(8, 1, 1.0, 5, 0), CPU)
     assert no_rays(0, torch.Generator()).rays.mask.shape == (1, 0)
+
+
+@pytest.mark.parametrize(("share", "least"), [(0.0, 0), (1.0, 12)])
+def test_the_reference_is_supervised_as_often_as_wanted(objects, model, share, least):
+    source = RenderedPlaneObjects(objects, [1], model, views=8, cache_mb=1)
+    true_views, seen = source.true_views, []
+    source.true_views = lambda index, views: seen.append(views) or true_views(index, views)
+    shape = BatchShape(8, 12, 1.0, 2, 5, reference_supervision=share)
+    PlaneBatches(source, lambda generator: 0, shape, CPU)(0, torch.Generator().manual_seed(1))
+    with_reference = sum(0 in views for views in seen)
+    assert least <= with_reference < (12 if not least else 13)
+    assert all(len(set(views)) == 2 and views == sorted(views) for views in seen)
 
 
 def test_turning_there_and_back_is_nothing():

@@ -23,12 +23,13 @@ OBJECTS = 2
 class Batch:
     latents: torch.Tensor
     rays: RaySupervision
+    silhouettes: torch.Tensor
     states: torch.Tensor
 
 
 def make_batch(number: int, generator: torch.Generator, device: str = "cpu") -> Batch:
     """Spheres of random size: their silhouette and depth are known, and their size is in the latents."""
-    latents, rays = [], []
+    latents, rays, silhouettes = [], [], []
     for _ in range(OBJECTS):
         radius = 0.2 + 0.25 * torch.rand(1, generator=generator)
         latents.append(torch.randn(VIEWS, 4, 8, 8, generator=generator) * 0.1 + radius * 8 - 2.6)
@@ -47,9 +48,11 @@ def make_batch(number: int, generator: torch.Generator, device: str = "cpu") -> 
         mask = (gap < radius).float()
         depth = closest - ((radius**2 - gap**2).clamp(min=0) / squared).sqrt()
         rays.append(draw_rays(cameras, mask, depth, 96, generator))
+        silhouettes.append(mask[0])
     merged = RaySupervision(*(torch.cat([getattr(r, name) for r in rays]) for name in vars(rays[0])))
     states = torch.zeros(OBJECTS * VIEWS, 1, 8, device=device)
-    return Batch(torch.stack(latents).to(device), merged.to(device), states)
+    covered = torch.stack(silhouettes).to(device)
+    return Batch(torch.stack(latents).to(device), merged.to(device), covered, states)
 
 
 def make_objective(kind: type, device: str = "cpu"):
@@ -75,6 +78,8 @@ def make_objective(kind: type, device: str = "cpu"):
         density_head_dim=4,
         feature_head_dim=4,
         samples_per_ray=8,
+        density_refinement=2,
+        silhouette_factor=2,
     )
 
     def denoise(batch, noisy, timesteps):

@@ -92,6 +92,7 @@ def test_a_plane_is_made_that_the_model_takes(
         guidance_scale=2.0,
         generator=torch.Generator().manual_seed(0),
         plane=plane,
+        silhouette=torch.ones(64, 64),
     )
     assert bool(views.images.isfinite().all()) and len(views.images) == 8
 

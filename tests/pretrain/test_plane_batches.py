@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from placid_kedro.cameras import orbit
-from placid_kedro.pretrain.plane_batches import PlaneSource
+from placid_kedro.diffusion.novel_view import ReferenceCondition
+from placid_kedro.pretrain.plane_batches import PackedPlaneObjects, PlaneSource
 from placid_kedro.pretrain.views import ViewArrays
 
 
@@ -40,6 +41,19 @@ def test_made_objects_stand_behind_the_others(source):
     uids = [places.views.uids[own] for places, own in objects.places]
     assert uids[:3] == ["object0", "object1", "object2"] and uids[-2:] == ["made0", "made1"]
     assert objects.ring == 8 and len(source.cameras) == 8
+
+
+def test_the_references_silhouette_comes_with_its_ring():
+    class Conditioner:
+        def of_latents(self, latents, reference_cameras, cameras):
+            return ReferenceCondition(context=latents, beside=latents)
+
+    one = views("object", 1)
+    one.rgba[0, 5, 4:9, 2:7, 3] = 255
+    objects = PackedPlaneObjects(one, torch.zeros(1, 8, 4, 2, 2), 8, Conditioner(), torch.device("cpu"))
+    expected = torch.zeros(16, 16)
+    expected[4:9, 2:7] = 1
+    assert torch.equal(objects.ring_views(0, [5, 6, 7, 0, 1, 2, 3, 4]).silhouette, expected)
 
 
 def test_shares_of_what_is_drawn(source):

@@ -217,6 +217,7 @@ def sample_views(
     generator: torch.Generator,
     plane: LatentPlane | None = None,
     policy: SamplingPolicy = _PAPER,
+    silhouette: Tensor | None = None,
     progress: Progress = SILENT,
 ) -> SampledViews:
     """Draw N views of the object with DDIM, all together.
@@ -231,14 +232,18 @@ def sample_views(
         generator: draws the start noise, on the CPU.
         plane: enhances the UNet's features; made for the very `cameras`.
         policy: when the plane acts.
+        silhouette: [H, W] how much of each of the reference's pixels the object covers, in [0, 1]; only a plane that
+            reads it needs it.
         progress: shows the steps.
 
     Raises:
-        ShapeError: when the reference is not of the model's size.
-        ParameterError: when the plane was made for other cameras, or for more steps than the model has timesteps.
+        ShapeError: when the reference or its silhouette is not of the model's size.
+        ParameterError: when the plane was made for other cameras, or reads a silhouette and there is none, or for
+            more steps than the model has timesteps.
     """
     if plane is not None:
         _check_views(plane, cameras)
+        _check_silhouette(plane, silhouette, reference)
     images = reference[None].to(model.device)
     reference_latents = model.reference_latents(images)
     poses = (one.world_to_camera.to(model.device) for one in (reference_camera, cameras))
@@ -255,7 +260,10 @@ def sample_views(
             description="views",
         )
         return SampledViews(decode(model.autoencoder, latents), None)
-    with LatentPlaneAttachment(model.unet, plane, guided=True, branches=policy.branches) as attachment:
+    covered = None if silhouette is None else silhouette[None].to(model.device)
+    with LatentPlaneAttachment(
+        model.unet, plane, guided=True, branches=policy.branches, silhouette=covered
+    ) as attachment:
         if policy.renoise_first_step:
             with attachment.disabled():
                 noise = conditioning.renoised(noise, guidance_scale, generator)
@@ -292,6 +300,20 @@ def _check_views(plane: LatentPlane, cameras: Cameras) -> None:
         raise ParameterError(
             f"This Latent-Plane was made for {len(own)} other views than the {len(wanted)} that are wanted; give "
             "its elevation, distance, field of view and number of views."
+        )
+
+
+def _check_silhouette(plane: LatentPlane, silhouette: Tensor | None, reference: Tensor) -> None:
+    if not plane.silhouette_factor:
+        return
+    if silhouette is None:
+        raise ParameterError(
+            "This Latent-Plane reads the reference's silhouette, and there is none; give it."
+        )
+    if silhouette.shape != reference.shape[1:]:
+        raise ShapeError(
+            f"The reference's silhouette must be of its size {list(reference.shape[1:])}, "
+            f"got {list(silhouette.shape)}."
         )
 
 

@@ -22,11 +22,13 @@ class RingViews:
         latents: [N, C, h, w] clean, as the UNet's noisy ones are scaled.
         beside: [N, C', h, w] what the UNet is given of the reference behind the noisy latents.
         context: [N, L, D] what the cross-attention sees.
+        silhouette: [H, W] coverage of the reference in [0, 1], at the size of the model's images.
     """
 
     latents: Tensor
     beside: Tensor
     context: Tensor
+    silhouette: Tensor
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,14 @@ class PlaneBatch:
         rays: true masks and depths.
         beside: [B * N, C', h, w] what the UNet is given of the reference behind the noisy latents.
         context: [B * N, L, D] what the UNet's cross-attention sees.
+        silhouettes: [B, H, W] coverage of the references in [0, 1].
     """
 
     latents: Tensor
     rays: RaySupervision
     beside: Tensor
     context: Tensor
+    silhouettes: Tensor
 
     @classmethod
     def of(
@@ -91,6 +95,7 @@ class PlaneBatch:
             merged.to(device),
             torch.cat([one.beside for one in objects]).to(device),
             torch.cat([one.context for one in objects]).to(device),
+            torch.stack([one.silhouette for one in objects]).to(device),
         )
 
 
@@ -104,6 +109,7 @@ class BatchShape:
         reference_front: share of the rings that begin at the front; the others begin anywhere.
         supervision_views: true views of an object that rays are drawn from.
         rays: drawn for each object; 0 for a stage that needs none.
+        reference_supervision: share of the objects for which the reference is one of these views in any case.
     """
 
     views: int
@@ -111,6 +117,7 @@ class BatchShape:
     reference_front: float
     supervision_views: int
     rays: int
+    reference_supervision: float = 0.0
 
 
 class PlaneBatches:
@@ -155,8 +162,11 @@ class PlaneBatches:
 
     def _rays(self, index: int, first: int, generator: torch.Generator) -> RaySupervision:
         count = self.objects.view_count(index)
-        chosen = torch.randperm(count, generator=generator)[: self.shape.supervision_views].sort().values
-        truth = self.objects.true_views(index, chosen.tolist())
+        chosen = torch.randperm(count, generator=generator)[: self.shape.supervision_views].tolist()
+        wanted = float(torch.rand((), generator=generator)) < self.shape.reference_supervision
+        if wanted and first not in chosen:
+            chosen[0] = first
+        truth = self.objects.true_views(index, sorted(chosen))
         turned = turned_back(truth.cameras, 360.0 * first / self.objects.ring)
         return draw_rays(turned, truth.masks, truth.depths, self.shape.rays, generator)
 

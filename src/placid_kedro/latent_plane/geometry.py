@@ -119,6 +119,11 @@ class BilinearTaps:
         )
         return sampled.reshape(points, views, table.shape[-1])
 
+    def sample_view(self, values: Tensor, view: int) -> Tensor:
+        """Values [H * W] of one view's map blended to [P]."""
+        size = len(values)
+        return (values[self.rows[:, view] - view * size] * self.weights[:, view].to(values)).sum(-1)
+
 
 def project(points: Tensor, cameras: Cameras) -> Tensor:
     """Pixel coordinates [P, N, 2] of `points` [P, 3] in N cameras; a pixel's centre is at half-integers."""

@@ -37,6 +37,24 @@ EQUATION_10 = DensityTerms()
 
 
 @dataclass(frozen=True)
+class RaySampling:
+    """How the density field is sampled along rays.
+
+    Attributes:
+        samples_per_ray: points on a ray; None for the plane's own number.
+        gradient_threshold: samples whose rendering weight changes by less than this when their raw density changes by
+            one are rendered as they are, but get no gradient: those in empty space and behind surfaces, which are
+            most. 0 for gradients everywhere.
+    """
+
+    samples_per_ray: int | None = None
+    gradient_threshold: float = 0.0
+
+
+AS_THE_PLANE = RaySampling()
+
+
+@dataclass(frozen=True)
 class DensityRender:
     """The density field along rays; all tensors have the rays' shape and are float32.
 
@@ -52,25 +70,39 @@ class DensityRender:
 
 
 def render_rays(
-    plane: LatentPlane, features: Tensor, t_emb: Tensor, origins: Tensor, directions: Tensor
+    plane: LatentPlane,
+    features: Tensor,
+    t_emb: Tensor,
+    origins: Tensor,
+    directions: Tensor,
+    sampling: RaySampling = AS_THE_PLANE,
 ) -> DensityRender:
     """Volume rendering of one object's density field along rays (Eq. 7).
 
     Args:
         plane: the Latent-Plane.
-        features: [N, C, H, W] feature maps.
+        features: [N, C + R, H, W] feature maps, as for `LatentPlane.density`.
         t_emb: [E] time embedding.
         origins: [..., 3].
         directions: [..., 3]; depths are in units of their length.
+        sampling: along the rays.
 
     Returns:
         Tensors [...].
     """
     shape = origins.shape[:-1]
-    samples = sample_rays(origins.reshape(-1, 3), directions.reshape(-1, 3), plane.samples_per_ray)
+    count = sampling.samples_per_ray or plane.samples_per_ray
+    samples = sample_rays(origins.reshape(-1, 3), directions.reshape(-1, 3), count)
     used = samples.used.nonzero()[:, 0]
-    raw_sigma = plane.density(features, t_emb, samples.points[used].reshape(-1, 3))
-    distances = samples.distances[used]
+    points, distances = samples.points[used].reshape(-1, 3), samples.distances[used]
+    if sampling.gradient_threshold and torch.is_grad_enabled():
+        with torch.no_grad():
+            raw_sigma = plane.density(features, t_emb, points).reshape(distances.shape)
+        chosen = _with_leverage(raw_sigma, distances, sampling.gradient_threshold)
+        differentiable = plane.density(features, t_emb, points[chosen])
+        raw_sigma = raw_sigma.flatten().index_copy(0, chosen, differentiable)
+    else:
+        raw_sigma = plane.density(features, t_emb, points)
     raw_sigma = raw_sigma.reshape(distances.shape)
     weights = compositing_weights(raw_sigma, distances)
     optical = (torch.nn.functional.softplus(raw_sigma) * distances).sum(-1)
@@ -79,17 +111,33 @@ def render_rays(
     return DensityRender(*(empty.index_copy(0, used, part).reshape(shape) for part in parts))
 
 
-def render_density(plane: LatentPlane, features: Tensor, t_emb: Tensor, cameras: Cameras) -> DensityRender:
+def _with_leverage(raw_sigma: Tensor, distances: Tensor, threshold: float) -> Tensor:
+    """Flat indices of the samples [R, S] whose densities matter to their rays, at least one."""
+    optical = torch.nn.functional.softplus(raw_sigma) * distances
+    transmittance = torch.exp(optical - optical.cumsum(-1))
+    leverage = (transmittance * raw_sigma.sigmoid() * distances).flatten()
+    # Distributed training waits for a gradient of every parameter, be it small.
+    return (leverage >= leverage.max().clamp(max=threshold)).nonzero()[:, 0]
+
+
+def render_density(
+    plane: LatentPlane,
+    features: Tensor,
+    t_emb: Tensor,
+    cameras: Cameras,
+    sampling: RaySampling = AS_THE_PLANE,
+) -> DensityRender:
     """One object's occupancy and depth maps [V, H, W] from V arbitrary cameras.
 
     Args:
         plane: the Latent-Plane.
-        features: [N, C, h, w] feature maps of the plane's own views.
+        features: [N, C + R, h, w] feature maps of the plane's own views, as for `LatentPlane.density`.
         t_emb: [E] time embedding.
         cameras: the views to render.
+        sampling: along their rays.
     """
     origins, directions = cameras.to(features.device).rays()
-    return render_rays(plane, features, t_emb, origins, directions)
+    return render_rays(plane, features, t_emb, origins, directions, sampling)
 
 
 def silhouette_loss(render: DensityRender, mask: Tensor) -> Tensor:

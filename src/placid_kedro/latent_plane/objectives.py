@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.latent_plane.losses import (
+    AS_THE_PLANE,
     EQUATION_10,
     DensityRender,
     DensityTerms,
+    RaySampling,
     density_loss,
     render_rays,
 )
@@ -69,6 +71,7 @@ class TrainingBatch(Protocol):
     Attributes:
         latents: [B, N, c, h, w] clean latents of the N views.
         rays: true masks and depths; only the density stage reads them.
+        silhouettes: [B, h', w'] of the first view in [0, 1]; only a plane that reads it looks at it.
     """
 
     @property
@@ -76,6 +79,9 @@ class TrainingBatch(Protocol):
 
     @property
     def rays(self) -> RaySupervision: ...
+
+    @property
+    def silhouettes(self) -> Tensor: ...
 
 
 # (batch, noisy latents [B * N, c, h, w], timesteps [B * N]) -> the frozen UNet's output [B * N, c, h, w].
@@ -114,10 +120,12 @@ class DensityLearning:
         terms: of the loss beside the silhouettes' cross-entropy.
         pure_noise_share: of the objects that are drawn at the last timestep, where sampling begins and a
             `SamplingPolicy` may read the field; the others have a uniform one.
+        sampling: of the density field along the supervised rays.
     """
 
     terms: DensityTerms = EQUATION_10
     pure_noise_share: float = 0.0
+    sampling: RaySampling = AS_THE_PLANE
 
 
 PAPER_DENSITY = DensityLearning()
@@ -187,13 +195,14 @@ class DensityObjective(PlaneObjective):
     def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
         share = self.learning.pure_noise_share
         noisy, _, timesteps = diffuse(batch.latents, self.schedule, generator, share)
+        self.attachment.silhouette = batch.silhouettes
         with torch.no_grad(), self.attachment, self.attachment.disabled():
             self.denoise(batch, noisy, timesteps)
         inputs = self.attachment.inputs
         assert inputs is not None
         rays = batch.rays
         renders = [
-            render_rays(self.plane, *one)
+            render_rays(self.plane, *one, self.learning.sampling)
             for one in zip(inputs.features, inputs.t_emb, rays.origins, rays.directions, strict=True)
         ]
         render = DensityRender(
@@ -212,6 +221,7 @@ class FeatureObjective(PlaneObjective):
 
     def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
         noisy, target, timesteps = diffuse(batch.latents, self.schedule, generator)
+        self.attachment.silhouette = batch.silhouettes
         with self.attachment:
             output = self.denoise(batch, noisy, timesteps)
         return {"loss": F.mse_loss(output.float(), target.float())}

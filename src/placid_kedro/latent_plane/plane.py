@@ -25,8 +25,12 @@ from placid_kedro.latent_plane.geometry import (
 )
 from placid_kedro.latent_plane.plane_config import check_plane_config
 from placid_kedro.latent_plane.presets import preset
+from placid_kedro.latent_plane.refinement import FineDetail, SilhouetteHead
 from placid_kedro.latent_plane.transformer import FoldedTransformer, ReadTokens, TokenTransformer
 from placid_kedro.latent_plane.view_rays import ViewRays, make_view_rays
+
+# Raw densities [P] at P points, of one object.
+DensityAt = Callable[[SampledPoints | UnsampledPoints], Tensor]
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,13 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         lattice_size: points an axis of a coarse grid of densities that tells where to look closer; 0 for none.
         lattice_threshold: the density of a sample is evaluated where the interpolated densities give it a larger
             rendering weight; elsewhere it is the interpolated one.
+        density_refinement: the density's tokens are read from maps so many times as fine as the UNet's, which
+            convolutions make of them (`FineMaps`); 1 for the UNet's own (paper).
+        silhouette_factor: s pixels of the reference's silhouette along a texel's side. The first view is the
+            reference's; the S = s^2 signed pixels in each of its texels stand behind the C channels of its feature
+            map, zeros behind the others'. They refine the maps that the density reads, and where a point falls in
+            them is added to its density (`SilhouetteHead`). 0 for none (paper), else a multiple of
+            `density_refinement`.
         block: name of the UNet's module whose output it enhances; None for the paper's choice (`decoder_block`).
 
     Raises:
@@ -101,6 +112,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         occupancy_threshold: float = 0.0,
         lattice_size: int = 0,
         lattice_threshold: float = 0.05,
+        density_refinement: int = 1,
+        silhouette_factor: int = 0,
         block: str | None = None,
     ) -> None:
         super().__init__()
@@ -120,18 +133,26 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.occupancy_threshold = occupancy_threshold
         self.lattice_size = lattice_size
         self.lattice_threshold = lattice_threshold
+        self.density_refinement = density_refinement
+        self.silhouette_factor = silhouette_factor
         self.block = block
         self.gradient_checkpointing = False
         embedding_dim = 3 * (1 + 2 * num_octaves)
         width = token_channels + 2 * embedding_dim
         self.sigma_embedding = nn.Parameter(torch.randn(token_channels))
         self.feature_projection = nn.Linear(feature_channels, token_channels)
+        self.refinement = (
+            FineDetail(feature_channels, self.silhouette_channels, token_channels, density_refinement)
+            if density_refinement > 1 or silhouette_factor
+            else None
+        )
         self.time_projection = nn.Linear(time_embedding_dim, token_channels)
         self.sigma_token = nn.Linear(2 * token_channels, width)
         self.density_transformer = TokenTransformer(
             token_channels, embedding_dim, num_heads, density_head_dim, num_layers, share_layers
         )
         self.sigma_head = nn.Linear(width, 1)
+        self.silhouette_head = SilhouetteHead() if silhouette_factor else None
         self.feature_transformer = TokenTransformer(
             feature_channels, embedding_dim, num_heads, feature_head_dim, num_layers, share_layers
         )
@@ -148,6 +169,38 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         }
         return cls(**{**settings, **config})
 
+    @property
+    def silhouette_channels(self) -> int:
+        """S, the pixels of the reference's silhouette in a texel."""
+        channels: int = self.silhouette_factor**2
+        return channels
+
+    def with_silhouette(self, features: Tensor, silhouette: Tensor) -> Tensor:
+        """Feature maps as a plane that reads the reference's silhouette takes them.
+
+        Args:
+            features: [B, N, C, H, W].
+            silhouette: [B, s * H, s * W] how much of each pixel the object covers in the first view, in [0, 1].
+
+        Returns:
+            [B, N, C + S, H, W].
+
+        Raises:
+            ShapeError: the silhouette is not s times as large as the feature maps.
+        """
+        B, N, _, H, W = features.shape
+        s = self.silhouette_factor
+        if silhouette.shape != (B, s * H, s * W):
+            raise ShapeError(
+                f"The silhouette must have the shape {[B, s * H, s * W]} beside {W}x{H} feature maps, "
+                f"got {list(silhouette.shape)}."
+            )
+        # Covered is 1, empty -1, unknown 0.
+        first = torch.nn.functional.pixel_unshuffle(2 * silhouette[:, None] - 1, s)
+        behind = features.new_zeros(B, N, self.silhouette_channels, H, W)
+        behind[:, 0] = first.to(behind)
+        return torch.cat([features, behind], dim=2)
+
     def density_parameters(self) -> list[nn.Parameter]:
         """The parameters that the density field depends on, in a fixed order."""
         feature = {id(parameter) for parameter in self.feature_transformer.parameters()}
@@ -161,7 +214,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """Enhance the feature maps of one object, or of B objects with a leading dimension on everything.
 
         Args:
-            features: [N, C, H, W] the UNet's feature maps, views in the cameras' order.
+            features: [N, C + S, H, W] the UNet's feature maps, views in the cameras' order; S is 0 unless the plane
+                reads the reference's silhouette (`with_silhouette` puts it there).
             t_emb: [E] the UNet's time embedding.
 
         Returns:
@@ -176,19 +230,20 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return output.features, output.occupancy
 
     def enhance(self, features: Tensor, t_emb: Tensor) -> PlaneOutput:
-        """As `forward` for features [B, N, C, H, W] and t_emb [B, E], with the expected depth as well."""
+        """As `forward` for features [B, N, C + S, H, W] and t_emb [B, E], with the expected depth as well."""
         self._check(features, t_emb)
         rays = self.view_rays(features.shape[-1], features.shape[-2])
         objects = [self._render_object(f, t, rays) for f, t in zip(features, t_emb, strict=True)]
         rendered, occupancy, depth = (torch.stack(parts) for parts in zip(*objects, strict=True))
-        enhanced = self.combine(features, rendered, occupancy).to(features.dtype)
+        own = features[:, :, : self.feature_channels]
+        enhanced = self.combine(own, rendered, occupancy).to(features.dtype)
         return PlaneOutput(enhanced, rendered, occupancy, depth)
 
     def density(self, features: Tensor, t_emb: Tensor, points: Tensor) -> Tensor:
         """The density field (Eq. 3-6).
 
         Args:
-            features: [N, C, H, W], or [B, N, C, H, W].
+            features: [N, C + S, H, W], or [B, N, C + S, H, W].
             t_emb: [E], or [B, E].
             points: [P, 3] in the world, or [B, P, 3].
 
@@ -203,11 +258,12 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
             raise ShapeError(f"points must have the shape {expected}, got {list(points.shape)}.")
         batched, t_embs = self._batched(features, t_emb)
         self._check(batched, t_embs)
-        cameras = self.cameras.resized(features.shape[-1], features.shape[-2]).to(features.device)
+        height, width = (size * self.density_refinement for size in features.shape[-2:])
+        cameras = self.cameras.resized(width, height).to(features.device)
         targets = points[None] if features.dim() == 4 else points
         sigma = torch.stack(
             [
-                self._density_object(f, t, UnsampledPoints(p, cameras, self.num_octaves))
+                self._density_of(f, t)(UnsampledPoints(p, cameras, self.num_octaves))
                 for f, t, p in zip(batched, t_embs, targets, strict=True)
             ]
         )
@@ -223,6 +279,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 missed_rays=self.missed_rays,
                 num_octaves=self.num_octaves,
                 lattice_size=self.lattice_size,
+                density_refinement=self.density_refinement,
             ).to(self.device)
         return self._view_rays[key]
 
@@ -238,7 +295,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         N, _, H, W = features.shape
         raw_sigma = self._ray_density(features, t_emb, rays)
         weights = compositing_weights(raw_sigma, rays.distances)
-        rendered = self._render_features(features, rays, weights)
+        rendered = self._render_features(features[:, : self.feature_channels], rays, weights)
         maps = [rendered, weights.sum(-1, keepdim=True), (weights * rays.depths).sum(-1, keepdim=True)]
         rendered, occupancy, depth = (
             part.new_zeros(N * H * W, part.shape[1])
@@ -252,18 +309,18 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def _ray_density(self, features: Tensor, t_emb: Tensor, rays: ViewRays) -> Tensor:
         """[U, S] raw densities along the used rays."""
         shape = rays.distances.shape
+        density = self._density_of(features, t_emb)
         if rays.lattice is None:
-            return self._density_object(features, t_emb, rays.points).reshape(shape)
-        coarse = rays.lattice.interpolate(self._density_object(features, t_emb, rays.lattice.points))
+            return density(rays.density_points).reshape(shape)
+        coarse = rays.lattice.interpolate(density(rays.lattice.points))
         weights = compositing_weights(coarse.detach().reshape(shape), rays.distances)
         chosen = (weights.flatten() > self.lattice_threshold).nonzero()[:, 0]
-        exact = self._density_object(features, t_emb, rays.points[chosen])
+        exact = density(rays.density_points[chosen])
         return coarse.index_copy(0, chosen, exact.to(coarse.dtype)).reshape(shape)
 
-    def _density_object(
-        self, features: Tensor, t_emb: Tensor, points: SampledPoints | UnsampledPoints
-    ) -> Tensor:
-        table = self.feature_projection(_texels(features).to(self.dtype)).float()
+    def _density_of(self, features: Tensor, t_emb: Tensor) -> DensityAt:
+        """One object's raw densities [P] at P points."""
+        table = self._density_table(features)
         time = self.time_projection(t_emb.to(self.dtype)).float()
         token = self.sigma_token(torch.cat([self.sigma_embedding, time]))
         folded = self.density_transformer.fold(self._camera_embedding(), token)
@@ -274,14 +331,41 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         constant = self.sigma_head.bias[0] + head @ (normalised + sum(layer.to_out.bias for layer in stack))
         readouts = [layer.to_out.weight.T @ head for layer in stack]
         read = self._reader(self.density_transformer, folded, table)
+        covered = self._coverage(features)
 
-        def block(part: slice) -> Tensor:
-            outputs = read(points[part], None).outputs
-            return constant + sum(o.float() @ r for o, r in zip(outputs, readouts, strict=True))
+        def density(points: SampledPoints | UnsampledPoints) -> Tensor:
+            def block(part: slice) -> Tensor:
+                chosen = points[part]
+                outputs = read(chosen, None).outputs
+                sigma = constant + sum(o.float() @ r for o, r in zip(outputs, readouts, strict=True))
+                if self.silhouette_head is not None:
+                    sigma = sigma + self.silhouette_head(chosen.taps.sample_view(covered, 0))
+                return sigma
 
-        if len(points) == 0:
-            return table.new_zeros(0)
-        return torch.cat([self._run(block, part) for part in _blocks(len(points), self.block_size)])
+            if len(points) == 0:
+                return table.new_zeros(0)
+            return torch.cat([self._run(block, part) for part in _blocks(len(points), self.block_size)])
+
+        return density
+
+    def _density_table(self, features: Tensor) -> Tensor:
+        """[N * rH * rW, token_channels] what the density's tokens are sampled from, for a refinement of r."""
+        features = features.to(self.dtype)
+        own, silhouette = features.split([self.feature_channels, self.silhouette_channels], dim=1)
+        coarse = self.feature_projection(_texels(own))
+        if self.refinement is None:
+            return coarse.float()
+        maps = coarse.unflatten(0, (len(own), *own.shape[2:])).permute(0, 3, 1, 2)
+        return _texels(self.refinement(maps, own, silhouette)).float()
+
+    def _coverage(self, features: Tensor) -> Tensor:
+        """[rH * rW] the reference's signed silhouette at the size of the refined maps; empty without one."""
+        _, silhouette = features.split([self.feature_channels, self.silhouette_channels], dim=1)
+        if not self.silhouette_factor:
+            return features.new_zeros(0)
+        pixels = torch.nn.functional.pixel_shuffle(silhouette[:1].float(), self.silhouette_factor)
+        pooled = torch.nn.functional.avg_pool2d(pixels, self.silhouette_factor // self.density_refinement)
+        return pooled.flatten()
 
     def _reader(
         self, transformer: TokenTransformer, folded: FoldedTransformer, table: Tensor
@@ -366,7 +450,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return features, t_emb
 
     def _check(self, features: Tensor, t_emb: Tensor) -> None:
-        views, channels = len(self.cameras), self.feature_channels
+        views, channels = len(self.cameras), self.feature_channels + self.silhouette_channels
         expected = f"[{views} views, {channels} channels, H, W]"
         if features.dim() != 5 or features.shape[1:3] != (views, channels):
             got = list(features.shape[1:])

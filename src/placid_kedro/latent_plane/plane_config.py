@@ -23,9 +23,17 @@ def check_plane_config(config: Any) -> None:
         "density_head_dim",
         "feature_head_dim",
         "block_size",
+        "density_refinement",
     ):
         if config[name] < 1:
             raise ParameterError(f"Latent-Plane's {name} must be at least 1, got {config[name]}.")
+    if config["silhouette_factor"] < 0:
+        raise ParameterError(f"silhouette_factor must not be negative, got {config['silhouette_factor']}.")
+    if config["silhouette_factor"] % config["density_refinement"]:
+        raise ParameterError(
+            f"silhouette_factor must be a multiple of density_refinement, got {config['silhouette_factor']} "
+            f"and {config['density_refinement']}."
+        )
     if config["samples_per_ray"] < 2:
         raise ParameterError(f"samples_per_ray must be at least 2, got {config['samples_per_ray']}.")
     if config["feature_samples"] is not None and config["feature_samples"] < 1:

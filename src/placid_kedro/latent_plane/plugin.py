@@ -45,7 +45,8 @@ class PlaneInputs:
     """What the plane last received, for B objects.
 
     Attributes:
-        features: [B, N, C, H, W] the block's output before enhancement, detached.
+        features: [B, N, C + S, H, W] the block's output before enhancement, and behind it the reference's silhouette
+            where the plane reads it (`LatentPlane.with_silhouette`), detached.
         t_emb: [B, E] time embedding, detached.
     """
 
@@ -71,6 +72,8 @@ class LatentPlaneAttachment:
         block: name of the module whose output is enhanced; default the plane's own, or `decoder_block(unet)`.
         guided: whether the batch holds both guidance branches.
         branches: which branches are enhanced where there are two, see `SamplingPolicy`.
+        silhouette: what `LatentPlane.with_silhouette` wants of the B objects; may be set anew for other objects. A
+            plane that reads none does not look at it.
 
     Attributes:
         enabled: whether the plane acts; without it the features are recorded and pass unchanged.
@@ -91,6 +94,7 @@ class LatentPlaneAttachment:
         block: str | None = None,
         guided: bool = False,
         branches: Branches = "conditional",
+        silhouette: Tensor | None = None,
     ) -> None:
         self.block = block or plane.block or decoder_block(unet)
         self._module = find_module(unet, self.block)
@@ -99,6 +103,7 @@ class LatentPlaneAttachment:
         self.plane = plane
         self.guided = guided
         self.branches: Branches = branches
+        self.silhouette = silhouette
         self.enabled = True
         self.renewing = True
         self.inputs: PlaneInputs | None = None
@@ -144,13 +149,14 @@ class LatentPlaneAttachment:
         features = output[0] if isinstance(output, tuple) else output
         halves = self._split(features)
         t_embs = self._time_embeddings(features.shape[0])
-        self.inputs = PlaneInputs(halves[-1].detach(), t_embs[-1].detach())
+        seen = [self._with_silhouette(half) for half in halves]
+        self.inputs = PlaneInputs(seen[-1].detach(), t_embs[-1].detach())
         if not self.enabled:
             return None
         conditional = len(halves) - 1
         enhanced = list(halves)
         for index in range(len(halves)) if self.branches == "both" else (conditional,):
-            enhanced[index] = self._enhance_branch(index, halves[index], t_embs[index])
+            enhanced[index] = self._enhance_branch(index, seen[index], t_embs[index])
         if self.branches == "shared":
             change = enhanced[conditional] - halves[conditional]
             enhanced[:conditional] = [half + change for half in halves[:conditional]]
@@ -158,13 +164,22 @@ class LatentPlaneAttachment:
         merged = torch.stack(enhanced).reshape(features.shape)
         return (merged, *output[1:]) if isinstance(output, tuple) else merged
 
+    def _with_silhouette(self, features: Tensor) -> Tensor:
+        """[B, N, C + S, H, W] what the plane takes of one branch's block."""
+        if not self.plane.silhouette_factor:
+            return features
+        if self.silhouette is None:
+            raise ShapeError("This Latent-Plane reads the reference's silhouette; give it to the attachment.")
+        return self.plane.with_silhouette(features, self.silhouette)
+
     def _enhance_branch(self, index: int, features: Tensor, t_emb: Tensor) -> Tensor:
         """[B, N, C, H, W] of one branch, with maps rendered now or kept from before."""
         if self.renewing or index not in self._last:
             result = self.plane.enhance(features, t_emb)
             self._last[index] = (result.rendered.detach(), result.occupancy.detach())
             return result.features
-        return self.plane.combine(features, *self._last[index]).to(features.dtype)
+        own = features[:, :, : self.plane.feature_channels]
+        return self.plane.combine(own, *self._last[index]).to(features.dtype)
 
     def _split(self, features: Any) -> Tensor:
         """[G, B, N, C, H, W] the branches of the block's output."""

@@ -110,6 +110,7 @@ class RenderedPlaneObjects:
             latents=moments * self.model.autoencoder.config.scaling_factor,
             beside=condition.beside,
             context=condition.context,
+            silhouette=self._silhouette(index, views[0]),
         )
 
     def true_views(self, index: int, views: Sequence[int]) -> TrueViews:
@@ -137,6 +138,14 @@ class RenderedPlaneObjects:
             self._latents[index] = kept
             self._free -= size
         return latents
+
+    def _silhouette(self, index: int, view: int) -> Tensor:
+        """[H, W] coverage in [0, 1] of a view, at the size of the model's images."""
+        mask = self.objects.read(self.chosen[index], [view]).mask[None]
+        size = (self.model.image_size, self.model.image_size)
+        return F.interpolate(mask, size, mode="bilinear", antialias=True, align_corners=False)[0, 0].clamp(
+            0, 1
+        )
 
     def _images(self, index: int, views: Sequence[int]) -> Tensor:
         """[V, 3, H, W] over white, of the model's size, on its device."""

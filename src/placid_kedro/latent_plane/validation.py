@@ -94,7 +94,7 @@ class PlaneValidation:
         ring = self.objects.ring_views(index, around)
         batch = PlaneBatch.of([ring], [no_rays()], self.device)
         noisy, target, timesteps = self._diffuse(ring, index, level)
-        attachment = LatentPlaneAttachment(self.unet, plane)
+        attachment = LatentPlaneAttachment(self.unet, plane, silhouette=batch.silhouettes)
         denoise = make_denoiser(self.unet)
         with attachment, attachment.disabled():
             plain = denoise(batch, noisy, timesteps)

@@ -13,6 +13,7 @@ from placid_kedro.latent_plane.geometry import (
     MissedRays,
     SampledPoints,
     UnsampledPoints,
+    bilinear_taps,
     sample_rays,
 )
 
@@ -66,7 +67,8 @@ class ViewRays:
     """The rays through all pixels of all N feature maps of one size (kept between calls).
 
     Attributes:
-        points: the samples of the rays that are used, U * S of them.
+        points: the samples of the rays that are used, U * S of them, in the feature maps.
+        density_points: the same samples in the maps that the density reads.
         distances: [U, S].
         depths: [U, S].
         rays: [U] flat indices of the used rays among N * H * W.
@@ -75,6 +77,7 @@ class ViewRays:
     """
 
     points: SampledPoints
+    density_points: SampledPoints
     distances: Tensor
     depths: Tensor
     rays: Tensor
@@ -85,6 +88,7 @@ class ViewRays:
         """The same on another device."""
         return ViewRays(
             points=self.points.to(device),
+            density_points=self.density_points.to(device),
             distances=self.distances.to(device),
             depths=self.depths.to(device),
             rays=self.rays.to(device),
@@ -94,7 +98,12 @@ class ViewRays:
 
 
 def make_view_rays(
-    cameras: Cameras, samples_per_ray: int, missed_rays: MissedRays, num_octaves: int, lattice_size: int
+    cameras: Cameras,
+    samples_per_ray: int,
+    missed_rays: MissedRays,
+    num_octaves: int,
+    lattice_size: int,
+    density_refinement: int = 1,
 ) -> ViewRays:
     """The rays through all pixels of N views.
 
@@ -103,6 +112,7 @@ def make_view_rays(
         samples_per_ray, missed_rays: see `sample_rays`.
         num_octaves: of the samples' coordinate embedding.
         lattice_size: points an axis of the coarse grid; 0 for none.
+        density_refinement: how many times as fine the maps are that the density reads.
     """
     width, height = cameras.width, cameras.height
     double = Cameras(cameras.world_to_camera.double(), cameras.K.double(), width, height)
@@ -110,12 +120,15 @@ def make_view_rays(
     samples = sample_rays(origins, directions, samples_per_ray, missed_rays)
     used = samples.used.nonzero()[:, 0]
     positions = samples.points[used].reshape(-1, 3)
+    fine = double.resized(density_refinement * width, density_refinement * height)
     lattice = None
     if lattice_size:
-        grid = UnsampledPoints(lattice_positions(lattice_size), double, num_octaves)[:]
+        grid = UnsampledPoints(lattice_positions(lattice_size), fine, num_octaves)[:]
         lattice = Lattice(grid, *trilinear_taps(positions, lattice_size))
+    points = UnsampledPoints(positions, double, num_octaves)[:]
     return ViewRays(
-        points=UnsampledPoints(positions, double, num_octaves)[:],
+        points=points,
+        density_points=SampledPoints(bilinear_taps(positions, fine), points.embedding),
         distances=samples.distances[used].float(),
         depths=samples.depths[used].float(),
         rays=used,

@@ -259,6 +259,9 @@ class PlaneModuleParameters(ParameterModel):
         occupancy_threshold: rays with less occupancy get no features.
         lattice_size: points an axis of the coarse grid that finds empty space; 0 for none.
         lattice_threshold: densities are evaluated where the grid promises a larger rendering weight.
+        density_refinement: how many times as fine as the UNet's maps are those that the density reads; 1 for the same.
+        silhouette_factor: pixels of the reference's silhouette along a texel's side, which the density reads; 0 for
+            none.
         block: of the UNet that is enhanced; empty for the paper's choice.
     """
 
@@ -275,6 +278,8 @@ class PlaneModuleParameters(ParameterModel):
     occupancy_threshold: Fraction
     lattice_size: NonNegativeInt
     lattice_threshold: Fraction
+    density_refinement: PositiveInt
+    silhouette_factor: NonNegativeInt
     block: str
 
     def module_config(self) -> dict[str, Any]:
@@ -290,6 +295,8 @@ class PlaneModuleParameters(ParameterModel):
             "occupancy_threshold": self.occupancy_threshold,
             "lattice_size": self.lattice_size,
             "lattice_threshold": self.lattice_threshold,
+            "density_refinement": self.density_refinement,
+            "silhouette_factor": self.silhouette_factor,
             "block": self.block or None,
             "share_layers": self.share_layers,
             "combination": self.combination,
@@ -303,23 +310,33 @@ class PlaneLearningParameters(PlaneModuleParameters):
     Attributes:
         reference_front: share of the rings that begin at the front; the others begin anywhere.
         supervision_views: true views of an object that rays are drawn from.
+        reference_supervision: share of the objects whose reference is one of these views in any case.
         rays: drawn for each object.
+        supervision_samples: points on each of these rays.
+        gradient_threshold: see `placid_kedro.latent_plane.losses.RaySampling`; 0 for gradients everywhere.
         overlap_weight: see `placid_kedro.latent_plane.losses.DensityTerms`; 0 is the paper's loss.
         pure_noise_share: see `placid_kedro.latent_plane.objectives.DensityLearning`; 0 is the paper's.
     """
 
     reference_front: Fraction
     supervision_views: PositiveInt
+    reference_supervision: Fraction
     rays: PositiveInt
+    supervision_samples: Annotated[int, Field(ge=2)]
+    gradient_threshold: NonNegativeFloat
     overlap_weight: NonNegativeFloat
     pure_noise_share: Fraction
 
     def density_learning(self) -> DensityLearning:
         """How the density learns."""
-        from placid_kedro.latent_plane.losses import DensityTerms
+        from placid_kedro.latent_plane.losses import DensityTerms, RaySampling
         from placid_kedro.latent_plane.objectives import DensityLearning
 
-        return DensityLearning(DensityTerms(overlap_weight=self.overlap_weight), self.pure_noise_share)
+        return DensityLearning(
+            DensityTerms(overlap_weight=self.overlap_weight),
+            self.pure_noise_share,
+            RaySampling(self.supervision_samples, self.gradient_threshold),
+        )
 
 
 class PlaneParameters(PlaneLearningParameters):

@@ -55,7 +55,8 @@ class PackedPlaneObjects:
         """Views of the ring, the reference first."""
         latents = self.latents[index, list(views)].float().to(self.device)
         condition = self.conditioner.of_latents(latents[:1], self.poses[:1], self.poses[None])
-        return RingViews(latents, condition.beside, condition.context)
+        silhouette = self.views.masks(index, views[:1])[0]
+        return RingViews(latents, condition.beside, condition.context, silhouette)
 
     def true_views(self, index: int, views: Sequence[int]) -> TrueViews:
         """Cameras, masks and depths of any views."""

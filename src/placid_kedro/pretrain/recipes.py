@@ -216,6 +216,7 @@ def train_latent_plane(
             reference_front=parameters.reference_front,
             supervision_views=parameters.supervision_views,
             rays=rays,
+            reference_supervision=parameters.reference_supervision,
         )
         batches = PlaneBatches(objects, choose, shape, place.device)
         return PlaneStage(name, batches, loop.settings(place.seed))

@@ -128,6 +128,7 @@ class TrainingOnSet:
             reference_front=parameters.reference_front,
             supervision_views=parameters.supervision_views,
             rays=rays,
+            reference_supervision=parameters.reference_supervision,
         )
         count = len(self.trained)
 

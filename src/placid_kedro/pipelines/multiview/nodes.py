@@ -20,6 +20,7 @@ def draw_views(
         The views [N, 3, H, W] in [0, 1], and the density field: `density` [R, R, R], softplus(sigma) over the
         cube, indexed x, y, z.
     """
+    import torch
     from torch.nn import functional as F
 
     from placid_kedro.cameras import ring
@@ -35,14 +36,16 @@ def draw_views(
     plane = load_component(folder_of(models.latent_plane), "latent_plane").to(device)
     plane.block_size = parameters.points_per_block
     size = model.image_size
-    image = over_white(reference)[None]
-    image = F.interpolate(image, (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+    seen = torch.cat([over_white(reference), reference[3:]])[None]
+    seen = F.interpolate(seen, (size, size), mode="bilinear", antialias=True, align_corners=False)[0].clamp(
+        0, 1
+    )
     cameras = ring(
         parameters.views, parameters.elevation_deg, parameters.distance, parameters.field_of_view_deg, size
     )
     views = sample_views(
         model,
-        image.clamp(0, 1),
+        seen[:3],
         cameras[0],
         cameras,
         steps=parameters.steps,
@@ -50,6 +53,7 @@ def draw_views(
         generator=stage_generator(seed, "multiview"),
         plane=plane,
         policy=preset(parameters.plane_preset).sampling,
+        silhouette=seen[3],
         progress=current_run().progress,
     )
     inputs = views.plane_inputs
