@@ -115,6 +115,34 @@ def test_conversion_gives_the_same_bytes(furniture: SweetHome3dSource, tmp_path:
     assert file_hash(tmp_path / "a.glb") == file_hash(tmp_path / "b.glb")
 
 
+def test_images_on_their_authors_disk_are_left_out(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    plank = list_furniture(furniture)[1]
+    convert_model(plank.library, plank.member, None, tmp_path / "plain.glb")
+    statements = (
+        "map_Kd /home/ann/My Textures/wood.png",
+        "map_Kd -s 1 1 1 /home/ann/wood.png",
+        "  map_Bump C:\\ann\\bump.png",
+        "bump /home/ann/bump.png\r",
+    )
+    for number, statement in enumerate(statements):
+        library = tmp_path / f"{number}.sh3f"
+        with zipfile.ZipFile(library, "w") as archive:
+            archive.writestr(plank.member, obj_box(4, 1, 2))
+            archive.writestr("lib/plank/m.mtl", f"newmtl m\nKd 0.05 0.3 0.7\n{statement}\nd 0.6\n")
+        convert_model(library, plank.member, None, tmp_path / f"{number}.glb")
+        assert file_hash(tmp_path / f"{number}.glb") == file_hash(tmp_path / "plain.glb")
+
+
+def test_a_path_that_climbs_out_of_a_model_is_refused(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    plank = list_furniture(furniture)[1]
+    with zipfile.ZipFile(tmp_path / "a.sh3f", "w") as archive:
+        archive.writestr(plank.member, obj_box(4, 1, 2))
+        archive.writestr("lib/plank/m.mtl", "newmtl m\nKd 1 1 1\nmap_Kd ../../../secret.png\n")
+    with pytest.raises(RejectedAsset) as raised:
+        convert_model(tmp_path / "a.sh3f", plank.member, None, tmp_path / "a.glb")
+    assert raised.value.reason is Reason.PATH_OUTSIDE
+
+
 def test_a_library_that_is_replaced_is_read_anew(furniture: SweetHome3dSource, tmp_path: Path) -> None:
     chair = list_furniture(furniture)[0]
     convert_model(chair.library, chair.member, None, tmp_path / "a.glb")

@@ -56,6 +56,22 @@ def test_the_references_silhouette_comes_with_its_ring():
     assert torch.equal(objects.ring_views(0, [5, 6, 7, 0, 1, 2, 3, 4]).silhouette, expected)
 
 
+def test_reshaped_copies_have_silhouettes_cut_from_their_colours(source):
+    objects = source.objects(conditioner=None, device=torch.device("cpu"))
+    (library, own), (reshaped, copy), (made, last) = objects.places[1], objects.places[4], objects.places[-1]
+    for one, index in ((library, own), (reshaped, copy), (made, last)):
+        # A black square whose right half is white: only the alpha channel knows of that half.
+        one.views.rgba[index, 2, 4:10, 4:10, 3] = 255
+        one.views.rgba[index, 2, 4:10, 7:10, :3] = 255
+    whole, half = torch.zeros(16, 16), torch.zeros(16, 16)
+    whole[4:10, 4:10] = half[4:10, 4:7] = 1
+    assert torch.equal(library.silhouette(library.views, own, 2), whole)
+    assert torch.equal(made.silhouette(made.views, last, 2), whole)
+    assert torch.equal(reshaped.silhouette(reshaped.views, copy, 2), half)
+    # Nothing to cut: as rendered.
+    assert torch.equal(reshaped.silhouette(reshaped.views, copy, 3), torch.zeros(16, 16))
+
+
 def test_shares_of_what_is_drawn(source):
     generator = torch.Generator().manual_seed(0)
     drawn = torch.tensor([source.choose(0.6, generator) for _ in range(6000)])

@@ -23,6 +23,10 @@ from placid_kedro.rendering import MeshLimits, load_parts
 _CATALOG = "PluginFurnitureCatalog.properties"
 _ENTRY = re.compile(r"^(\w+)#(\d+)=(.*)$", re.MULTILINE)
 _HEADER = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
+# A statement of a material file that names an image by where it lay on its author's disk.
+_ABSOLUTE_TEXTURE = re.compile(
+    rb"^[ \t]*(map_\w+|bump|disp|decal|refl|norm)[ \t]+(.*[ \t])?(/|[A-Za-z]:[\\/]).*$", re.M
+)
 _MAX_LIBRARY_BYTES = 2**30
 _MAX_MODEL_BYTES = 2**28
 
@@ -133,6 +137,8 @@ def _library(path: Path, changed_ns: int) -> zipfile.ZipFile:
 def convert_model(library: Path, member: str, rotation: tuple[float, ...] | None, target: Path) -> None:
     """Write one model of a library as a GLB file, upright and with its front to +z.
 
+    Images that a library names by absolute paths but does not bring are left out, as Sweet Home 3D does.
+
     Raises:
         RejectedAsset: the model cannot be read.
     """
@@ -144,6 +150,8 @@ def convert_model(library: Path, member: str, rotation: tuple[float, ...] | None
             Path(scratch),
             _MAX_MODEL_BYTES,
         )
+        for materials in Path(scratch).rglob("*.mtl"):
+            materials.write_bytes(_ABSOLUTE_TEXTURE.sub(b"", materials.read_bytes()))
         parts = load_parts(Path(scratch) / inside.name, MeshLimits())
         matrix = None if rotation is None else np.asarray(rotation, np.float64).reshape(3, 3)
         write_glb(parts, target, matrix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +10,29 @@ from torch import Tensor
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.novel_view import EmbeddedConditioner
+from placid_kedro.errors import DataError
+from placid_kedro.generation.background import remove_background
 from placid_kedro.latent_plane.batches import RingViews, TrueViews, views_around
 from placid_kedro.pretrain.novel_view_batches import draw_object
 from placid_kedro.pretrain.views import ViewArrays
 
 PLANE_VIEWS = 8
+
+# (views, object, view) -> [H, W] coverage in [0, 1].
+Silhouette = Callable[[ViewArrays, int, int], Tensor]
+
+
+def rendered_silhouette(views: ViewArrays, index: int, view: int) -> Tensor:
+    """[H, W] the alpha channel of a view."""
+    return views.masks(index, [view])[0]
+
+
+def cut_silhouette(views: ViewArrays, index: int, view: int) -> Tensor:
+    """[H, W] as `generate` finds it in a drawn reference: cut by its colours, with what that gets wrong."""
+    try:
+        return remove_background(views.images(index, view))[3]
+    except DataError:  # white on white; `generate` draws such a reference anew
+        return rendered_silhouette(views, index, view)
 
 
 class PackedPlaneObjects:
@@ -26,6 +44,7 @@ class PackedPlaneObjects:
         ring: how many views the ring has, a multiple of eight.
         conditioner: of the novel-view model, frozen.
         device: of the conditioner.
+        silhouette: of the references.
     """
 
     def __init__(
@@ -35,12 +54,14 @@ class PackedPlaneObjects:
         ring: int,
         conditioner: EmbeddedConditioner,
         device: torch.device,
+        silhouette: Silhouette = rendered_silhouette,
     ) -> None:
         self.views = views
         self.latents = latents
         self.ring = ring
         self.conditioner = conditioner
         self.device = device
+        self.silhouette = silhouette
         self.poses = plane_cameras(views, ring).world_to_camera.to(device)
 
     def __len__(self) -> int:
@@ -55,7 +76,7 @@ class PackedPlaneObjects:
         """Views of the ring, the reference first."""
         latents = self.latents[index, list(views)].float().to(self.device)
         condition = self.conditioner.of_latents(latents[:1], self.poses[:1], self.poses[None])
-        silhouette = self.views.masks(index, views[:1])[0]
+        silhouette = self.silhouette(self.views, index, views[0])
         return RingViews(latents, condition.beside, condition.context, silhouette)
 
     def true_views(self, index: int, views: Sequence[int]) -> TrueViews:
@@ -119,9 +140,15 @@ class PlaneSource:
         return plane_cameras(self.sets[0][0], self.ring)
 
     def objects(self, conditioner: EmbeddedConditioner, device: torch.device) -> JoinedPlaneObjects:
-        """All objects, those made by chance last."""
+        """All objects, those made by chance last. References of reshaped copies have cut silhouettes."""
+        shared = (self.ring, conditioner, device)
+        library, *reshaped = self.sets
         return JoinedPlaneObjects(
-            [PackedPlaneObjects(*one, self.ring, conditioner, device) for one in (*self.sets, self.made)]
+            [
+                PackedPlaneObjects(*library, *shared),
+                *(PackedPlaneObjects(*one, *shared, cut_silhouette) for one in reshaped),
+                PackedPlaneObjects(*self.made, *shared),
+            ]
         )
 
     def choose(self, favourite_share: float, generator: torch.Generator) -> int:
