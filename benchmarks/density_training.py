@@ -94,8 +94,8 @@ def main() -> None:
     if given.threads:
         set_cpu_threads(given.threads)
     plane, inputs, rays = drawn_object(given)
-    for parameter in plane.feature_parameters():
-        parameter.requires_grad_(False)
+    for parameter in plane.density_parameters():
+        parameter.requires_grad_(True)
     print(f"{given.rays} rays of {SAMPLES_PER_RAY} samples, {given.prompt!r}")
     exact, without = torch.zeros(0), 0.0
     for threshold in THRESHOLDS:
