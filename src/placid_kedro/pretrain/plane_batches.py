@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -141,13 +142,13 @@ class PlaneSource:
 
     def objects(self, conditioner: EmbeddedConditioner, device: torch.device) -> JoinedPlaneObjects:
         """All objects, those made by chance last. References of reshaped copies have cut silhouettes."""
-        shared = (self.ring, conditioner, device)
+        packed = partial(PackedPlaneObjects, ring=self.ring, conditioner=conditioner, device=device)
         library, *reshaped = self.sets
         return JoinedPlaneObjects(
             [
-                PackedPlaneObjects(*library, *shared),
-                *(PackedPlaneObjects(*one, *shared, cut_silhouette) for one in reshaped),
-                PackedPlaneObjects(*self.made, *shared),
+                packed(*library),
+                *(packed(*one, silhouette=cut_silhouette) for one in reshaped),
+                packed(*self.made),
             ]
         )
 
