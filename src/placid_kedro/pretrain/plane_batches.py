@@ -32,7 +32,7 @@ def cut_silhouette(views: ViewArrays, index: int, view: int) -> Tensor:
     """[H, W] as `generate` finds it in a drawn reference: cut by its colours, with what that gets wrong."""
     try:
         return remove_background(views.images(index, view))[3]
-    except DataError:  # white on white; `generate` draws such a reference anew
+    except DataError:  # white on white: `generate` stops at such a reference
         return rendered_silhouette(views, index, view)
 
 
