@@ -3,7 +3,8 @@
     python benchmarks/density_training.py [--prompt "a wooden chair"] [--threads 1]
 
 The embedded models draw an object; the density's loss compares its field, as seen in the first sampling step, with the
-silhouettes of the drawn views. Prints, for each `gradient_threshold` of `placid_kedro.latent_plane.losses.RaySampling`,
+silhouettes of the drawn views. Prints, for each `gradient_threshold` of
+`placid_kedro.latent_plane.training.losses.RaySampling`,
 processor seconds of one forward and backward pass over the rays of one object, their ratio to those without a
 threshold, and the cosine and the length ratio of the two gradients.
 """
@@ -21,17 +22,17 @@ from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
-from placid_kedro.generation.background import remove_background
 from placid_kedro.latent_plane import LatentPlane, preset
-from placid_kedro.latent_plane.losses import (
+from placid_kedro.latent_plane.plugin import PlaneInputs
+from placid_kedro.latent_plane.training.losses import (
     DensityTerms,
     RaySampling,
     density_loss,
     render_density,
     render_rays,
 )
-from placid_kedro.latent_plane.objectives import RaySupervision, draw_rays
-from placid_kedro.latent_plane.plugin import PlaneInputs
+from placid_kedro.latent_plane.training.objectives import RaySupervision, draw_rays
+from placid_kedro.surface.background import remove_background
 from placid_kedro.threads import set_cpu_threads
 
 SAMPLES_PER_RAY = 32

@@ -2,8 +2,8 @@
 
     python benchmarks/latent_plane_heldout.py [--furniture FOLDER] [--objects 60] [--plane models/latent_plane]
 
-The objects are those that `src/placid_kedro/pretrain/objects.csv` calls held_out: 60, drawn by seed, and no object
-that shares a name with one of them is in any training. They are rendered as for the training (SyncDreamer's 16 views at
+The objects are those that `src/placid_kedro/embedded/training/objects.csv` calls held_out: 60, drawn by seed, and no
+object that shares a name with one of them is in any training. They are rendered as for the training (SyncDreamer's 16 views at
 elevation 30 degrees and 16 at random elevations). From the front view alone the other views of the plane's ring are
 sampled twice from the same noise, without Latent-Plane and with it; the plane also gets that view's silhouette if it
 reads one (--silhouette). Prints a Markdown table of means over objects with
@@ -39,18 +39,18 @@ from torch import Tensor
 
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.novel_view import NovelView, SampledViews, load_novel_view, sample_views
+from placid_kedro.embedded.training.split import read_split
 from placid_kedro.errors import DataError
 from placid_kedro.evaluation import ImageScorer, load_scorer
 from placid_kedro.evaluation.statistics import bootstrap_mean
 from placid_kedro.evaluation.view_metrics import feature_distance, psnr, silhouette_iou, structural_similarity
 from placid_kedro.files import file_hash
-from placid_kedro.generation.background import remove_background
 from placid_kedro.images import over_white
 from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, preset
-from placid_kedro.latent_plane.batches import views_around
-from placid_kedro.latent_plane.losses import RaySampling, render_density
-from placid_kedro.latent_plane.rendered import first_ring
-from placid_kedro.latent_plane.scores import at_size, score_density
+from placid_kedro.latent_plane.training.batches import views_around
+from placid_kedro.latent_plane.training.losses import RaySampling, render_density
+from placid_kedro.latent_plane.training.rendered import first_ring
+from placid_kedro.latent_plane.training.scores import at_size, score_density
 from placid_kedro.objects.config import RenderParameters, SweetHome3dSource
 from placid_kedro.objects.dataset import RenderedObjects
 from placid_kedro.objects.ingest import convert_furniture
@@ -58,7 +58,7 @@ from placid_kedro.objects.render_stage import RenderPlan, render_objects
 from placid_kedro.objects.sweethome3d import list_furniture
 from placid_kedro.objects.table import to_table
 from placid_kedro.objects.views import ObjectViews
-from placid_kedro.pretrain.split import read_split
+from placid_kedro.surface.background import remove_background
 from placid_kedro.threads import set_cpu_threads
 
 PARAMETERS = Path(__file__).absolute().parents[1] / "conf/base/parameters_pretrain.yml"

@@ -50,12 +50,12 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
     """The embedded kinds of model at 64 px, saved as pretraining saves them."""
     import torch
 
-    from placid_kedro.diffusion.lifted_reference import LiftedReference
-    from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
-    from placid_kedro.diffusion.reference_tokens import ReferenceTokens
+    from placid_kedro.embedded.training import export
+    from placid_kedro.embedded.networks.lifted_reference import LiftedReference
+    from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
+    from placid_kedro.embedded.networks.reference_tokens import ReferenceTokens
     from placid_kedro.evaluation import ImageScorer
     from placid_kedro.latent_plane import LatentPlane
-    from placid_kedro.pretrain import export
 
     root = tmp_path_factory.mktemp("models")
     folders = ModelFolders(*(root / name for name in ("text_to_image", "zero123", "latent_plane", "scorer")))

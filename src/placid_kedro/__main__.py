@@ -9,7 +9,7 @@ from kedro.framework.project import configure_project
 def main() -> None:
     """Run a pipeline of the project from the command line."""
     configure_project(Path(__file__).parent.name)
-    from placid_kedro.run_command import run
+    from placid_kedro.app.run_command import run
 
     run.main(args=sys.argv[1:], prog_name="placid_kedro")
 

@@ -4,6 +4,6 @@ import click
 from kedro.framework.cli.utils import LazyGroup
 
 
-@click.group(name="placid_kedro", cls=LazyGroup, lazy_subcommands={"run": "placid_kedro.run_command.run"})
+@click.group(name="placid_kedro", cls=LazyGroup, lazy_subcommands={"run": "placid_kedro.app.run_command.run"})
 def cli() -> None:
     """Commands of placid_kedro."""

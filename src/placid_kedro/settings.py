@@ -1,8 +1,8 @@
 """Project settings that Kedro reads. Nothing heavy may be imported here: every `kedro` command loads this
 file."""
 
-from placid_kedro.config_loader import RunConfigLoader
-from placid_kedro.hooks import PreflightHooks, StampHooks, TrackingHooks
+from placid_kedro.app.config_loader import RunConfigLoader
+from placid_kedro.app.hooks import PreflightHooks, StampHooks, TrackingHooks
 
 # Pluggy calls hooks last-registered first: parameters are checked before tracking opens a run.
 HOOKS = (StampHooks(), TrackingHooks(), PreflightHooks())

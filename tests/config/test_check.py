@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from kedro.config import OmegaConfigLoader
 
+from placid_kedro.app.config_loader import RunConfigLoader
 from placid_kedro.config.check import check_parameters
-from placid_kedro.config_loader import RunConfigLoader
 from placid_kedro.errors import ParameterError
 
 CONF = Path(__file__).parents[2] / "conf"

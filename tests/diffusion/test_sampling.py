@@ -6,8 +6,8 @@ from diffusers import DDIMScheduler, PNDMScheduler
 
 from placid_kedro.diffusion.sampling import load_ddim, sample_ddim
 from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.embedded.training.export import embedded_scheduler
 from placid_kedro.errors import ModelError, ParameterError
-from placid_kedro.pretrain.export import embedded_scheduler
 
 
 def exact_output(schedule: NoiseSchedule, x_t: torch.Tensor, t: torch.Tensor, mean: torch.Tensor, std: float):

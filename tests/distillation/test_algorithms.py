@@ -186,7 +186,7 @@ def test_fixed_ratio(gaussian, means, latents, t, parts):
 
 def test_ism_inverts_along_the_exact_probability_flow(gaussian, means, latents):
     """For Gaussian data the flow is linear, so the fine-stepped x_s is known in closed form."""
-    from placid_kedro.distillation.ism import invert
+    from placid_kedro.distillation.algorithms.ism import invert
 
     schedule, std = gaussian.schedule, gaussian.network.std
     s = torch.tensor([400, 900])

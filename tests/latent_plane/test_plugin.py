@@ -13,8 +13,8 @@ from torch import nn
 from placid_kedro.cameras import multiview_cameras, orbit
 from placid_kedro.errors import ModelError, ShapeError
 from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment, decoder_block
-from placid_kedro.latent_plane.losses import render_density
-from placid_kedro.latent_plane.recipe import make_plane
+from placid_kedro.latent_plane.training.losses import render_density
+from placid_kedro.latent_plane.training.recipe import make_plane
 
 # Zero-1-to-3 XL's unet/config.json, the entries that differ from diffusers' defaults.
 ZERO123 = {

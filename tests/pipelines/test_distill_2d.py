@@ -14,15 +14,15 @@ from PIL import Image
 from plotly.io import read_json
 from safetensors.torch import load_file, save_file
 
+from placid_kedro.app.runtime_params import parse_params
 from placid_kedro.config import Distill2dParameters, PromptProcessorParameters, RunParameters
-from placid_kedro.config.lab import LabSizeParameters, TruthParameters
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
 from placid_kedro.distillation import DistillationConfig, distiller
-from placid_kedro.distillation.lab_report import LabReport
+from placid_kedro.distillation.lab.config import LabSizeParameters, TruthParameters
+from placid_kedro.distillation.lab.report import LabReport
 from placid_kedro.distillation.timesteps import Uniform
 from placid_kedro.errors import GuidanceError, ModelError, ParameterError, PlacidError, PromptError
 from placid_kedro.pipelines.distill_2d.nodes import FIGURES, run_algorithms
-from placid_kedro.runtime_params import parse_params
 
 OTHERS = ("sds", "sds_mild", "csd", "nfsd", "ssd", "ism", "vsd", "vsd_mgda")
 ALGORITHMS = (*OTHERS, "bsd", "bsd_sds_weighted", "bsd_auto", "bsd_official_2d", "bsd_official_3d")

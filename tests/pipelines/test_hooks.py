@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from kedro.pipeline import node
 
+from placid_kedro.app.hooks import parameter_groups, run_tags, stage_of
+from placid_kedro.app.run_context import RunContext, current_run, set_current_run
 from placid_kedro.config import DistillationConfig, LoraParameters
-from placid_kedro.hooks import parameter_groups, run_tags, stage_of
 from placid_kedro.pipelines.prompt import create_pipeline
 from placid_kedro.pipelines.prompt.nodes import process_prompt
-from placid_kedro.run_context import RunContext, current_run, set_current_run
 from placid_kedro.splats import DensificationConfig
 
 

@@ -21,8 +21,8 @@ from placid_kedro.datasets import FolderDataset
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
 from placid_kedro.errors import DataError, ModelError, ParameterError
-from placid_kedro.latent_plane.batches import PlaneBatches
-from placid_kedro.latent_plane.report import PlaneTrainingReport
+from placid_kedro.latent_plane.training.batches import PlaneBatches
+from placid_kedro.latent_plane.training.report import PlaneTrainingReport
 from placid_kedro.objects.table import ObjectRecord
 from placid_kedro.objects.training_set import TrainingSet
 from placid_kedro.objects.views import write_views

@@ -10,8 +10,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from placid_kedro.config.lab import Distill2dParameters
-from placid_kedro.config.latent_plane import LatentPlaneTrainParameters
 from placid_kedro.config.run import (
     ModelsParameters,
     PromptProcessorParameters,
@@ -27,9 +25,11 @@ from placid_kedro.config.stages import (
     ReferenceParameters,
 )
 from placid_kedro.distillation import DistillationConfig
+from placid_kedro.distillation.lab.config import Distill2dParameters
+from placid_kedro.embedded.training.config import PretrainParameters
+from placid_kedro.latent_plane.training.config import LatentPlaneTrainParameters
 from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters
 from placid_kedro.parameter_types import ParameterModel
-from placid_kedro.pretrain.config import PretrainParameters
 
 
 class Parameters(ParameterModel):

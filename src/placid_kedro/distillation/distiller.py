@@ -8,7 +8,15 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
-from placid_kedro.distillation.bsd import bsd
+from placid_kedro.distillation.algorithms.bsd import bsd
+from placid_kedro.distillation.algorithms.csd import csd
+from placid_kedro.distillation.algorithms.fixed_ratio import fixed_ratio
+from placid_kedro.distillation.algorithms.ism import ism
+from placid_kedro.distillation.algorithms.nfsd import nfsd
+from placid_kedro.distillation.algorithms.sds import sds
+from placid_kedro.distillation.algorithms.ssd import ssd
+from placid_kedro.distillation.algorithms.vsd import vsd
+from placid_kedro.distillation.algorithms.vsd_mgda import vsd_mgda
 from placid_kedro.distillation.config import (
     BSD,
     CSD,
@@ -22,17 +30,9 @@ from placid_kedro.distillation.config import (
     DistillationConfig,
     FixedRatio,
 )
-from placid_kedro.distillation.csd import csd
-from placid_kedro.distillation.fixed_ratio import fixed_ratio
 from placid_kedro.distillation.interface import Conditioning, Guidance, Step
-from placid_kedro.distillation.ism import ism
 from placid_kedro.distillation.lora_copy import LoraCopy
-from placid_kedro.distillation.nfsd import nfsd
 from placid_kedro.distillation.predictor import NoisePredictor
-from placid_kedro.distillation.sds import sds
-from placid_kedro.distillation.ssd import ssd
-from placid_kedro.distillation.vsd import vsd
-from placid_kedro.distillation.vsd_mgda import vsd_mgda
 
 
 @dataclass(frozen=True, eq=False)

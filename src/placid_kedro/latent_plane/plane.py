@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from placid_kedro.cameras import Cameras, cameras_from_config, cameras_to_config, multiview_cameras
 from placid_kedro.errors import ShapeError
 from placid_kedro.latent_plane.combinations import COMBINATIONS, Combination
-from placid_kedro.latent_plane.compiled_attention import CompiledAttention
+from placid_kedro.latent_plane.evaluation.compiled import CompiledAttention
+from placid_kedro.latent_plane.evaluation.folded import FoldedTransformer, ReadTokens, TokenTransformer
+from placid_kedro.latent_plane.evaluation.rays import ViewRays, make_view_rays
+from placid_kedro.latent_plane.extensions.silhouette import FineDetail, SilhouetteHead
 from placid_kedro.latent_plane.geometry import (
     MissedRays,
     SampledPoints,
@@ -25,9 +28,6 @@ from placid_kedro.latent_plane.geometry import (
 )
 from placid_kedro.latent_plane.plane_config import check_plane_config
 from placid_kedro.latent_plane.presets import preset
-from placid_kedro.latent_plane.refinement import FineDetail, SilhouetteHead
-from placid_kedro.latent_plane.transformer import FoldedTransformer, ReadTokens, TokenTransformer
-from placid_kedro.latent_plane.view_rays import ViewRays, make_view_rays
 
 # Raw densities [P] at P points, of one object.
 DensityAt = Callable[[SampledPoints | UnsampledPoints], Tensor]

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
     from placid_kedro.cameras import Cameras
     from placid_kedro.datasets.folders import FolderWriter
-    from placid_kedro.distillation.lab import LabRun
-    from placid_kedro.distillation.lab_report import LabReport
+    from placid_kedro.distillation.lab.experiment import LabRun
+    from placid_kedro.distillation.lab.report import LabReport
+    from placid_kedro.embedded.training.cost import PretrainPlan
     from placid_kedro.evaluation.report import Report
-    from placid_kedro.latent_plane.point_clouds import PointCloud
-    from placid_kedro.latent_plane.report import PlaneTrainingReport
+    from placid_kedro.latent_plane.training.report import PlaneTrainingReport
     from placid_kedro.objects.training_set import TrainingSet
-    from placid_kedro.pretrain.cost import PretrainPlan
     from placid_kedro.splats import Gaussians
+    from placid_kedro.surface.point_clouds import PointCloud
 else:
     DataFrame = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = TrainingSet = Any
     Cameras = Gaussians = LabReport = LabRun = PointCloud = Report = Tensor = Any

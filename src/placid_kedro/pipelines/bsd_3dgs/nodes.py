@@ -1,10 +1,10 @@
 """Nodes of the stage `bsd_3dgs`."""
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import BsdParameters, DistillationConfig, ModelsParameters, RunParameters
 from placid_kedro.pipelines.types import Gaussians, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
-from placid_kedro.run_context import current_run
 
 
 def distill_into_gaussians(
@@ -20,7 +20,7 @@ def distill_into_gaussians(
     """Optimise the Gaussians under the fine-tuned model."""
     from placid_kedro.diffusion.lora import lora_applied
     from placid_kedro.diffusion.text_to_image import load_text_to_image
-    from placid_kedro.generation.splat_distillation import distill
+    from placid_kedro.distillation.splats import distill
     from placid_kedro.pipelines.loading import folder_of, start
 
     device = start(run)

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placid_kedro import __version__
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import Distill2dParameters, PromptProcessorParameters, RunParameters
 from placid_kedro.pipelines.types import DataFrame, LabReport, LabRun, Tensor
 from placid_kedro.prompts import check_text
-from placid_kedro.run_context import current_run
 
 if TYPE_CHECKING:
-    from placid_kedro.distillation.lab_report import LabSetting
+    from placid_kedro.distillation.lab.report import LabSetting
 
 FIGURES = (
     "figure3_converged",
@@ -32,7 +32,7 @@ def sample_ground_truth(
     rules: PromptProcessorParameters, source: str, run: RunParameters, parameters: Distill2dParameters
 ) -> dict[str, Tensor]:
     """Samples of ordinary diffusion: `images` [P, K, 3, H, W] in [0, 1]."""
-    from placid_kedro.distillation.comparison import ground_truth
+    from placid_kedro.distillation.lab.plan import ground_truth
 
     size, model = parameters.chosen, _load(source, run)[1]
     images = ground_truth(
@@ -52,8 +52,8 @@ def run_algorithms(
 ) -> dict[str, LabRun]:
     """Every run by its label; what a run before has finished is read back."""
     from placid_kedro.diffusion.loading import model_identity
-    from placid_kedro.distillation.comparison import carry_out, make_lab, seconds_left
-    from placid_kedro.distillation.lab import LabSettings
+    from placid_kedro.distillation.lab.experiment import LabSettings
+    from placid_kedro.distillation.lab.plan import carry_out, make_lab, seconds_left
 
     size = parameters.chosen
     prompts = _checked_prompts(rules, parameters)
@@ -89,7 +89,7 @@ def measure(
     """The images of all runs (`LABEL@STEPS`), the table and the report."""
     import numpy as np
 
-    from placid_kedro.distillation.lab_study import decode_snapshots, study_report, study_table
+    from placid_kedro.distillation.lab.study import decode_snapshots, study_report, study_table
     from placid_kedro.evaluation import load_scorer
     from placid_kedro.pipelines.loading import folder_of
 
@@ -115,7 +115,7 @@ def draw_figures(
     parameters: Distill2dParameters,
 ) -> dict[str, Any]:
     """The paper's figures, each as an image [3, H, W] and as an interactive plot."""
-    from placid_kedro.distillation.lab_gallery import Exhibits
+    from placid_kedro.distillation.lab.gallery import Exhibits
 
     size = parameters.chosen
     kept: dict[str, dict[int, Tensor]] = {}
@@ -138,7 +138,7 @@ def draw_figures(
 
 
 def _plan(parameters: Distill2dParameters) -> Any:
-    from placid_kedro.distillation.comparison import plan_runs
+    from placid_kedro.distillation.lab.plan import plan_runs
 
     return plan_runs(parameters.algorithms, parameters.chosen.lam, parameters.chosen.ratios, parameters.swept)
 
@@ -166,7 +166,7 @@ def _setting(parameters: Distill2dParameters, source: str, folder: Path, device:
     import torch
 
     from placid_kedro.diffusion.loading import model_identity
-    from placid_kedro.distillation.lab_report import LabSetting
+    from placid_kedro.distillation.lab.report import LabSetting
 
     size = parameters.chosen
     return LabSetting(

@@ -2,9 +2,9 @@
 
 import logging
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import FilterParameters, IngestParameters, RenderParameters
 from placid_kedro.pipelines.types import DataFrame, Figure, TrainingSet
-from placid_kedro.run_context import current_run
 
 logger = logging.getLogger(__name__)
 

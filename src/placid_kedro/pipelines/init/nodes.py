@@ -13,7 +13,7 @@ def place_gaussians(
     multiview: MultiviewParameters,
 ) -> Gaussians:
     """Put Gaussians on the object's surface, or on one of the ablation's baselines."""
-    from placid_kedro.generation.surface import gaussians_of
+    from placid_kedro.surface.initial_points import gaussians_of
 
     return gaussians_of(
         _point_cloud(density["density"], views, seed, parameters, multiview), parameters.opacity
@@ -26,8 +26,8 @@ def _point_cloud(
     from pathlib import Path
 
     from placid_kedro.cameras import ring
-    from placid_kedro.generation.surface import color_from_views, surface_points
-    from placid_kedro.latent_plane.point_clouds import fit_to_cube, from_point_cloud_file, random, sphere
+    from placid_kedro.surface.initial_points import color_from_views, surface_points
+    from placid_kedro.surface.point_clouds import fit_to_cube, from_point_cloud_file, random, sphere
 
     generator = stage_generator(seed, "init")
     source = parameters.source

@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> None:
     from kedro.framework.project import configure_project
 
     configure_project("placid_kedro")
-    from placid_kedro.run_command import run
+    from placid_kedro.app.run_command import run
 
     arguments = ["--pipeline", _STAGE, *arguments]
     if int(os.environ.get("RANK", "0")) == 0:

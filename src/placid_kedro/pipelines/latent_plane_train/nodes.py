@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import LatentPlaneTrainParameters, RunParameters
 from placid_kedro.pipelines.types import FolderWriter, PlaneTrainingReport
-from placid_kedro.run_context import current_run
 
 logger = logging.getLogger(__name__)
 
@@ -22,11 +22,11 @@ def train_on_set(
     Returns:
         The plane, and what it was trained and measured on.
     """
-    from placid_kedro.latent_plane.recipe import make_plane, train_plane
+    from placid_kedro.embedded.training.export import LatentPlaneFolder
+    from placid_kedro.latent_plane.training.recipe import make_plane, train_plane
     from placid_kedro.objects.dataset import RenderedObjects
     from placid_kedro.pipelines.latent_plane_train.setup import TrainingOnSet
     from placid_kedro.pipelines.loading import folder_of, start
-    from placid_kedro.pretrain.export import LatentPlaneFolder
     from placid_kedro.training import make_accelerator
 
     device = start(run)

@@ -12,13 +12,13 @@ from placid_kedro.config import LatentPlaneTrainParameters
 from placid_kedro.diffusion.loading import model_identity
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.files import digest_of, file_hash
-from placid_kedro.latent_plane.batches import BatchShape, PlaneBatches
-from placid_kedro.latent_plane.recipe import PlaneStage, StageName
-from placid_kedro.latent_plane.rendered import RenderedPlaneObjects
-from placid_kedro.latent_plane.report import PlaneTrainingReport
-from placid_kedro.latent_plane.split import split_objects
-from placid_kedro.latent_plane.validation import PlaneValidation, ValidationSettings
+from placid_kedro.latent_plane.training.batches import BatchShape, PlaneBatches
+from placid_kedro.latent_plane.training.recipe import PlaneStage, StageName
+from placid_kedro.latent_plane.training.rendered import RenderedPlaneObjects
+from placid_kedro.latent_plane.training.report import PlaneTrainingReport
+from placid_kedro.latent_plane.training.validation import PlaneValidation, ValidationSettings
 from placid_kedro.objects.dataset import TABLE, RenderedObjects
+from placid_kedro.objects.validation_split import split_objects
 from placid_kedro.progress import Progress
 from placid_kedro.training import TrainingPlace
 

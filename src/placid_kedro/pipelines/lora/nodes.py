@@ -1,10 +1,10 @@
 """Nodes of the stage `lora`."""
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import LoraParameters, ModelsParameters, RunParameters
 from placid_kedro.pipelines.types import Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
-from placid_kedro.run_context import current_run
 
 
 def personalise(

@@ -1,9 +1,9 @@
 """Nodes of the stage `multiview`."""
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import ModelsParameters, MultiviewParameters, RunParameters
 from placid_kedro.pipelines.types import Tensor
 from placid_kedro.randomness import stage_generator
-from placid_kedro.run_context import current_run
 
 
 def draw_views(
@@ -28,8 +28,8 @@ def draw_views(
     from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
     from placid_kedro.images import over_white
     from placid_kedro.latent_plane import preset
-    from placid_kedro.latent_plane.extraction import density_grid
     from placid_kedro.pipelines.loading import folder_of, start
+    from placid_kedro.surface.extraction import density_grid
 
     device = start(run)
     model = load_novel_view(folder_of(models.zero123), device)

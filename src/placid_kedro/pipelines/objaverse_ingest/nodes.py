@@ -1,8 +1,8 @@
 """Nodes of the stage `objaverse_ingest`."""
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import IngestParameters
 from placid_kedro.pipelines.types import DataFrame
-from placid_kedro.run_context import current_run
 
 
 def ingest_objects(seed: int, parameters: IngestParameters) -> DataFrame:

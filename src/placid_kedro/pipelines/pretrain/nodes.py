@@ -3,18 +3,18 @@
 import logging
 from pathlib import Path
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import PretrainParameters, RunParameters
 from placid_kedro.pipelines.types import DataFrame, FolderWriter, PretrainPlan, Tensor
-from placid_kedro.run_context import current_run
 
 logger = logging.getLogger(__name__)
 
 
 def plan(seed: int, run: RunParameters, parameters: PretrainParameters) -> PretrainPlan:
     """Check that the objects are there, and tell what the run will cost before it costs anything."""
+    from placid_kedro.embedded.training.cost import make_plan
+    from placid_kedro.embedded.training.objects import check_sources
     from placid_kedro.pipelines.pretrain.setup import cores_of, place_of, ring_of, split_of
-    from placid_kedro.pretrain.cost import make_plan
-    from placid_kedro.pretrain.objects import check_sources
 
     split = split_of(parameters)
     ring_of(parameters)
@@ -35,11 +35,16 @@ def make_views(
         The table of the trained objects, their views, those of their reshaped copies, and those of objects made by
         chance.
     """
+    from placid_kedro.app.preflight import check_disk
+    from placid_kedro.embedded.made import write_made
+    from placid_kedro.embedded.training.objects import (
+        made_plan,
+        packed_views,
+        reshaped_plans,
+        trained_objects,
+    )
     from placid_kedro.objects.render_stage import RenderPlan
     from placid_kedro.pipelines.pretrain.setup import split_of
-    from placid_kedro.preflight import check_disk
-    from placid_kedro.pretrain.made import write_made
-    from placid_kedro.pretrain.objects import made_plan, packed_views, reshaped_plans, trained_objects
 
     progress = current_run().progress
     check_disk(Path(parameters.rendering.folder).absolute(), plan.disk_mb)
@@ -71,9 +76,9 @@ def fit_autoencoder(
         other copies, `reshaped` [2, R * N, V, C, h, w] of the reshaped objects and their altered copies, and `made`
         [2, M, V, C, h, w] of the same of objects made by chance.
     """
+    from placid_kedro.embedded.training.copies import encode_copy, encode_other_copies, encode_twice
+    from placid_kedro.embedded.training.recipes import make_autoencoder, train_repair
     from placid_kedro.pipelines.pretrain.setup import AllViews, place_of
-    from placid_kedro.pretrain.copies import encode_copy, encode_other_copies, encode_twice
-    from placid_kedro.pretrain.recipes import make_autoencoder, train_repair
 
     place = place_of(seed, run, parameters)
     every = AllViews.open(views, reshaped_views, made_views)
@@ -95,12 +100,12 @@ def train_text_to_image(
     parameters: PretrainParameters,
 ) -> FolderWriter:
     """Train the text-to-image model on the vocabulary."""
-    from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
+    from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
+    from placid_kedro.embedded.training.export import TextToImageFolder
+    from placid_kedro.embedded.training.recipes import train_text_to_image
+    from placid_kedro.embedded.training.samples import text_to_image_samples
+    from placid_kedro.embedded.training.views import ViewArrays
     from placid_kedro.pipelines.pretrain.setup import data_id, place_of, split_of, vocabulary_rows
-    from placid_kedro.pretrain.export import TextToImageFolder
-    from placid_kedro.pretrain.recipes import train_text_to_image
-    from placid_kedro.pretrain.samples import text_to_image_samples
-    from placid_kedro.pretrain.views import ViewArrays
 
     place = place_of(seed, run, parameters)
     arrays, split = ViewArrays.open(views), split_of(parameters)
@@ -127,8 +132,8 @@ def train_lifted_reference(
     parameters: PretrainParameters,
 ) -> FolderWriter:
     """Train what the novel-view model lifts its reference with on all objects."""
+    from placid_kedro.embedded.training.recipes import train_lifted_reference
     from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of
-    from placid_kedro.pretrain.recipes import train_lifted_reference
 
     every = AllViews.open(views, reshaped_views, made_views)
     lifted: FolderWriter = train_lifted_reference(
@@ -154,14 +159,14 @@ def train_novel_view(
     """Train the novel-view model on all objects."""
     import torch
 
-    from placid_kedro.diffusion.lifted_reference import LiftedReference
-    from placid_kedro.diffusion.patch_autoencoder import PatchAutoencoder
+    from placid_kedro.embedded.networks.lifted_reference import LiftedReference
+    from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
+    from placid_kedro.embedded.training.export import NovelViewFolder
+    from placid_kedro.embedded.training.plane_batches import plane_cameras, ring_views
+    from placid_kedro.embedded.training.recipes import train_novel_view
+    from placid_kedro.embedded.training.samples import novel_view_samples
     from placid_kedro.files import MANIFEST, file_hash
     from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of, ring_of
-    from placid_kedro.pretrain.export import NovelViewFolder
-    from placid_kedro.pretrain.plane_batches import plane_cameras, ring_views
-    from placid_kedro.pretrain.recipes import train_novel_view
-    from placid_kedro.pretrain.samples import novel_view_samples
 
     place, ring = place_of(seed, run, parameters), ring_of(parameters)
     every = AllViews.open(views, reshaped_views, made_views)
@@ -197,10 +202,10 @@ def train_latent_plane(
     """Train Latent-Plane in the novel-view model."""
     from placid_kedro.diffusion.loading import load_component
     from placid_kedro.diffusion.novel_view import EmbeddedConditioner
+    from placid_kedro.embedded.training.export import LatentPlaneFolder
+    from placid_kedro.embedded.training.recipes import train_latent_plane
     from placid_kedro.files import MANIFEST, file_hash
     from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, plane_source_of
-    from placid_kedro.pretrain.export import LatentPlaneFolder
-    from placid_kedro.pretrain.recipes import train_latent_plane
 
     every = AllViews.open(views, reshaped_views, made_views)
     # Densities and distances along rays need float32.
@@ -222,10 +227,10 @@ def train_latent_plane(
 
 def train_scorer(views: Path, seed: int, run: RunParameters, parameters: PretrainParameters) -> FolderWriter:
     """Train the scorer on all objects."""
+    from placid_kedro.embedded.training.export import ScorerFolder
+    from placid_kedro.embedded.training.recipes import train_scorer
+    from placid_kedro.embedded.training.views import ViewArrays
     from placid_kedro.pipelines.pretrain.setup import place_of, split_of
-    from placid_kedro.pretrain.export import ScorerFolder
-    from placid_kedro.pretrain.recipes import train_scorer
-    from placid_kedro.pretrain.views import ViewArrays
 
     place = place_of(seed, run, parameters)
     trained = split_of(parameters).trained
@@ -238,11 +243,11 @@ def write_papers(plan: PretrainPlan, objects: DataFrame, parameters: PretrainPar
     Returns:
         The model card and the attribution file.
     """
+    from placid_kedro.embedded.training.attribution import attribution_text
+    from placid_kedro.embedded.training.card import model_card
+    from placid_kedro.embedded.training.objects import credits_of
+    from placid_kedro.embedded.training.recipes import PATCH_SIZE
     from placid_kedro.pipelines.pretrain.setup import split_of
-    from placid_kedro.pretrain.attribution import attribution_text
-    from placid_kedro.pretrain.card import model_card
-    from placid_kedro.pretrain.objects import credits_of
-    from placid_kedro.pretrain.recipes import PATCH_SIZE
 
     split, protocol = split_of(parameters), parameters.rendering.protocol
     card = model_card(split, plan, protocol.size, protocol.view_count, PATCH_SIZE)

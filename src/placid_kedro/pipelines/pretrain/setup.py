@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import PretrainParameters, RunParameters
+from placid_kedro.embedded.training.copies import made_copies, object_copies, reshaped_copies
+from placid_kedro.embedded.training.novel_view_batches import NovelViewSource
+from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource
+from placid_kedro.embedded.training.split import CURATED, ObjectSplit, read_split
+from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.files import digest_of
-from placid_kedro.latent_plane.batches import check_ring
+from placid_kedro.latent_plane.training.batches import check_ring
 from placid_kedro.pipelines.loading import start
-from placid_kedro.pretrain.copies import made_copies, object_copies, reshaped_copies
-from placid_kedro.pretrain.novel_view_batches import NovelViewSource
-from placid_kedro.pretrain.plane_batches import PLANE_VIEWS, PlaneSource
-from placid_kedro.pretrain.split import CURATED, ObjectSplit, read_split
-from placid_kedro.pretrain.views import ViewArrays
-from placid_kedro.run_context import current_run
 from placid_kedro.training import TrainingPlace, make_accelerator
 
 

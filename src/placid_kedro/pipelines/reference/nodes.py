@@ -1,10 +1,10 @@
 """Nodes of the stage `reference`."""
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import ModelsParameters, ReferenceParameters, RunParameters
 from placid_kedro.pipelines.types import Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
-from placid_kedro.run_context import current_run
 
 
 def draw_reference(
@@ -12,8 +12,8 @@ def draw_reference(
 ) -> Tensor:
     """Draw the object from the front and cut it out: [4, H, W] in [0, 1]."""
     from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
-    from placid_kedro.generation.background import fit_with_margin, remove_background
     from placid_kedro.pipelines.loading import folder_of, start
+    from placid_kedro.surface.background import fit_with_margin, remove_background
 
     device = start(run)
     images = sample_images(

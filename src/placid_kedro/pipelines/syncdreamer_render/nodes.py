@@ -1,8 +1,8 @@
 """Nodes of the stage `syncdreamer_render`."""
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import RenderParameters
 from placid_kedro.pipelines.types import DataFrame
-from placid_kedro.run_context import current_run
 
 
 def render_views(objects: DataFrame, seed: int, parameters: RenderParameters) -> DataFrame:

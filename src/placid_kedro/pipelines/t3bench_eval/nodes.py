@@ -1,10 +1,10 @@
 """Nodes of the stage `t3bench_eval`."""
 
 from placid_kedro import __version__
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import DistillationConfig, EvaluationParameters, ModelsParameters, RunParameters
 from placid_kedro.pipelines.types import Cameras, Gaussians, Report, Tensor
 from placid_kedro.prompts import Prompts
-from placid_kedro.run_context import current_run
 
 _VERSIONED = ("torch", "diffusers", "peft", "numba", "gsplat", "kedro")
 

@@ -1,0 +1,1 @@
+"""What makes the library a program: hooks, preflight, tracking, the run command, configuration, failures, runners."""

@@ -1,0 +1,251 @@
+"""Hooks of every run: checks before the work, progress and records while it goes on."""
+
+import atexit
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from pydantic import BaseModel
+
+from placid_kedro import __version__
+from placid_kedro.app import preflight
+from placid_kedro.app.run_context import RunContext, TrackedProgress, set_current_run
+from placid_kedro.app.runners.stamps import Stamps, dataset_path
+from placid_kedro.app.tracking import NoTracker, Tracker, start_run
+from placid_kedro.config import ModelsParameters, Parameters
+from placid_kedro.config.check import check_parameters
+from placid_kedro.objects.checks import check_renderer, check_scorer
+from placid_kedro.progress import ConsoleProgress
+
+_VERSIONED = ("torch", "diffusers", "kedro", "numpy")
+
+
+def parameter_groups(pipeline: Pipeline) -> set[str]:
+    """First names of the parameters that a pipeline's nodes take: `params:lora.rank` is in the group
+    `lora`."""
+    return {
+        name.removeprefix("params:").split(".")[0] for name in pipeline.inputs() if name.startswith("params:")
+    }
+
+
+def needed_models(pipeline: Pipeline) -> set[str]:
+    """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others."""
+    taken = {
+        name.removeprefix("params:models") for name in pipeline.inputs() if name.startswith("params:models")
+    }
+    return set(ModelsParameters.model_fields) if "" in taken else {name.removeprefix(".") for name in taken}
+
+
+def typed_parameters(model: BaseModel | None, prefix: str = "params:") -> Iterator[tuple[str, BaseModel]]:
+    """Every group of a parameter tree, as the name that nodes know it by and its model."""
+    for name in type(model).model_fields if model is not None else ():
+        group = getattr(model, name)
+        if isinstance(group, BaseModel):
+            yield f"{prefix}{name}", group
+            yield from typed_parameters(group, f"{prefix}{name}.")
+
+
+def stage_of(node: Node) -> str:
+    """Name of the stage a node belongs to: the folder under `pipelines/` that its function is in."""
+    parts = node.func.__module__.split(".")
+    return parts[parts.index("pipelines") + 1] if "pipelines" in parts[:-1] else node.name
+
+
+class PreflightHooks:
+    """Everything that can be wrong with a run is found before its first stage."""
+
+    def __init__(self) -> None:
+        self._parameters: Parameters | None = None
+        self._project_path = Path()
+        self._data_root = Path()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check names and types of all parameters."""
+        self._parameters = check_parameters(context.config_loader["parameters"])
+        self._project_path = context.project_path
+        self._data_root = context.project_path / context.config_loader["globals"]["data_root"]
+
+    @hook_impl
+    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+        """Give every node its parameters as models.
+
+        Kedro does so where it can evaluate all hints of a node's function, but one hint that is imported for type
+        checkers only (a tensor's) makes it hand over dictionaries.
+        """
+        for name, model in typed_parameters(self._parameters):
+            if name in catalog:
+                catalog.save(name, model)
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Check what the pipeline needs and where it writes."""
+        parameters = self._parameters
+        if parameters is None:
+            raise RuntimeError("Kedro ran a pipeline before it created a context.")
+        groups = parameter_groups(pipeline)
+        if "prompt" in groups:
+            preflight.check_prompt(parameters)
+        if "models" in groups:
+            preflight.check_models(parameters.models, self._project_path, needed_models(pipeline))
+        if "init" in groups:
+            preflight.check_init(parameters.init)
+        if "syncdreamer_render" in groups:
+            check_renderer(parameters.syncdreamer_render)
+        if "filter" in groups:
+            check_scorer(parameters.filter, self._project_path)
+        preflight.check_device(parameters.run.device)
+        if "latent_plane_train" in groups:
+            preflight.check_plane_training(parameters, renders="syncdreamer_render" in groups)
+        preflight.check_disk(self._data_root, parameters.run.free_disk_mb)
+        outputs = [catalog.get(name) for name in sorted(pipeline.all_outputs()) if name in catalog]
+        preflight.check_targets(output for output in outputs if isinstance(output, preflight.Target))
+
+
+class StampHooks:
+    """Leaves a stamp beside each artifact that says from what it was made (see
+    `placid_kedro.app.runners.stamps`)."""
+
+    def __init__(self) -> None:
+        self._stamps: Stamps | None = None
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Get ready for the run's datasets."""
+        self._stamps = Stamps(pipeline, catalog)
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str) -> None:
+        """Take the old stamp away."""
+        if self._stamps is not None:
+            self._stamps.remove(dataset_name)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Leave the new stamp."""
+        if self._stamps is not None:
+            self._stamps.write(dataset_name, node)
+
+
+class TrackingHooks:
+    """Shows the progress of each stage and records the run in MLflow."""
+
+    def __init__(self) -> None:
+        # A run that Ctrl-C or SystemExit ends raises no error that Kedro would report.
+        atexit.register(self._close, succeeded=False)
+        self._context: KedroContext | None = None
+        self._catalog: CatalogProtocol | None = None
+        self._console = ConsoleProgress()
+        self._tracker: Tracker = NoTracker()
+        self._stage_seconds: dict[str, float] = {}
+        self._node = ExitStack()
+        self._node_started = 0.0
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember where the project is."""
+        self._context = context
+
+    @hook_impl
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Open the run, with the parameters that its nodes take."""
+        if self._context is None:
+            raise RuntimeError("Kedro ran a pipeline before it created a context.")
+        parameters = check_parameters(self._context.config_loader["parameters"])
+        groups = parameter_groups(pipeline) | {"run"}
+        self._catalog = catalog
+        self._console = ConsoleProgress(parameters.run.report_seconds)
+        self._stage_seconds = {}
+        if parameters.tracking.enabled:
+            with self._console.stage("open MLflow"):
+                self._tracker = self._open_run(parameters, groups, run_params)
+        set_current_run(
+            RunContext(TrackedProgress(self._console, self._tracker), self._tracker, self._stage_seconds)
+        )
+
+    def _open_run(self, parameters: Parameters, groups: set[str], run_params: Mapping[str, Any]) -> Tracker:
+        assert self._context is not None
+        pipeline_names = run_params["pipeline_names"] or ["__default__"]
+        slug = getattr(self._context.config_loader, "slug", "run")
+        return start_run(
+            parameters.tracking,
+            self._context.project_path,
+            name=slug if "prompt" in groups else "+".join(pipeline_names),
+            values={key: value for key, value in parameters.model_dump(mode="json").items() if key in groups},
+            tags=run_tags(self._context.project_path, run_params),
+        )
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Start the stage's clock and its sign of life."""
+        self._node.enter_context(self._console.stage(node.name))
+        self._node_started = time.monotonic()
+
+    @hook_impl
+    def after_node_run(self, node: Node) -> None:
+        """Stop the clock."""
+        seconds = time.monotonic() - self._node_started
+        self._node.close()
+        stage = stage_of(node)
+        self._stage_seconds[stage] = self._stage_seconds.get(stage, 0.0) + seconds
+        self._tracker.log_metrics(0, {f"seconds/{stage}": self._stage_seconds[stage]})
+
+    @hook_impl
+    def on_node_error(self, error: Exception) -> None:
+        """Stop the sign of life."""
+        self._node.__exit__(type(error), error, error.__traceback__)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Record an artifact whose catalog entry says `metadata: {mlflow: true}`."""
+        dataset = self._catalog.get(dataset_name) if self._catalog is not None else None
+        metadata: Mapping[str, Any] = getattr(dataset, "metadata", None) or {}
+        path = dataset_path(dataset)
+        if metadata.get("mlflow") and path is not None:
+            self._tracker.log_artifact(path)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Close the run."""
+        self._close(succeeded=True)
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Close the run as failed."""
+        self._close(succeeded=False)
+
+    def _close(self, succeeded: bool) -> None:
+        self._tracker.end(succeeded)
+        self._tracker = NoTracker()
+        set_current_run(None)
+
+
+def run_tags(project_path: Path, run_params: Mapping[str, Any]) -> dict[str, str]:
+    """Tags of a run: pipeline, environment, commit and versions."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=project_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return {
+        "pipeline": ",".join(run_params.get("pipeline_names") or ["__default__"]),
+        "environment": str(run_params.get("env") or "local"),
+        "mlflow.source.git.commit": commit or "unknown",
+        "version.placid_kedro": __version__,
+        "version.python": platform.python_version(),
+        **{f"version.{name}": version(name) for name in _VERSIONED},
+    }

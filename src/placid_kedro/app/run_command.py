@@ -1,0 +1,82 @@
+"""`kedro run` with three differences: `--params` takes free text, `--only-missing-outputs` also makes anew
+what is out of date, and an error that the project foresees is one sentence instead of a traceback."""
+
+import copy
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+from kedro.utils import find_kedro_project
+
+from placid_kedro.app.failures import sentence_for
+from placid_kedro.app.runtime_params import parse_params
+from placid_kedro.errors import PlacidError
+
+UPDATING_RUNNER = "placid_kedro.app.runners.StampedRunner"
+ERROR_LOG = Path("logs/last_error.log")
+
+PARAMS_HELP = """Parameters that go before those of the configuration, as NAME=VALUE separated by commas:
+prompt="a red, wooden chair",seed=3,distillation.algorithm=sds. A comma that no NAME= follows belongs to the
+value."""
+ONLY_MISSING_HELP = (
+    """Run only the nodes whose outputs are missing or were made from other inputs, parameters or code."""
+)
+
+
+def _params_callback(context: click.Context, option: click.Parameter, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):  # from a file given with --config
+        return value
+    try:
+        return parse_params(value)
+    except PlacidError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _execute(verbose: bool, **options: Any) -> Any:
+    project_path = find_kedro_project(Path.cwd())
+    if project_path is not None:
+        os.chdir(project_path)  # relative paths in the configuration mean the project's folder
+    if options["pipeline"] and not options["pipelines"]:
+        # Kedro warns about the older spelling; both are fine here.
+        options["pipelines"], options["pipeline"] = [options["pipeline"]], None
+    run_pipeline: Any = kedro_run.callback
+    if options["only_missing_outputs"] and not options["runner"]:
+        options["runner"] = UPDATING_RUNNER
+    try:
+        return run_pipeline(**options)
+    except click.ClickException:
+        raise
+    except Exception as error:
+        sentence = sentence_for(error)
+        if verbose or sentence is None:
+            raise
+        details = "" if isinstance(error, PlacidError) else _keep_traceback()
+        raise click.ClickException(sentence + details) from error
+
+
+def _keep_traceback() -> str:
+    """Write the traceback where it does not disturb, and say where; nothing when that fails as well."""
+    try:
+        ERROR_LOG.parent.mkdir(exist_ok=True)
+        ERROR_LOG.write_text(" ".join(sys.argv) + "\n" + traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return ""
+    return f" [details: {ERROR_LOG}]"
+
+
+def _options() -> list[click.Parameter]:
+    options = {option.name: copy.copy(option) for option in kedro_run.params}
+    options["params"].callback = _params_callback
+    options["params"].help = PARAMS_HELP
+    options["only_missing_outputs"].help = ONLY_MISSING_HELP
+    verbose = click.Option(["--verbose", "-v"], is_flag=True, help="Show the traceback of an error.")
+    return [*options.values(), verbose]
+
+
+run = click.Command(
+    "run", callback=_execute, params=_options(), help="Run a pipeline (`generate` by default)."
+)

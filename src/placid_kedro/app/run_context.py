@@ -1,0 +1,69 @@
+"""What a node may know of the run it is part of, beyond its inputs: where to report, and how long stages
+took.
+
+Kedro hands a node its datasets only. The hooks put the context here before a run and take it away
+afterwards; a node called directly, as in a test, gets a silent one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from placid_kedro.app.tracking import NoTracker, Tracker
+from placid_kedro.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrackedProgress:
+    """A `Progress` that shows its steps on a console and records its metrics and images in a tracker."""
+
+    console: Progress
+    tracker: Tracker
+
+    def track(self, iterable: Iterable[T], total: int | None = None, description: str = "") -> Iterator[T]:
+        """Pass the items through under the console's bar."""
+        return self.console.track(iterable, total, description)
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Show the numbers and record them."""
+        self.console.log_metrics(step, metrics)
+        self.tracker.log_metrics(step, metrics)
+
+    def log_image(self, step: int, name: str, image: "Tensor") -> None:
+        """Record the image."""
+        self.tracker.log_image(step, name, image)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The run that is going on.
+
+    Attributes:
+        progress: where long loops report.
+        tracker: the recorded run.
+        stage_seconds: seconds of each stage that has finished in this run, by the stage's name.
+    """
+
+    progress: Progress = SILENT
+    tracker: Tracker = field(default_factory=NoTracker)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+
+_OUTSIDE = RunContext()
+_current: ContextVar[RunContext] = ContextVar("placid_kedro_run")
+
+
+def current_run() -> RunContext:
+    """The context of the run that is going on; a silent one outside a run."""
+    return _current.get(_OUTSIDE)
+
+
+def set_current_run(context: RunContext | None) -> None:
+    """Put a run's context in place, or take it away (the hooks' business)."""
+    _current.set(context or _OUTSIDE)

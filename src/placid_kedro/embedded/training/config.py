@@ -1,0 +1,404 @@
+"""Parameters of the pipeline `pretrain`; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from placid_kedro.objects.config import IngestParameters, RenderParameters, ReshapeParameters
+from placid_kedro.parameter_types import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ParameterModel,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+)
+
+if TYPE_CHECKING:
+    from placid_kedro.latent_plane.training.objectives import DensityLearning
+    from placid_kedro.training import TrainingSettings
+
+Widths = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
+ThreeWidths = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field(strict=False)]
+
+
+class LoopParameters(ParameterModel):
+    """One training (see `placid_kedro.training.TrainingSettings`).
+
+    Attributes:
+        steps: of the optimizer.
+        batch_size: samples a step.
+        decay_share: share of the steps, the last ones, in which the learning rate falls to nearly nothing.
+    """
+
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    betas: Annotated[Range, Field(strict=False)]
+    warmup_steps: NonNegativeInt
+    decay_share: Fraction
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    max_grad_norm: PositiveFloat
+    log_every: PositiveInt
+    checkpoint_every: PositiveInt
+    validate_every: PositiveInt
+
+    @property
+    def samples(self) -> int:
+        """How many samples the network sees."""
+        return self.steps * self.batch_size
+
+    def settings(self, seed: int) -> TrainingSettings:
+        """The training loop's settings."""
+        from placid_kedro.training import LearningRateSchedule, TrainingSettings
+
+        values = self.model_dump(exclude={"batch_size", "warmup_steps", "decay_share"})
+        schedule = LearningRateSchedule(warmup_steps=self.warmup_steps, decay_share=self.decay_share)
+        return TrainingSettings(schedule=schedule, seed=seed, **values)
+
+
+class UNetParameters(ParameterModel):
+    """A UNet of three resolutions.
+
+    Attributes:
+        channels: of each resolution, the finest first.
+        attention: whether a resolution has cross-attention, the finest first.
+        middle: whether there is a middle block, with cross-attention.
+        context_width: D of the context [B, L, D].
+        heads: of every attention layer.
+        norm_groups: of every group normalisation.
+        pooling_heads: of the attention that pools the context into the time embedding.
+    """
+
+    channels: ThreeWidths
+    attention: Annotated[tuple[bool, bool, bool], Field(strict=False)]
+    middle: bool
+    context_width: PositiveInt
+    heads: PositiveInt
+    norm_groups: PositiveInt
+    pooling_heads: PositiveInt
+
+
+class AutoencoderParameters(ParameterModel):
+    """The patch autoencoder.
+
+    Attributes:
+        latent_channels: principal components that are kept.
+        hidden_channels: width of the decoder's repair network.
+        moment_every: each so-many-th view enters the patches' statistics.
+        latent_noise: largest standard deviation of the noise under which the repair network is trained.
+        noisy_share: share of the images whose latents carry noise.
+        absolute_weight: of the absolute error beside the squared one.
+        training: of the repair network.
+    """
+
+    latent_channels: PositiveInt
+    hidden_channels: PositiveInt
+    moment_every: PositiveInt
+    latent_noise: NonNegativeFloat
+    noisy_share: Fraction
+    absolute_weight: NonNegativeFloat
+    training: LoopParameters
+
+
+class ViewPrior(ParameterModel):
+    """From where a caption without view words shows its object.
+
+    Attributes:
+        front_share: of the front view at the ring's elevation.
+        other_front_share: of the front at other elevations.
+        oblique_deg: views up to this azimuth on either side ...
+        oblique_weight: ... are so many times as frequent as those behind them.
+    """
+
+    front_share: Fraction
+    other_front_share: Fraction
+    oblique_deg: PositiveFloat
+    oblique_weight: PositiveFloat
+
+
+class TextShares(ParameterModel):
+    """What the captions of the text-to-image training say.
+
+    Attributes:
+        empty: share of empty captions, for guidance.
+        view_words: share of captions with the words of the view: few, as in Stable Diffusion's training data, so
+            that the stage `lora` has something to add.
+        pure_noise_share: share of the batches that hold the last timestep for certain.
+        views: from where the others show their object.
+    """
+
+    empty: Fraction
+    view_words: Fraction
+    pure_noise_share: Fraction
+    views: ViewPrior
+
+
+class TextToImageParameters(ParameterModel):
+    """The text-to-image model.
+
+    Attributes:
+        sample_prompts: drawn at every validation.
+    """
+
+    unet: UNetParameters
+    shares: TextShares
+    sample_prompts: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    sample_steps: PositiveInt
+    sample_guidance: NonNegativeFloat
+    training: LoopParameters
+
+
+class ReferenceShares(ParameterModel):
+    """Which references and views the novel-view model learns from.
+
+    Attributes:
+        unconditional: share of the wanted views without their condition, for guidance.
+        vocabulary: share of the references drawn from the vocabulary's objects, the rest from all.
+        front: share of the references that are the front view; the others are any view.
+        eighths: share of the references whose wanted views are of the paper's eight; the others want any views.
+    """
+
+    unconditional: Fraction
+    vocabulary: Fraction
+    front: Fraction
+    eighths: Fraction
+
+
+class LiftedParameters(ParameterModel):
+    """The reference's lifting into a volume (see `placid_kedro.embedded.networks.lifted_reference.LiftedReference`).
+
+    Attributes:
+        widths, groups, volume_channels, planes, samples_per_ray: sizes of the module.
+        depth: nearest and farthest of the volume, from every camera.
+        silhouette_weight: of the silhouettes' cross-entropy beside the squared error of latents.
+        overlap_weight: of one minus the silhouettes' soft IoU.
+    """
+
+    widths: ThreeWidths
+    groups: PositiveInt
+    volume_channels: Annotated[int, Field(ge=2)]
+    planes: PositiveInt
+    samples_per_ray: Annotated[int, Field(ge=2)]
+    depth: Annotated[Range, Field(strict=False)]
+    silhouette_weight: NonNegativeFloat
+    overlap_weight: NonNegativeFloat
+    training: LoopParameters
+
+
+class ReshapedParameters(ParameterModel):
+    """Objects with other proportions, which the novel-view model and Latent-Plane learn from as well.
+
+    Attributes:
+        copies: of every object, each with proportions and elevations of its own.
+        shape: how far they go.
+    """
+
+    copies: PositiveInt
+    shape: ReshapeParameters
+
+
+class MadeParameters(ParameterModel):
+    """Objects made by chance (`placid_kedro.embedded.made`), which the same two learn from as well.
+
+    Attributes:
+        count: how many, of the seeds 0, 1, ...
+        folder: for their files.
+        share: of what is drawn for the novel-view model and Latent-Plane.
+    """
+
+    count: PositiveInt
+    folder: str
+    share: Fraction
+
+
+class NovelViewParameters(ParameterModel):
+    """The novel-view model: first what it lifts the reference with, then its UNet.
+
+    Attributes:
+        decoder_weight: of what the decoder block that Latent-Plane enhances is to tell of the clean latents by one
+            linear map, beside the UNet's own output; without it a small UNet goes round its decoder.
+        copies: of every object that it is shown, the object itself among them (see `copies.py`).
+        wanted_views: of each reference; a batch holds `training.batch_size` of them in all.
+        sample_objects: of the vocabulary, whose views are drawn at every validation.
+    """
+
+    unet: UNetParameters
+    shares: ReferenceShares
+    copies: PositiveInt
+    wanted_views: Annotated[int, Field(ge=1, le=8)]
+    sample_objects: PositiveInt
+    sample_steps: PositiveInt
+    sample_guidance: NonNegativeFloat
+    decoder_weight: NonNegativeFloat
+    lifted: LiftedParameters
+    training: LoopParameters
+
+    @model_validator(mode="after")
+    def _whole_references(self) -> Self:
+        for loop in (self.lifted.training, self.training):
+            if loop.batch_size % self.wanted_views:
+                raise ValueError(
+                    f"batch_size ({loop.batch_size}) must be a multiple of wanted_views ({self.wanted_views})"
+                )
+        return self
+
+
+class PlaneModuleParameters(ParameterModel):
+    """What a new Latent-Plane is like (see `placid_kedro.latent_plane.LatentPlane`).
+
+    Attributes:
+        share_layers, combination, missed_rays: see `placid_kedro.latent_plane.LatentPlanePreset`.
+        token_channels, octaves, heads, density_head_width, feature_head_width: sizes of the module.
+        samples_per_ray: along each ray through the cube.
+        feature_samples: features are evaluated at the heaviest so many samples of a ray; 0 for all.
+        occupancy_threshold: rays with less occupancy get no features.
+        lattice_size: points an axis of the coarse grid that finds empty space; 0 for none.
+        lattice_threshold: densities are evaluated where the grid promises a larger rendering weight.
+        density_refinement: how many times as fine as the UNet's maps are those that the density reads; 1 for the same.
+        silhouette_factor: pixels of the reference's silhouette along a texel's side, which the density reads; 0 for
+            none.
+        block: of the UNet that is enhanced; empty for the paper's choice.
+    """
+
+    share_layers: bool
+    combination: Literal["add", "blend"]
+    missed_rays: Literal["empty", "crossed"]
+    token_channels: PositiveInt
+    octaves: PositiveInt
+    heads: PositiveInt
+    density_head_width: PositiveInt
+    feature_head_width: PositiveInt
+    samples_per_ray: Annotated[int, Field(ge=2)]
+    feature_samples: NonNegativeInt
+    occupancy_threshold: Fraction
+    lattice_size: NonNegativeInt
+    lattice_threshold: Fraction
+    density_refinement: PositiveInt
+    silhouette_factor: NonNegativeInt
+    block: str
+
+    def module_config(self) -> dict[str, Any]:
+        """The same as arguments of `LatentPlane`."""
+        return {
+            "token_channels": self.token_channels,
+            "num_octaves": self.octaves,
+            "num_heads": self.heads,
+            "density_head_dim": self.density_head_width,
+            "feature_head_dim": self.feature_head_width,
+            "samples_per_ray": self.samples_per_ray,
+            "feature_samples": self.feature_samples or None,
+            "occupancy_threshold": self.occupancy_threshold,
+            "lattice_size": self.lattice_size,
+            "lattice_threshold": self.lattice_threshold,
+            "density_refinement": self.density_refinement,
+            "silhouette_factor": self.silhouette_factor,
+            "block": self.block or None,
+            "share_layers": self.share_layers,
+            "combination": self.combination,
+            "missed_rays": self.missed_rays,
+        }
+
+
+class PlaneLearningParameters(PlaneModuleParameters):
+    """What a Latent-Plane learns from, beside the objects themselves.
+
+    Attributes:
+        reference_front: share of the rings that begin at the front; the others begin anywhere.
+        supervision_views: true views of an object that rays are drawn from.
+        reference_supervision: share of the objects whose reference is one of these views in any case.
+        rays: drawn for each object.
+        supervision_samples: points on each of these rays.
+        gradient_threshold: see `placid_kedro.latent_plane.training.losses.RaySampling`; 0 for gradients everywhere.
+        overlap_weight: see `placid_kedro.latent_plane.training.losses.DensityTerms`; 0 is the paper's loss.
+        pure_noise_share: see `placid_kedro.latent_plane.training.objectives.DensityLearning`; 0 is the paper's.
+    """
+
+    reference_front: Fraction
+    supervision_views: PositiveInt
+    reference_supervision: Fraction
+    rays: PositiveInt
+    supervision_samples: Annotated[int, Field(ge=2)]
+    gradient_threshold: NonNegativeFloat
+    overlap_weight: NonNegativeFloat
+    pure_noise_share: Fraction
+
+    def density_learning(self) -> DensityLearning:
+        """How the density learns."""
+        from placid_kedro.latent_plane.training.losses import DensityTerms, RaySampling
+        from placid_kedro.latent_plane.training.objectives import DensityLearning
+
+        return DensityLearning(
+            DensityTerms(overlap_weight=self.overlap_weight),
+            self.pure_noise_share,
+            RaySampling(self.supervision_samples, self.gradient_threshold),
+        )
+
+
+class PlaneParameters(PlaneLearningParameters):
+    """Latent-Plane in the novel-view model: its density first, its features second (Sec. 4.2).
+
+    Attributes:
+        vocabulary: share of the objects drawn from the vocabulary.
+        density, features: the two stages.
+    """
+
+    vocabulary: Fraction
+    density: LoopParameters
+    features: LoopParameters
+
+
+class ScorerParameters(ParameterModel):
+    """The image-text scorer. What its images are put through is what splats and small models do to images.
+
+    Attributes:
+        channels: of its stages.
+        embedding: width of the common space.
+        label_smoothing: of the cross-entropy over all names.
+        max_temperature: largest factor on the similarities.
+        blur_share: share of the images that are scaled down and up again.
+        noise: largest standard deviation of the noise.
+        colour_cast: largest relative change of a colour channel.
+        scale, shift: largest relative change of the object's size and of its place (in half image sides).
+    """
+
+    channels: Widths
+    embedding: PositiveInt
+    label_smoothing: Fraction
+    max_temperature: PositiveFloat
+    blur_share: Fraction
+    noise: NonNegativeFloat
+    colour_cast: NonNegativeFloat
+    scale: Annotated[float, Field(ge=0, lt=1)]
+    shift: NonNegativeFloat
+    training: LoopParameters
+
+
+class PretrainParameters(ParameterModel):
+    """Pipeline `pretrain`: the data and all embedded models from scratch.
+
+    Attributes:
+        objects: csv of the objects' parts, names and adjectives; empty for the project's own.
+        checkpoints: folder that an interrupted training goes on from.
+        precision: `auto` (bfloat16 where the hardware computes in it), `bf16` or `no`.
+        ingest: where the objects come from.
+        rendering: from where they are seen; the first ring begins at the front.
+        reshaped, made: what is learned from beside the objects themselves.
+    """
+
+    objects: str
+    checkpoints: str
+    precision: Literal["auto", "bf16", "no"]
+    ingest: IngestParameters
+    rendering: RenderParameters
+    reshaped: ReshapedParameters
+    made: MadeParameters
+    autoencoder: AutoencoderParameters
+    text_to_image: TextToImageParameters
+    novel_view: NovelViewParameters
+    latent_plane: PlaneParameters
+    scorer: ScorerParameters

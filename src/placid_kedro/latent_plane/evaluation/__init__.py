@@ -1,0 +1,1 @@
+"""How the plane's equations are calculated."""

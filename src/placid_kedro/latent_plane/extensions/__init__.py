@@ -1,0 +1,1 @@
+"""What the embedded model's plane has beyond the paper's."""

@@ -1,0 +1,1 @@
+"""How a Latent-Plane is trained (Sec. 4.2, App. D)."""

@@ -1,6 +1,0 @@
-"""Kedro runner of the project, and the stamps it looks at."""
-
-from placid_kedro.runners.stamped import StampedRunner
-from placid_kedro.runners.stamps import Stamps
-
-__all__ = ["StampedRunner", "Stamps"]

@@ -1,0 +1,60 @@
+"""From a density field and views to coloured Gaussians (Sec. 4.1, "initialization")."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from placid_kedro.cameras import Cameras
+from placid_kedro.config.stages import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
+from placid_kedro.splats import Gaussians
+from placid_kedro.splats.gaussians import neighbour_distance
+from placid_kedro.surface.background import remove_background
+from placid_kedro.surface.coloring import color_points, point_depth_maps
+from placid_kedro.surface.extraction import (
+    SurfacePoints,
+    iso_surface,
+    level_for_occupancy,
+    sample_surface,
+)
+from placid_kedro.surface.point_clouds import PointCloud
+
+
+def surface_points(
+    density: Tensor, level: InitLevel, count: int, generator: torch.Generator
+) -> SurfacePoints:
+    """`count` points on the surface of a density grid [R, R, R].
+
+    Raises:
+        DataError: when the density does not cross the level anywhere.
+    """
+    match level:
+        case IsoLevel():
+            threshold = level.density
+        case OccupancyLevel():
+            threshold = level_for_occupancy(level.occupancy, level.thickness)
+        case RelativeLevel():
+            threshold = level.share * float(density.max())
+    return sample_surface(iso_surface(density, threshold), count, generator)
+
+
+def color_from_views(points: SurfacePoints, views: Tensor, cameras: Cameras) -> PointCloud:
+    """Colour surface points from views [N, 3, H, W] over a plain background, each from those that see it."""
+    spacing = float(neighbour_distance(points.points).median())
+    depth_maps = point_depth_maps(points.points, cameras, spacing)
+    alphas = torch.stack([remove_background(view)[3] for view in views])
+    colors = color_points(
+        points.points,
+        views,
+        cameras,
+        depth_maps,
+        normals=points.normals,
+        alphas=alphas,
+        tolerance=2 * spacing,
+    )
+    return PointCloud(points.points, colors.colors, points.normals)
+
+
+def gaussians_of(cloud: PointCloud, opacity: float) -> Gaussians:
+    """One Gaussian a point, a disc across its normal where there is one."""
+    return Gaussians.from_points(cloud.points, cloud.colors, normals=cloud.normals, opacity=opacity)

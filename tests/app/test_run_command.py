@@ -1,0 +1,75 @@
+"""`kedro run` as a user meets it: exit codes, one sentence on stderr, and the default pipeline."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from kedro.framework.project import configure_project
+
+import placid_kedro.app.run_command as run_command
+from placid_kedro.errors import PromptError
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the command with Kedro's own part replaced; returns the result and what Kedro's part was given."""
+    configure_project("placid_kedro")
+    monkeypatch.chdir(tmp_path)
+    seen: dict[str, Any] = {}
+
+    def run(*arguments: str, error: Exception | None = None) -> tuple[Result, dict[str, Any]]:
+        def kedro_part(**options: Any) -> None:
+            seen.update(options)
+            if error is not None:
+                raise error
+
+        monkeypatch.setattr(run_command, "kedro_run", click.Command("run", callback=kedro_part))
+        return CliRunner().invoke(run_command.run, arguments), seen
+
+    return run
+
+
+def test_the_users_words(invoke: Any) -> None:
+    result, seen = invoke("--pipeline", "generate", "--params", "prompt=a teddy bear")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert seen["pipelines"] == ["generate"]
+    assert seen["params"] == {"prompt": "a teddy bear"}
+    assert seen["runner"] is None
+
+
+def test_updating_uses_the_stamped_runner_unless_another_is_named(invoke: Any) -> None:
+    assert invoke("--only-missing-outputs")[1]["runner"] == "placid_kedro.app.runners.StampedRunner"
+    assert invoke("--only-missing-outputs", "--runner", "ThreadRunner")[1]["runner"] == "ThreadRunner"
+
+
+def test_a_foreseen_error_is_one_line_and_exit_code_one(invoke: Any) -> None:
+    result, _ = invoke(error=PromptError("The prompt is empty."))
+    assert result.exit_code == 1
+    assert result.stderr == "Error: The prompt is empty.\n"
+
+
+def test_a_full_disk_is_one_line_with_its_traceback_in_a_file(invoke: Any, tmp_path: Path) -> None:
+    result, _ = invoke(error=OSError(errno.ENOSPC, "No space left on device", "a.ply"))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: The disk is full while writing a.ply;")
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" in (tmp_path / "logs" / "last_error.log").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["--verbose"], []])
+def test_defects_and_verbose_runs_show_the_traceback(invoke: Any, arguments: list[str]) -> None:
+    error = PromptError("The prompt is empty.") if arguments else RuntimeError("a defect")
+    result, _ = invoke(*arguments, error=error)
+    assert result.exit_code == 1
+    assert result.exception is error
+
+
+def test_bad_params_never_reach_kedro(invoke: Any) -> None:
+    result, seen = invoke("--params", "a teddy bear")
+    assert result.exit_code == 1
+    assert "NAME=VALUE" in result.stderr
+    assert not seen

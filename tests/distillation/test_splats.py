@@ -1,0 +1,248 @@
+"""Splats under distillation: towards what the model knows, the same each time, and stopped when nothing helps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from placid_kedro.cameras import random_orbit, ring
+from placid_kedro.config.stages import BsdParameters
+from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.diffusion.text_to_image import TextToImage
+from placid_kedro.distillation import DistillationConfig
+from placid_kedro.distillation.splats import PromptEmbeddings, distill
+from placid_kedro.errors import GuidanceError
+from placid_kedro.splats import Gaussians, render
+from placid_kedro.surface.point_clouds import sphere
+
+PROMPTS = {45.0 * index: f"view {index}" for index in range(8)}
+RED = torch.tensor([0.8, 0.2, 0.1])
+SIZE = 32
+
+
+def settings(**changes: Any) -> BsdParameters:
+    constant = {"start": 0.05, "end": 0.05}
+    still = {"start": 1e-6, "end": 1e-6}
+    values: dict[str, Any] = {
+        "steps": 40,
+        "cameras_per_step": 2,
+        "image_size": SIZE,
+        "timesteps": {"kind": "uniform", "low": 0.02, "high": 0.7},
+        "depth_share": 0.0,
+        "flip_probability": 0.0,
+        "backgrounds": ("white",),
+        "image_every": 0,
+        "cameras": {
+            "distance": (1.5, 1.5),
+            "elevation_deg": (20.0, 20.0),
+            "field_of_view_deg": (50.0, 50.0),
+        },
+        "learning_rates": {
+            "position": still,
+            "colour": constant,
+            "scale": still,
+            "rotation": still,
+            "opacity": still,
+        },
+        "densification": {"start": 1000, "stop": 1000},
+        "losses": {"guidance": 1.0, "colour_variation": 0.0, "depth_variation": 0.0, "scale": 0.0},
+    }
+    return BsdParameters.model_validate({**values, **changes})
+
+
+class PoolingAutoencoder:
+    """Latents are the colours in [-1, 1], averaged over 8 x 8 pixels."""
+
+    dtype = torch.float32
+    config = SimpleNamespace(scaling_factor=1.0)
+
+    def encode(self, images: torch.Tensor) -> Any:
+        latents = torch.nn.functional.avg_pool2d(images, 8)
+        return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: latents))
+
+
+@dataclass
+class KnowingNetwork:
+    """The exact noise predictor of a distribution of one image: `known`, and `blank` without a prompt."""
+
+    schedule: NoiseSchedule
+    known: torch.Tensor
+    blank: torch.Tensor
+    contexts: list[torch.Tensor] = field(default_factory=list)
+
+    def __call__(
+        self, x_t: torch.Tensor, t: torch.Tensor, encoder_hidden_states: torch.Tensor, **_: Any
+    ) -> Any:
+        self.contexts.append(encoder_hidden_states)
+        prompted = encoder_hidden_states.flatten(1).any(dim=1)[:, None, None, None]
+        image = torch.where(prompted, self.known, self.blank)
+        return ((x_t - self.schedule.a(t) * image) / self.schedule.s(t),)
+
+
+def embed(prompts: Sequence[str]) -> torch.Tensor:
+    """Context [B, 1, 8]: one-hot for `view i`, zeros for other texts."""
+    rows = [torch.eye(8)[int(p[5:])] if p.startswith("view ") else torch.zeros(8) for p in prompts]
+    return torch.stack(rows)[:, None]
+
+
+def knowing_model(
+    target: torch.Tensor, knows_without_prompt: bool = True
+) -> tuple[TextToImage, KnowingNetwork]:
+    schedule = NoiseSchedule(torch.linspace(0.999, 0.01, 1000))
+    known = torch.nn.functional.avg_pool2d(target[None] * 2 - 1, 8)
+    network = KnowingNetwork(schedule, known, known if knows_without_prompt else torch.zeros_like(known))
+    model = TextToImage(network, PoolingAutoencoder(), embed, None, schedule, torch.device("cpu"))
+    return model, network
+
+
+@pytest.fixture(scope="module")
+def ball() -> Gaussians:
+    """A grey ball: it looks the same from all round."""
+    cloud = sphere(300, 0.35, torch.Generator().manual_seed(0))
+    return Gaussians.from_points(cloud.points, cloud.colors, normals=cloud.normals, opacity=0.8)
+
+
+def picture(gaussians: Gaussians) -> torch.Tensor:
+    with torch.no_grad():
+        return render(gaussians, ring(1, 20.0, 1.5, 50.0, SIZE), torch.ones(3)).rgb[0]
+
+
+@pytest.fixture(scope="module")
+def target(ball: Gaussians) -> torch.Tensor:
+    """[3, H, W] the ball in red."""
+    red = Gaussians.from_points(ball.means, RED.expand(300, 3), opacity=0.8)
+    return picture(replace(ball, sh0=red.sh0))
+
+
+def run(
+    ball: Gaussians, target: torch.Tensor, seed: int = 0, algorithm: str = "sds", **changes: Any
+) -> Gaussians:
+    # BSD stands still where prompt and no prompt agree.
+    model, _ = knowing_model(target, knows_without_prompt=algorithm != "bsd")
+    config = DistillationConfig.model_validate({"algorithm": algorithm})
+    generator = torch.Generator().manual_seed(seed)
+    return distill(ball, model, PROMPTS, config, settings(**changes), generator=generator)
+
+
+def equal(one: Gaussians, other: Gaussians) -> bool:
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in vars(one))
+
+
+def test_the_splats_become_what_the_model_knows(ball: Gaussians, target: torch.Tensor) -> None:
+    before = float((picture(ball) - target).abs().mean())
+    result = run(ball, target)
+    assert float((picture(result) - target).abs().mean()) < 0.3 * before
+    # Most of all the colours moved, as the learning rates say.
+    assert float((result.means - ball.means).abs().max()) < 1e-3
+    seen = ball.means[:, 2] > 0.1
+    assert float((result.base_colors[seen] - RED).abs().mean()) < 0.5 * float((0.5 - RED).abs().mean())
+    assert not result.means.requires_grad
+
+
+def test_the_same_seed_gives_the_same_splats(ball: Gaussians, target: torch.Tensor) -> None:
+    changes: dict[str, Any] = {
+        "steps": 6,
+        "algorithm": "bsd",
+        "densification": {"start": 1, "stop": 5, "every": 1, "gradient": 1e-9, "maximum": 400},
+        "backgrounds": ("white", "random", "black"),
+        "depth_share": 0.3,
+        "flip_probability": 0.5,
+    }
+    first = run(ball, target, **changes)
+    torch.manual_seed(99)
+    assert equal(first, run(ball, target, **changes))
+    assert not equal(first, run(ball, target, seed=1, **changes))
+    assert 300 < len(first) <= 400
+    assert all(bool(torch.isfinite(value).all()) for value in vars(first).values())
+
+
+def test_no_steps_change_nothing(ball: Gaussians, target: torch.Tensor) -> None:
+    assert equal(run(ball, target, steps=0), ball)
+
+
+def test_each_view_gets_its_own_prompt(ball: Gaussians, target: torch.Tensor) -> None:
+    def contexts(flip: float) -> list[torch.Tensor]:
+        model, network = knowing_model(target)
+        config = DistillationConfig.model_validate({"algorithm": "csd"})
+        generator = torch.Generator().manual_seed(4)
+        distill(ball, model, PROMPTS, config, settings(steps=1, flip_probability=flip), generator=generator)
+        return network.contexts
+
+    _, azimuth_deg = random_orbit(
+        2,
+        torch.Generator().manual_seed(4),
+        elevation_range_deg=(20.0, 20.0),
+        distance_range=(1.5, 1.5),
+        fov_range_deg=(50.0, 50.0),
+        size=SIZE,
+    )
+
+    def blend(azimuth: torch.Tensor) -> torch.Tensor:
+        sector = (azimuth % 360) / 45
+        share = sector - sector.floor()
+        before, after = (torch.eye(8)[(sector.floor().long() + i) % 8] for i in (0, 1))
+        return (1 - share)[:, None] * before + share[:, None] * after
+
+    for flip, sign in ((0.0, 1), (1.0, -1)):
+        positive = contexts(flip)[0][:2, 0]
+        torch.testing.assert_close(positive, blend(sign * azimuth_deg), atol=1e-5, rtol=0)
+
+
+def test_embeddings_of_the_other_prompts(target: torch.Tensor) -> None:
+    model, _ = knowing_model(target)
+    embeddings = PromptEmbeddings.of(model, PROMPTS)
+    conditioning = embeddings.conditioning(torch.tensor([90.0, 0.0]), ring(2, 20.0, 1.5, 50.0, SIZE))
+    assert conditioning.positive.argmax(-1).flatten().tolist() == [2, 0]
+    assert not conditioning.unconditional.any() and not conditioning.negative.any()
+    assert conditioning.camera.shape == (2, 16)
+
+
+def test_guidance_that_is_no_number_stops_the_run(ball: Gaussians, target: torch.Tensor) -> None:
+    with pytest.raises(GuidanceError, match="not finite"):
+        run(ball, torch.full_like(target, torch.nan), steps=40)
+
+
+def test_a_few_bad_steps_move_nothing(ball: Gaussians, target: torch.Tensor) -> None:
+    result = run(ball, torch.full_like(target, torch.nan), steps=3)
+    assert equal(result, ball)
+
+
+def test_the_last_gaussian_does_not_vanish_in_silence(ball: Gaussians, target: torch.Tensor) -> None:
+    faint = replace(ball, logit_opacities=torch.full((300,), -4.0))
+    densification = {"start": 0, "stop": 9, "every": 1, "minimum_opacity": 0.4, "gradient": 1e9}
+    with pytest.raises(GuidanceError, match="last Gaussian became transparent"):
+        run(faint, target, steps=4, densification=densification)
+
+
+def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) -> None:
+    metrics: dict[int, dict[str, float]] = {}
+    shapes: dict[int, tuple[int, ...]] = {}
+
+    class Listener:
+        def track(self, iterable: Any, total: int | None = None, description: str = "") -> Any:
+            yield from iterable
+
+        def log_metrics(self, step: int, values: dict[str, float]) -> None:
+            metrics[step] = dict(values)
+
+        def log_image(self, step: int, name: str, image: torch.Tensor) -> None:
+            shapes[step] = tuple(image.shape)
+
+    model, _ = knowing_model(target)
+    distill(
+        ball,
+        model,
+        PROMPTS,
+        DistillationConfig.model_validate({"algorithm": "bsd"}),
+        settings(steps=3, image_every=2),
+        generator=torch.Generator().manual_seed(0),
+        progress=Listener(),
+    )
+    assert shapes == {0: (3, SIZE, 2 * SIZE), 2: (3, SIZE, 2 * SIZE)}
+    assert sorted(metrics) == [0, 1, 2]
+    assert {"guidance", "colour_variation", "scale", "norm_cg", "alpha", "gaussians"} <= set(metrics[0])
+    assert all(value == value for value in metrics[0].values())
+    assert metrics[2]["gaussians"] == 300

@@ -1,0 +1,121 @@
+"""Objects drawn on plain backgrounds."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from placid_kedro.errors import DataError, ShapeError
+from placid_kedro.images import over_white
+from placid_kedro.surface.background import fit_with_margin, remove_background
+
+SIZE = 64
+
+
+def drawn(*shapes: tuple, background: str = "white", scale: int = 4) -> torch.Tensor:
+    """[3, 64, 64]: ellipses (box, colour), drawn large and made smaller, so that their edges are soft."""
+    image = Image.new("RGB", (SIZE * scale, SIZE * scale), background)
+    pen = ImageDraw.Draw(image)
+    for box, colour in shapes:
+        pen.ellipse([scale * value for value in box], fill=colour)
+    small = image.resize((SIZE, SIZE), Image.Resampling.BOX)
+    return torch.from_numpy(np.asarray(small).copy()).permute(2, 0, 1).float() / 255
+
+
+def disc(box: tuple[float, float, float, float]) -> torch.Tensor:
+    """[64, 64] share of each pixel that an ellipse covers."""
+    return drawn((box, "white"), background="black")[0]
+
+
+BOX = (12, 20, 44, 52)
+
+
+@pytest.mark.parametrize("background", ["white", "black", (90, 140, 60)])
+def test_a_disc_on_a_plain_background(background: object) -> None:
+    rgba = remove_background(drawn((BOX, "red"), background=background))
+    covered = disc(BOX)
+    assert rgba.shape == (4, SIZE, SIZE)
+    alpha = rgba[3]
+    assert (alpha[covered == 1] == 1).all()
+    assert (alpha[covered == 0] == 0).all()
+    # At the edge anything from nothing to all is right; the area must not be off by more than the edge.
+    assert float((alpha - covered).abs().mean()) < 0.02
+
+
+def test_some_noise_does_not_matter() -> None:
+    image = drawn((BOX, "navy"))
+    noise = 0.04 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
+    alpha = remove_background((image - noise).clamp(0, 1))[3]
+    covered = disc(BOX)
+    assert (alpha[covered == 1] == 1).all() and (alpha[covered == 0] == 0).all()
+
+
+def test_white_inside_the_object_is_kept() -> None:
+    # A panda's belly: white on white, but enclosed.
+    alpha = remove_background(drawn((BOX, "black"), ((20, 28, 36, 44), "white")))[3]
+    assert (alpha[disc(BOX) == 1] == 1).all()
+
+
+def test_the_hole_of_a_ring_is_filled_and_an_opening_is_not() -> None:
+    ring = drawn((BOX, "blue"), ((20, 28, 36, 44), "white"))
+    assert remove_background(ring)[3, 36, 28] == 1
+    ring[:, 34:38, 28:] = 1.0  # a gap to the outside
+    assert remove_background(ring)[3, 36, 28] == 0
+
+
+def test_a_white_part_that_touches_the_background_is_lost() -> None:
+    half = drawn((BOX, "green"))
+    half[:, :36] = 1.0
+    alpha = remove_background(half)[3]
+    assert (alpha[:35] == 0).all() and alpha[40, 28] == 1
+
+
+def test_an_object_may_touch_the_border() -> None:
+    alpha = remove_background(drawn(((-20, 10, 40, 70), "brown")))[3]
+    assert alpha[40, 0] == 1 and alpha[2, 60] == 0
+
+
+@pytest.mark.parametrize(
+    "image", [torch.ones(3, 64, 64), drawn(((30, 30, 31, 31), "red")), drawn((BOX, "#faffff"))]
+)
+def test_nothing_but_background(image: torch.Tensor) -> None:
+    with pytest.raises(DataError, match="nothing but its background"):
+        remove_background(image)
+
+
+@pytest.mark.parametrize("shape", [(4, 8, 8), (8, 8), (1, 3, 8, 8)])
+def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"\[3, H, W\]"):
+        remove_background(torch.zeros(shape))
+
+
+def test_cutting_out_and_putting_back_over_white() -> None:
+    image = drawn((BOX, "red"))
+    again = over_white(remove_background(image))
+    assert float((again - image).abs().max()) < 0.5
+    assert float((again - image).abs().mean()) < 0.02
+    batch = torch.rand(2, 5, 4, 6, 6)
+    expected = batch[:, :, :3] * batch[:, :, 3:] + 1 - batch[:, :, 3:]
+    torch.testing.assert_close(over_white(batch), expected)
+
+
+@pytest.mark.parametrize(("margin", "size"), [(0.0, 64), (0.1, 100), (0.25, 32)])
+@pytest.mark.parametrize("box", [(2, 30, 18, 62), (20, 10, 60, 30)])
+def test_the_object_is_centred_with_its_margin(box: tuple, margin: float, size: int) -> None:
+    rgba = torch.cat([drawn((box, "red")), disc(box)[None]])
+    fitted = fit_with_margin(rgba, margin, size)
+    assert fitted.shape == (4, size, size)
+    rows, columns = (torch.nonzero(fitted[3].amax(dim=axis) > 0.5).flatten() for axis in (1, 0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    assert abs(int(top) - (size - int(bottom))) <= 1 and abs(int(left) - (size - int(right))) <= 1
+    height, width = int(bottom - top), int(right - left)
+    assert max(height, width) == pytest.approx(size * (1 - 2 * margin), abs=2)
+    assert height / width == pytest.approx((box[3] - box[1]) / (box[2] - box[0]), rel=0.15)
+    # Straight alpha: the edge's colour is the object's.
+    inside = fitted[3] > 0.3
+    assert float((fitted[:3, inside] - torch.tensor([1.0, 0, 0])[:, None]).abs().mean()) < 0.1
+
+
+def test_nothing_to_centre() -> None:
+    with pytest.raises(DataError, match="no object to centre"):
+        fit_with_margin(torch.zeros(4, 8, 8), 0.1, 8)
