@@ -20,10 +20,11 @@ from torch import Tensor
 
 from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.loading import load_component
-from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
+from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
 from placid_kedro.latent_plane import LatentPlane, preset
 from placid_kedro.latent_plane.plugin import PlaneInputs
+from placid_kedro.latent_plane.sampling import sample_views
 from placid_kedro.latent_plane.training.losses import (
     DensityTerms,
     RaySampling,

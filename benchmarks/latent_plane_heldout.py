@@ -3,11 +3,11 @@
     python benchmarks/latent_plane_heldout.py [--furniture FOLDER] [--objects 60] [--plane models/latent_plane]
 
 The objects are those that `src/placid_kedro/embedded/training/objects.csv` calls held_out: 60, drawn by seed, and no
-object that shares a name with one of them is in any training. They are rendered as for the training (SyncDreamer's 16 views at
-elevation 30 degrees and 16 at random elevations). From the front view alone the other views of the plane's ring are
-sampled twice from the same noise, without Latent-Plane and with it; the plane also gets that view's silhouette if it
-reads one (--silhouette). Prints a Markdown table of means over objects with
-95% bootstrap intervals (10,000 resamples of the objects; a difference is resampled object by object):
+object that shares a name with one of them is in any training. They are rendered as for the training (SyncDreamer's 16
+views at elevation 30 degrees and 16 at random elevations). From the front view alone the other views of the plane's
+ring are sampled twice from the same noise, without Latent-Plane and with it; the plane also gets that view's
+silhouette if it reads one (--silhouette). Prints a Markdown table of means over objects with 95% bootstrap intervals
+(10,000 resamples of the objects; a difference is resampled object by object):
 
 - the density field, in the sampling step that the preset reads it in, seen from all 32 cameras (at --density-size
   pixels):
@@ -38,15 +38,16 @@ import yaml
 from torch import Tensor
 
 from placid_kedro.diffusion.loading import load_component
-from placid_kedro.diffusion.novel_view import NovelView, SampledViews, load_novel_view, sample_views
+from placid_kedro.diffusion.novel_view import NovelView, load_novel_view
+from placid_kedro.embedded.networks.scorer import ImageScorer, load_scorer
 from placid_kedro.embedded.training.split import read_split
 from placid_kedro.errors import DataError
-from placid_kedro.evaluation import ImageScorer, load_scorer
 from placid_kedro.evaluation.statistics import bootstrap_mean
 from placid_kedro.evaluation.view_metrics import feature_distance, psnr, silhouette_iou, structural_similarity
 from placid_kedro.files import file_hash
 from placid_kedro.images import over_white
 from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, preset
+from placid_kedro.latent_plane.sampling import SampledViews, sample_views
 from placid_kedro.latent_plane.training.batches import views_around
 from placid_kedro.latent_plane.training.losses import RaySampling, render_density
 from placid_kedro.latent_plane.training.rendered import first_ring

@@ -50,12 +50,13 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
     """The embedded kinds of model at 64 px, saved as pretraining saves them."""
     import torch
 
-    from placid_kedro.embedded.training import export
     from placid_kedro.embedded.networks.lifted_reference import LiftedReference
     from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
     from placid_kedro.embedded.networks.reference_tokens import ReferenceTokens
-    from placid_kedro.evaluation import ImageScorer
+    from placid_kedro.embedded.networks.scorer import ImageScorer
+    from placid_kedro.embedded.training import export
     from placid_kedro.latent_plane import LatentPlane
+    from placid_kedro.latent_plane.training.export import save_latent_plane
 
     root = tmp_path_factory.mktemp("models")
     folders = ModelFolders(*(root / name for name in ("text_to_image", "zero123", "latent_plane", "scorer")))
@@ -82,7 +83,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
         export.save_text_to_image(folders.text_to_image, tiny_unet(), autoencoder)
         unet = tiny_unet(in_channels=8 + lifted.map_channels, cross_attention_dim=12)
         export.save_novel_view(folders.zero123, unet, tokens, lifted, autoencoder)
-        export.save_latent_plane(folders.latent_plane, plane)
+        save_latent_plane(folders.latent_plane, plane)
         export.save_scorer(folders.scorer, scorer, ["teddy bear", "cactus", "upright piano", "desk lamp"])
     return folders
 

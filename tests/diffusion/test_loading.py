@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from placid_kedro.diffusion.loading import component_names, load_component, model_folder, write_index
+from placid_kedro.diffusion.loading import component_names, load_component, model_folder
+from placid_kedro.diffusion.saving import write_index
 from placid_kedro.errors import ModelError
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

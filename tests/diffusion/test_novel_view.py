@@ -14,11 +14,12 @@ from transformers import CLIPVisionModelWithProjection
 
 from placid_kedro.cameras import orbit, ring
 from placid_kedro.diffusion.loading import load_component
-from placid_kedro.diffusion.novel_view import NovelView, load_novel_view, sample_views
+from placid_kedro.diffusion.novel_view import NovelView, load_novel_view
 from placid_kedro.embedded.networks.reference_tokens import ReferenceTokens
 from placid_kedro.errors import ModelError, ParameterError, ShapeError
 from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, decoder_block, preset
 from placid_kedro.latent_plane.presets import FieldStep
+from placid_kedro.latent_plane.sampling import sample_views
 
 CPU = torch.device("cpu")
 # CLIP's own, which Zero-1-to-3 writes out in its code.

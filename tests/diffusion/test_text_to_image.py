@@ -7,8 +7,9 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-from placid_kedro.diffusion.text_encoders import ClipTextEncoder, MiniLMTextEncoder
+from placid_kedro.diffusion.text_encoders import ClipTextEncoder
 from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image, sample_images
+from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
 
 CPU = torch.device("cpu")
 

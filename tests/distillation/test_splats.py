@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from placid_kedro.cameras import random_orbit, ring
-from placid_kedro.config.stages import BsdParameters
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.distillation import DistillationConfig
 from placid_kedro.distillation.splats import PromptEmbeddings, distill
+from placid_kedro.distillation.splats_config import BsdParameters
 from placid_kedro.errors import GuidanceError
 from placid_kedro.splats import Gaussians, render
 from placid_kedro.surface.point_clouds import sphere

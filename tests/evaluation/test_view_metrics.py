@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from placid_kedro.embedded.networks.scorer import ImageScorer, load_scorer
 from placid_kedro.errors import ShapeError
-from placid_kedro.evaluation import ImageScorer, load_scorer
 from placid_kedro.evaluation.view_metrics import feature_distance, psnr, silhouette_iou, structural_similarity
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placid_kedro.objects.validation_split import split_objects
+from placid_kedro.objects.split import split_objects
 
 NAMES = st.lists(
     st.sampled_from(["chair", "Chair ", "lamp", "table", "a b", "a  B"]), min_size=1, max_size=30

@@ -19,8 +19,9 @@ from kedro.framework.session import KedroSession
 from placid_kedro.cameras import orbit
 from placid_kedro.datasets import FolderDataset
 from placid_kedro.diffusion.loading import load_component
-from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
+from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.errors import DataError, ModelError, ParameterError
+from placid_kedro.latent_plane.sampling import sample_views
 from placid_kedro.latent_plane.training.batches import PlaneBatches
 from placid_kedro.latent_plane.training.report import PlaneTrainingReport
 from placid_kedro.objects.table import ObjectRecord

@@ -78,8 +78,8 @@ def test_from_meshes_to_a_training_set(
 def test_the_embedded_scorer_filters(
     session: Callable[..., KedroSession], tmp_path: Path, meshes: Path
 ) -> None:
-    from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
-    from placid_kedro.evaluation.scorer import load_scorer
+    from placid_kedro.embedded.networks.scorer import load_scorer
+    from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
 
     (meshes / "grey.glb").unlink()
     for name in ("ball", "broken-vase"):  # two captions for the same object

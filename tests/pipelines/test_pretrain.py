@@ -13,8 +13,8 @@ import trimesh
 
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
+from placid_kedro.embedded.networks.scorer import known_names, load_scorer
 from placid_kedro.errors import DataError
-from placid_kedro.evaluation.scorer import known_names, load_scorer
 from placid_kedro.latent_plane import LatentPlane
 
 CSV = """uid,catalog_id,name,part,adjectives

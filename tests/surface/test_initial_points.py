@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from placid_kedro.cameras import Cameras, ring
-from placid_kedro.config.stages import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.errors import DataError
+from placid_kedro.surface.config import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.surface.initial_points import color_from_views, gaussians_of, surface_points
 
 RADIUS = 0.3

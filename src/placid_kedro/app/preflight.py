@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from placid_kedro.config import InitParameters, ModelsParameters, Parameters
-from placid_kedro.config.stages import FileSource
 from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
 from placid_kedro.prompts import check_text
+from placid_kedro.surface.config import FileSource
 
 _MIB = 2**20
 _INDEX = "model_index.json"

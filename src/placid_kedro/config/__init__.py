@@ -17,19 +17,19 @@ from placid_kedro.config.run import (
     TrackingParameters,
 )
 from placid_kedro.config.stages import (
-    BsdParameters,
     EvaluationParameters,
-    InitParameters,
     LoraParameters,
     MultiviewParameters,
     ReferenceParameters,
 )
 from placid_kedro.distillation import DistillationConfig
 from placid_kedro.distillation.lab.config import Distill2dParameters
+from placid_kedro.distillation.splats_config import BsdParameters
 from placid_kedro.embedded.training.config import PretrainParameters
 from placid_kedro.latent_plane.training.config import LatentPlaneTrainParameters
 from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters
 from placid_kedro.parameter_types import ParameterModel
+from placid_kedro.surface.config import InitParameters
 
 
 class Parameters(ParameterModel):

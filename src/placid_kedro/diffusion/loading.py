@@ -18,8 +18,7 @@ from placid_kedro.files import file_hash
 _LIBRARIES = {
     "diffusers": "diffusers",
     "transformers": "transformers",
-    "placid_kedro": "placid_kedro.diffusion",
-    "placid_kedro.evaluation": "placid_kedro.evaluation",
+    "placid_kedro": "placid_kedro.embedded.networks",
     "placid_kedro.latent_plane": "placid_kedro.latent_plane",
     # The names under which Zero-1-to-3's checkpoints know their projection of image and pose.
     "pipeline_zero1to3": "placid_kedro.diffusion.pose_projection",
@@ -115,12 +114,6 @@ def _load_network(network_class: Any, folder: Path) -> nn.Module:
         raise ModelError(f"The weights in {folder} lack {first}{more}; they are of another model.")
     frozen: nn.Module = network.eval().requires_grad_(False)
     return frozen
-
-
-def write_index(folder: Path, class_name: str, components: dict[str, tuple[str, str]]) -> None:
-    """Write the index of a model folder: each component's library (as in `_LIBRARIES`) and class."""
-    index = {"_class_name": class_name, **{name: list(entry) for name, entry in components.items()}}
-    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
 def _index(folder: Path) -> dict[str, Any]:

@@ -14,8 +14,9 @@ The parameter types (`config`, `timesteps`, `values`) import no torch; the rest 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from placid_kedro.distillation.config import DistillationConfig
 from placid_kedro.distillation.timesteps import TimestepSchedule
@@ -45,21 +46,12 @@ __all__ = [
     "latent_loss",
 ]
 
-_MODULES = {
-    "Conditioning": "interface",
-    "Diagnostics": "interface",
-    "Distiller": "distiller",
-    "Guidance": "interface",
-    "GuidanceGuard": "guard",
-    "NoisePredictor": "predictor",
-    "PerpNegViews": "views",
-    "ViewEmbeddings": "views",
-    "balance": "balancing",
-    "latent_loss": "interface",
+_LAZY = {
+    "balancing": ["balance"],
+    "distiller": ["Distiller"],
+    "guard": ["GuidanceGuard"],
+    "interface": ["Conditioning", "Diagnostics", "Guidance", "latent_loss"],
+    "predictor": ["NoisePredictor"],
+    "views": ["PerpNegViews", "ViewEmbeddings"],
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_LAZY)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras, random_orbit
-from placid_kedro.config.stages import BsdParameters, DecayParameters
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.distillation import (
@@ -20,6 +19,7 @@ from placid_kedro.distillation import (
     ViewEmbeddings,
     latent_loss,
 )
+from placid_kedro.distillation.splats_config import BsdParameters, DecayParameters
 from placid_kedro.errors import GuidanceError
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, RenderedViews, render

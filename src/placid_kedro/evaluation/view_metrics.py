@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from skimage.metrics import structural_similarity as skimage_structural_similarity
 from torch import Tensor
 from torch.nn import functional as F
 
 from placid_kedro.errors import ShapeError
-from placid_kedro.evaluation.scorer import ImageScorer
 
 _STRUCTURE_SIGMA = 1.5  # pixels, as in Wang et al. 2004
+
+
+class FeatureMaps(Protocol):
+    """An image encoder whose stages can be read: images [N, 3, H, W] in [0, 1] to maps [N, C, h, w]."""
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]: ...
 
 
 def silhouette_iou(first: Tensor, second: Tensor, threshold: float = 0.5) -> Tensor:
@@ -66,7 +73,7 @@ def structural_similarity(images: Tensor, truth: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def feature_distance(scorer: ImageScorer, images: Tensor, truth: Tensor) -> Tensor:
+def feature_distance(scorer: FeatureMaps, images: Tensor, truth: Tensor) -> Tensor:
     """Distance [N] of images [N, 3, H, W] in [0, 1] in the feature maps of the embedded scorer's image encoder.
 
     Made as LPIPS is without its calibration on human judgements (Zhang et al. 2018, Eq. 1 with equal weights):

@@ -1,9 +1,19 @@
-"""Latent-Plane: a density field shared by the views of a diffusion model (Sec. 4.2, App. D)."""
+"""Latent-Plane: a density field shared by the views of a diffusion model (Sec. 4.2, App. D).
 
-from placid_kedro.latent_plane.official import load_official
-from placid_kedro.latent_plane.plane import LatentPlane, PlaneOutput
-from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, PlaneInputs, decoder_block
-from placid_kedro.latent_plane.presets import LatentPlanePreset, SamplingPolicy, preset
+The parameter types (`training.config`) import no torch; the rest loads when first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from placid_kedro.latent_plane.official import load_official
+    from placid_kedro.latent_plane.plane import LatentPlane, PlaneOutput
+    from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, PlaneInputs, decoder_block
+    from placid_kedro.latent_plane.presets import LatentPlanePreset, SamplingPolicy, preset
 
 __all__ = [
     "LatentPlane",
@@ -16,3 +26,11 @@ __all__ = [
     "load_official",
     "preset",
 ]
+
+_LAZY = {
+    "official": ["load_official"],
+    "plane": ["LatentPlane", "PlaneOutput"],
+    "plugin": ["LatentPlaneAttachment", "PlaneInputs", "decoder_block"],
+    "presets": ["LatentPlanePreset", "SamplingPolicy", "preset"],
+}
+__getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_LAZY)

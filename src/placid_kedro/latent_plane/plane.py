@@ -13,19 +13,14 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras, cameras_from_config, cameras_to_config, multiview_cameras
+from placid_kedro.cameras.rays import MissedRays, compositing_weights
 from placid_kedro.errors import ShapeError
 from placid_kedro.latent_plane.combinations import COMBINATIONS, Combination
 from placid_kedro.latent_plane.evaluation.compiled import CompiledAttention
 from placid_kedro.latent_plane.evaluation.folded import FoldedTransformer, ReadTokens, TokenTransformer
 from placid_kedro.latent_plane.evaluation.rays import ViewRays, make_view_rays
 from placid_kedro.latent_plane.extensions.silhouette import FineDetail, SilhouetteHead
-from placid_kedro.latent_plane.geometry import (
-    MissedRays,
-    SampledPoints,
-    UnsampledPoints,
-    compositing_weights,
-    harmonic_embedding,
-)
+from placid_kedro.latent_plane.geometry import SampledPoints, UnsampledPoints, harmonic_embedding
 from placid_kedro.latent_plane.plane_config import check_plane_config
 from placid_kedro.latent_plane.presets import preset
 

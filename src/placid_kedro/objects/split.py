@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from placid_kedro.embedded.training.split import hold_out
+
+def normal_name(name: str) -> str:
+    """A library's name as captions hold it: lower case, single blanks. Objects with the same one are one kind."""
+    return re.sub(r"\s+", " ", name.strip().lower())
+
+
+def hold_out(
+    names: Sequence[str], kept: Collection[str], count: int, seed: int
+) -> tuple[list[int], list[int]]:
+    """Draw objects that no training may see.
+
+    Args:
+        names: of all objects.
+        kept: names that are never drawn.
+        count: how many are drawn.
+        seed: of the draw.
+
+    Returns:
+        Indices of the drawn objects in the order of the draw, and those of all objects that share a name with
+        one of them (themselves included) in ascending order.
+    """
+    normal = [normal_name(name) for name in names]
+    candidates = [index for index, name in enumerate(normal) if name not in kept]
+    random.Random(seed).shuffle(candidates)
+    drawn = candidates[:count]
+    unseen = {normal[index] for index in drawn}
+    return drawn, [index for index, name in enumerate(normal) if name in unseen]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from placid_kedro.splats.config import DensificationConfig
 
@@ -30,19 +31,12 @@ __all__ = [
     "save_ply",
 ]
 
-_MODULES = {
-    "Densification": "densification",
-    "Gaussians": "gaussians",
-    "RenderedViews": "views",
-    "compile_kernels": "cpu.rasterizer",
-    "load_ply": "ply",
-    "rasterization": "rasterizer",
-    "render": "views",
-    "save_ply": "ply",
+_LAZY = {
+    "cpu.rasterizer": ["compile_kernels"],
+    "densification": ["Densification"],
+    "gaussians": ["Gaussians"],
+    "ply": ["load_ply", "save_ply"],
+    "rasterizer": ["rasterization"],
+    "views": ["RenderedViews", "render"],
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_LAZY)

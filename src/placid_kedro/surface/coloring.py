@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras
+from placid_kedro.cameras.rays import project
 from placid_kedro.errors import DataError, ParameterError, ShapeError
-from placid_kedro.latent_plane.geometry import project
 
 _SMALLEST_DEPTH = 1e-6
 _COVERAGE_POWER = 8

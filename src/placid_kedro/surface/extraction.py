@@ -15,8 +15,8 @@ from skimage.measure import marching_cubes
 from torch import Tensor
 from torch.nn import functional as F
 
+from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
 from placid_kedro.errors import DataError, ParameterError
-from placid_kedro.latent_plane.geometry import CUBE_HALF_EXTENT
 
 PAPER_LEVEL = 15.0
 PAPER_RESOLUTION = 64

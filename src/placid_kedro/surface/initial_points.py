@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.config.stages import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.splats import Gaussians
 from placid_kedro.splats.gaussians import neighbour_distance
 from placid_kedro.surface.background import remove_background
 from placid_kedro.surface.coloring import color_points, point_depth_maps
+from placid_kedro.surface.config import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.surface.extraction import (
     SurfacePoints,
     iso_surface,

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from trimesh.exchange.ply import load_ply
 
+from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
 from placid_kedro.errors import DataError
-from placid_kedro.latent_plane.geometry import CUBE_HALF_EXTENT
 
 _GREY = 0.5
 

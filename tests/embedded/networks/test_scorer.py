@@ -10,9 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from placid_kedro.embedded.networks.scorer import ImageScorer, known_names, load_scorer
 from placid_kedro.errors import ModelError, ShapeError
-from placid_kedro.evaluation import ImageScorer, load_scorer
-from placid_kedro.evaluation.scorer import known_names
 
 
 @pytest.fixture(scope="module")

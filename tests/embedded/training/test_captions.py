@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from placid_kedro.embedded.training.captions import captions, color_word, normal_name, with_article
+from placid_kedro.embedded.training.captions import captions, color_word, with_article
+from placid_kedro.objects.split import normal_name
 
 
 def test_all_captions_of_an_object():

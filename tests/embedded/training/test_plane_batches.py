@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from placid_kedro.cameras import orbit
-from placid_kedro.diffusion.novel_view import ReferenceCondition
+from placid_kedro.diffusion.conditioning import ReferenceCondition
 from placid_kedro.embedded.training.plane_batches import PackedPlaneObjects, PlaneSource
 from placid_kedro.embedded.training.views import ViewArrays
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placid_kedro.embedded.training.captions import normal_name
-from placid_kedro.embedded.training.split import hold_out, read_split
+from placid_kedro.embedded.training.split import read_split
 from placid_kedro.errors import DataError
+from placid_kedro.objects.split import hold_out, normal_name
 
 # The objects of the prompts by which generation is measured.
 KEPT = {

@@ -11,9 +11,9 @@ from scipy.special import expit
 from scipy.stats import pearsonr
 
 from placid_kedro.cameras import orbit
+from placid_kedro.cameras.rays import compositing_weights, cube_interval, sample_rays
 from placid_kedro.errors import ShapeError
 from placid_kedro.latent_plane import LatentPlane
-from placid_kedro.latent_plane.geometry import compositing_weights, cube_interval, sample_rays
 from placid_kedro.latent_plane.training.losses import (
     DensityRender,
     DensityTerms,

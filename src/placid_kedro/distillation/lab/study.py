@@ -16,7 +16,7 @@ from placid_kedro.distillation.lab.experiment import LabRun
 from placid_kedro.distillation.lab.metrics import comparison_table
 from placid_kedro.distillation.lab.plan import PlannedRun
 from placid_kedro.distillation.lab.report import LabReport, LabSetting, rows_of
-from placid_kedro.evaluation.scorer import ImageScorer
+from placid_kedro.evaluation import SimilarityScorer
 
 Snapshots = Mapping[str, Mapping[int, Tensor]]
 
@@ -39,7 +39,7 @@ def study_table(
     images: Snapshots,
     truth: Tensor,
     prompts: Sequence[str],
-    scorer: ImageScorer,
+    scorer: SimilarityScorer,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
     """`comparison_table` of all runs, with prompt scores, and what each row is part of.

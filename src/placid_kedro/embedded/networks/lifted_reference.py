@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.cameras.camera import camera_positions
+from placid_kedro.cameras.rays import compositing_weights
+from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
 from placid_kedro.errors import ParameterError, ShapeError
-from placid_kedro.latent_plane.geometry import compositing_weights
 
 _RAY_CHANNELS = 6
 _HEAD_WIDTH = 32
@@ -100,6 +101,10 @@ class LiftedReference(ModelMixin, ConfigMixin):
     def map_channels(self) -> int:
         """M of `LiftedViews.maps`."""
         return self.volume_shape[0] + 1 + self.latent_shape[0]
+
+    def conditioner(self, tokens: nn.Module) -> EmbeddedConditioner:
+        """What a model folder's `reference_tokens` and this volume tell of the reference."""
+        return EmbeddedConditioner(tokens, self)
 
     def forward(self, reference_latents: Tensor, reference_cameras: Tensor, cameras: Tensor) -> LiftedViews:
         """See K views of each of B references.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.diffusion.loading import load_component
-from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
+from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
 from placid_kedro.errors import ModelError, ShapeError
 
 NAMES = "names.txt"

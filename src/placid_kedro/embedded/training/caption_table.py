@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from placid_kedro.embedded.training.captions import captions, normal_name
+from placid_kedro.embedded.training.captions import captions
 from placid_kedro.embedded.training.config import ViewPrior
+from placid_kedro.objects.split import normal_name
 from placid_kedro.prompts.directions import VIEW_NAMES, sector
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from placid_kedro.objects.split import normal_name
+
 # A colour is named when it covers this share of the object.
 _DOMINANT_SHARE = 0.5
 _PLURALS = {
@@ -62,11 +64,6 @@ def with_article(phrase: str) -> str:
     if phrase.split()[-1] in _PLURALS or phrase in _PLURALS or phrase in _UNCOUNTED:
         return phrase
     return ("an " if re.match(r"[aeiou]", phrase) and not phrase.startswith("uni") else "a ") + phrase
-
-
-def normal_name(name: str) -> str:
-    """A library's name as captions hold it: lower case, single blanks. Objects with the same one are one kind."""
-    return re.sub(r"\s+", " ", name.strip().lower())
 
 
 def captions(name: str, adjectives: Iterable[str]) -> tuple[str, ...]:

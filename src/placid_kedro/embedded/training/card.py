@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from placid_kedro.embedded.training.captions import normal_name
 from placid_kedro.embedded.training.cost import PretrainPlan, StageCost
 from placid_kedro.embedded.training.split import ObjectSplit
+from placid_kedro.objects.split import normal_name
 
 _TEXT = """\
 # Embedded models

@@ -2,63 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from placid_kedro.latent_plane.training.config import PlaneLearningParameters
 from placid_kedro.objects.config import IngestParameters, RenderParameters, ReshapeParameters
 from placid_kedro.parameter_types import (
     Fraction,
     NonNegativeFloat,
-    NonNegativeInt,
     ParameterModel,
     PositiveFloat,
     PositiveInt,
     Range,
 )
-
-if TYPE_CHECKING:
-    from placid_kedro.latent_plane.training.objectives import DensityLearning
-    from placid_kedro.training import TrainingSettings
+from placid_kedro.training.config import LoopParameters
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
 ThreeWidths = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field(strict=False)]
-
-
-class LoopParameters(ParameterModel):
-    """One training (see `placid_kedro.training.TrainingSettings`).
-
-    Attributes:
-        steps: of the optimizer.
-        batch_size: samples a step.
-        decay_share: share of the steps, the last ones, in which the learning rate falls to nearly nothing.
-    """
-
-    steps: PositiveInt
-    batch_size: PositiveInt
-    learning_rate: PositiveFloat
-    weight_decay: NonNegativeFloat
-    betas: Annotated[Range, Field(strict=False)]
-    warmup_steps: NonNegativeInt
-    decay_share: Fraction
-    ema_decay: Annotated[float, Field(ge=0, lt=1)]
-    max_grad_norm: PositiveFloat
-    log_every: PositiveInt
-    checkpoint_every: PositiveInt
-    validate_every: PositiveInt
-
-    @property
-    def samples(self) -> int:
-        """How many samples the network sees."""
-        return self.steps * self.batch_size
-
-    def settings(self, seed: int) -> TrainingSettings:
-        """The training loop's settings."""
-        from placid_kedro.training import LearningRateSchedule, TrainingSettings
-
-        values = self.model_dump(exclude={"batch_size", "warmup_steps", "decay_share"})
-        schedule = LearningRateSchedule(warmup_steps=self.warmup_steps, decay_share=self.decay_share)
-        return TrainingSettings(schedule=schedule, seed=seed, **values)
 
 
 class UNetParameters(ParameterModel):
@@ -246,97 +207,6 @@ class NovelViewParameters(ParameterModel):
                     f"batch_size ({loop.batch_size}) must be a multiple of wanted_views ({self.wanted_views})"
                 )
         return self
-
-
-class PlaneModuleParameters(ParameterModel):
-    """What a new Latent-Plane is like (see `placid_kedro.latent_plane.LatentPlane`).
-
-    Attributes:
-        share_layers, combination, missed_rays: see `placid_kedro.latent_plane.LatentPlanePreset`.
-        token_channels, octaves, heads, density_head_width, feature_head_width: sizes of the module.
-        samples_per_ray: along each ray through the cube.
-        feature_samples: features are evaluated at the heaviest so many samples of a ray; 0 for all.
-        occupancy_threshold: rays with less occupancy get no features.
-        lattice_size: points an axis of the coarse grid that finds empty space; 0 for none.
-        lattice_threshold: densities are evaluated where the grid promises a larger rendering weight.
-        density_refinement: how many times as fine as the UNet's maps are those that the density reads; 1 for the same.
-        silhouette_factor: pixels of the reference's silhouette along a texel's side, which the density reads; 0 for
-            none.
-        block: of the UNet that is enhanced; empty for the paper's choice.
-    """
-
-    share_layers: bool
-    combination: Literal["add", "blend"]
-    missed_rays: Literal["empty", "crossed"]
-    token_channels: PositiveInt
-    octaves: PositiveInt
-    heads: PositiveInt
-    density_head_width: PositiveInt
-    feature_head_width: PositiveInt
-    samples_per_ray: Annotated[int, Field(ge=2)]
-    feature_samples: NonNegativeInt
-    occupancy_threshold: Fraction
-    lattice_size: NonNegativeInt
-    lattice_threshold: Fraction
-    density_refinement: PositiveInt
-    silhouette_factor: NonNegativeInt
-    block: str
-
-    def module_config(self) -> dict[str, Any]:
-        """The same as arguments of `LatentPlane`."""
-        return {
-            "token_channels": self.token_channels,
-            "num_octaves": self.octaves,
-            "num_heads": self.heads,
-            "density_head_dim": self.density_head_width,
-            "feature_head_dim": self.feature_head_width,
-            "samples_per_ray": self.samples_per_ray,
-            "feature_samples": self.feature_samples or None,
-            "occupancy_threshold": self.occupancy_threshold,
-            "lattice_size": self.lattice_size,
-            "lattice_threshold": self.lattice_threshold,
-            "density_refinement": self.density_refinement,
-            "silhouette_factor": self.silhouette_factor,
-            "block": self.block or None,
-            "share_layers": self.share_layers,
-            "combination": self.combination,
-            "missed_rays": self.missed_rays,
-        }
-
-
-class PlaneLearningParameters(PlaneModuleParameters):
-    """What a Latent-Plane learns from, beside the objects themselves.
-
-    Attributes:
-        reference_front: share of the rings that begin at the front; the others begin anywhere.
-        supervision_views: true views of an object that rays are drawn from.
-        reference_supervision: share of the objects whose reference is one of these views in any case.
-        rays: drawn for each object.
-        supervision_samples: points on each of these rays.
-        gradient_threshold: see `placid_kedro.latent_plane.training.losses.RaySampling`; 0 for gradients everywhere.
-        overlap_weight: see `placid_kedro.latent_plane.training.losses.DensityTerms`; 0 is the paper's loss.
-        pure_noise_share: see `placid_kedro.latent_plane.training.objectives.DensityLearning`; 0 is the paper's.
-    """
-
-    reference_front: Fraction
-    supervision_views: PositiveInt
-    reference_supervision: Fraction
-    rays: PositiveInt
-    supervision_samples: Annotated[int, Field(ge=2)]
-    gradient_threshold: NonNegativeFloat
-    overlap_weight: NonNegativeFloat
-    pure_noise_share: Fraction
-
-    def density_learning(self) -> DensityLearning:
-        """How the density learns."""
-        from placid_kedro.latent_plane.training.losses import DensityTerms, RaySampling
-        from placid_kedro.latent_plane.training.objectives import DensityLearning
-
-        return DensityLearning(
-            DensityTerms(overlap_weight=self.overlap_weight),
-            self.pure_noise_share,
-            RaySampling(self.supervision_samples, self.gradient_threshold),
-        )
 
 
 class PlaneParameters(PlaneLearningParameters):

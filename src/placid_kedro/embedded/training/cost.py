@@ -12,7 +12,7 @@ from torch import nn
 
 from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.embedded.training.config import LoopParameters, PretrainParameters
+from placid_kedro.embedded.training.config import PretrainParameters
 from placid_kedro.embedded.training.networks import (
     make_lifted_reference,
     make_novel_view,
@@ -28,6 +28,7 @@ from placid_kedro.embedded.training.objectives import (
 )
 from placid_kedro.embedded.training.recipes import PATCH_SIZE, embedded_schedule
 from placid_kedro.training import TrainingPlace
+from placid_kedro.training.config import LoopParameters
 
 # Core seconds to render and pack one object, 32 views at 128 px, 2 x 2 rays a pixel; measured on one core.
 _RENDER_SECONDS = 1.1

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.diffusion.schedule import NoiseSchedule
+from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
 from placid_kedro.evaluation.view_metrics import silhouette_iou
 from placid_kedro.latent_plane import decoder_block
 from placid_kedro.latent_plane.training.losses import soft_iou

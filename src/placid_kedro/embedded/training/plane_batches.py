@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.diffusion.novel_view import EmbeddedConditioner
+from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
 from placid_kedro.embedded.training.novel_view_batches import draw_object
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.errors import DataError

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from placid_kedro.diffusion.novel_view import EmbeddedConditioner
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
+from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
 from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
+from placid_kedro.embedded.networks.scorer import ImageScorer
+from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
 from placid_kedro.embedded.training.autoencoder import ImageBatches, RepairObjective, patch_moment
 from placid_kedro.embedded.training.batches import TextToImageBatches
 from placid_kedro.embedded.training.caption_table import CaptionTable
 from placid_kedro.embedded.training.config import (
     AutoencoderParameters,
-    LoopParameters,
     NovelViewParameters,
     PlaneParameters,
     ScorerParameters,
@@ -41,13 +41,13 @@ from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSourc
 from placid_kedro.embedded.training.scorer_training import ScorerBatches, ScorerObjective
 from placid_kedro.embedded.training.split import CuratedObject
 from placid_kedro.embedded.training.views import ViewArrays
-from placid_kedro.evaluation.scorer import ImageScorer
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.training.batches import BatchShape, PlaneBatches
 from placid_kedro.latent_plane.training.recipe import PlaneStage, make_plane, train_plane
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.training import BatchSource, TrainingPlace, Validation, with_seed
+from placid_kedro.training.config import LoopParameters
 
 PATCH_SIZE = 8
 

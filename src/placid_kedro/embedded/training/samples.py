@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.diffusion.novel_view import EmbeddedConditioner, NovelView, sample_views
+from placid_kedro.diffusion.novel_view import NovelView
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
 from placid_kedro.diffusion.text_to_image import TextToImage, sample_images
+from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
+from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
 from placid_kedro.embedded.training.config import NovelViewParameters, TextToImageParameters
 from placid_kedro.embedded.training.export import embedded_scheduler
+from placid_kedro.latent_plane.sampling import sample_views
 from placid_kedro.progress import Progress
 from placid_kedro.training import Validation
 

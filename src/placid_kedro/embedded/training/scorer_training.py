@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from placid_kedro.diffusion.text_encoders import MiniLMTextEncoder
-from placid_kedro.embedded.training.captions import captions, normal_name
+from placid_kedro.embedded.networks.scorer import ImageScorer
+from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
+from placid_kedro.embedded.training.captions import captions
 from placid_kedro.embedded.training.config import ScorerParameters
 from placid_kedro.embedded.training.split import CuratedObject
 from placid_kedro.embedded.training.views import ViewArrays
-from placid_kedro.evaluation.scorer import ImageScorer
+from placid_kedro.objects.split import normal_name
 
 # Sides, as a share of the image's, through which blurred images go.
 _BLURRED_SIDES = (0.125, 0.1875, 0.25, 0.375)

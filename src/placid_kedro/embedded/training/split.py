@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from placid_kedro.embedded.training.captions import normal_name
 from placid_kedro.errors import DataError
 from placid_kedro.objects.lists import read_records
+from placid_kedro.objects.split import normal_name
 
 # vocabulary: the text-to-image model knows it by name; train: the other networks see it; held_out: drawn for
 # measurements, seen by none; withheld: shares its name with one of those, so seen by none either.
@@ -95,26 +93,3 @@ def read_split(path: Path = CURATED) -> ObjectSplit:
         adjectives = tuple(row["adjectives"].split())
         objects[uid] = CuratedObject(uid, row["catalog_id"], row["name"], part, adjectives)  # type: ignore[arg-type]
     return ObjectSplit(tuple(objects.values()))
-
-
-def hold_out(
-    names: Sequence[str], kept: Collection[str], count: int, seed: int
-) -> tuple[list[int], list[int]]:
-    """Draw objects that no training may see.
-
-    Args:
-        names: of all objects.
-        kept: names that are never drawn.
-        count: how many are drawn.
-        seed: of the draw.
-
-    Returns:
-        Indices of the drawn objects in the order of the draw, and those of all objects that share a name with
-        one of them (themselves included) in ascending order.
-    """
-    normal = [normal_name(name) for name in names]
-    candidates = [index for index, name in enumerate(normal) if name not in kept]
-    random.Random(seed).shuffle(candidates)
-    drawn = candidates[:count]
-    unseen = {normal[index] for index in drawn}
-    return drawn, [index for index, name in enumerate(normal) if name in unseen]

@@ -8,14 +8,8 @@ import torch
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.latent_plane.geometry import (
-    CUBE_HALF_EXTENT,
-    MissedRays,
-    SampledPoints,
-    UnsampledPoints,
-    bilinear_taps,
-    sample_rays,
-)
+from placid_kedro.cameras.rays import CUBE_HALF_EXTENT, MissedRays, sample_rays
+from placid_kedro.latent_plane.geometry import SampledPoints, UnsampledPoints, bilinear_taps
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras
+from placid_kedro.cameras.rays import compositing_weights, sample_rays
 from placid_kedro.errors import ShapeError
-from placid_kedro.latent_plane.geometry import compositing_weights, sample_rays
 from placid_kedro.latent_plane.plane import LatentPlane
 
 DepthPixels = Literal["all", "foreground"]

@@ -90,7 +90,7 @@ def measure(
     import numpy as np
 
     from placid_kedro.distillation.lab.study import decode_snapshots, study_report, study_table
-    from placid_kedro.evaluation import load_scorer
+    from placid_kedro.embedded.networks.scorer import load_scorer
     from placid_kedro.pipelines.loading import folder_of
 
     folder, model = _load(source, run)

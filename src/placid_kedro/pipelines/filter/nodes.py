@@ -17,7 +17,7 @@ def apply_filters(objects: DataFrame, renders: RenderParameters, parameters: Fil
 
     scorer = None
     if parameters.score.enabled:
-        from placid_kedro.evaluation.scorer import load_scorer
+        from placid_kedro.embedded.networks.scorer import load_scorer
         from placid_kedro.pipelines.loading import folder_of
 
         scorer = load_scorer(folder_of(parameters.score.scorer))

@@ -22,7 +22,7 @@ def train_on_set(
     Returns:
         The plane, and what it was trained and measured on.
     """
-    from placid_kedro.embedded.training.export import LatentPlaneFolder
+    from placid_kedro.latent_plane.training.export import LatentPlaneFolder
     from placid_kedro.latent_plane.training.recipe import make_plane, train_plane
     from placid_kedro.objects.dataset import RenderedObjects
     from placid_kedro.pipelines.latent_plane_train.setup import TrainingOnSet

@@ -18,7 +18,7 @@ from placid_kedro.latent_plane.training.rendered import RenderedPlaneObjects
 from placid_kedro.latent_plane.training.report import PlaneTrainingReport
 from placid_kedro.latent_plane.training.validation import PlaneValidation, ValidationSettings
 from placid_kedro.objects.dataset import TABLE, RenderedObjects
-from placid_kedro.objects.validation_split import split_objects
+from placid_kedro.objects.split import split_objects
 from placid_kedro.progress import Progress
 from placid_kedro.training import TrainingPlace
 

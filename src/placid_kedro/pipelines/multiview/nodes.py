@@ -25,9 +25,10 @@ def draw_views(
 
     from placid_kedro.cameras import ring
     from placid_kedro.diffusion.loading import load_component
-    from placid_kedro.diffusion.novel_view import load_novel_view, sample_views
+    from placid_kedro.diffusion.novel_view import load_novel_view
     from placid_kedro.images import over_white
     from placid_kedro.latent_plane import preset
+    from placid_kedro.latent_plane.sampling import sample_views
     from placid_kedro.pipelines.loading import folder_of, start
     from placid_kedro.surface.extraction import density_grid
 

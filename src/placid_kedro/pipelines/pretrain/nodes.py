@@ -201,10 +201,10 @@ def train_latent_plane(
 ) -> FolderWriter:
     """Train Latent-Plane in the novel-view model."""
     from placid_kedro.diffusion.loading import load_component
-    from placid_kedro.diffusion.novel_view import EmbeddedConditioner
-    from placid_kedro.embedded.training.export import LatentPlaneFolder
+    from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
     from placid_kedro.embedded.training.recipes import train_latent_plane
     from placid_kedro.files import MANIFEST, file_hash
+    from placid_kedro.latent_plane.training.export import LatentPlaneFolder
     from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, plane_source_of
 
     every = AllViews.open(views, reshaped_views, made_views)

@@ -37,9 +37,9 @@ def judge(
     """Rank the prompt among all names that the scorer knows, for the object and for its start; report."""
     from importlib.metadata import version
 
-    from placid_kedro.evaluation import load_scorer, rank_of_prompt
+    from placid_kedro.embedded.networks.scorer import known_names, load_scorer
+    from placid_kedro.evaluation import rank_of_prompt
     from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
-    from placid_kedro.evaluation.scorer import known_names
     from placid_kedro.pipelines.loading import folder_of, start
 
     start(run)

@@ -1,0 +1,102 @@
+"""Parameters of the stage `bsd_3dgs`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from placid_kedro.distillation.timesteps import TimestepSchedule
+from placid_kedro.parameter_types import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ParameterModel,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+)
+from placid_kedro.splats import DensificationConfig
+
+
+class DecayParameters(ParameterModel):
+    """A learning rate that falls log-linearly over the run."""
+
+    start: PositiveFloat
+    end: PositiveFloat
+
+
+class LearningRates(ParameterModel):
+    """Of Adam, for each parameter of the Gaussians; `position` is multiplied by the scene's extent."""
+
+    position: DecayParameters
+    colour: DecayParameters
+    scale: DecayParameters
+    rotation: DecayParameters
+    opacity: DecayParameters
+
+
+_CAMERA_BOUNDS = {
+    "distance": (0.0, float("inf")),
+    "elevation_deg": (-90.0, 90.0),
+    "field_of_view_deg": (0.0, 180.0),
+}
+
+
+class RandomCameraParameters(ParameterModel):
+    """Cameras that a distillation step draws: distances in edges of the object's cube, angles in degrees."""
+
+    distance: Range
+    elevation_deg: Range
+    field_of_view_deg: Range
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "RandomCameraParameters":
+        for name in type(self).model_fields:
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"should have its lower bound first, but {name} is [{low}, {high}]")
+        for name, (lowest, highest) in _CAMERA_BOUNDS.items():
+            low, high = getattr(self, name)
+            if not lowest < low <= high < highest:
+                raise ValueError(
+                    f"should keep {name} between {lowest} and {highest}, but it is [{low}, {high}]"
+                )
+        return self
+
+
+class LossWeights(ParameterModel):
+    """Weights of the terms that are added to the distillation gradient."""
+
+    guidance: PositiveFloat
+    colour_variation: NonNegativeFloat
+    depth_variation: NonNegativeFloat
+    scale: NonNegativeFloat
+
+
+class BsdParameters(ParameterModel):
+    """Stage `bsd_3dgs`: score distillation of the fine-tuned model into the splats (Sec. 4.3, 4.1).
+
+    Which algorithm, and its own parameters, stand in the group `distillation`.
+
+    Attributes:
+        steps: of the optimisation.
+        cameras_per_step: rendered and distilled at once.
+        image_size: pixels along each edge of the rendered images.
+        timesteps: which noise levels are visited when.
+        depth_share: share of the steps in which the depth map is encoded instead of the colours.
+        flip_probability: of mirroring a rendered image.
+        backgrounds: behind the rendered images, drawn anew each step: white, black or a random colour.
+        image_every: steps between two recorded images; 0 records none.
+    """
+
+    steps: NonNegativeInt
+    cameras_per_step: PositiveInt
+    image_size: Annotated[int, Field(ge=16, multiple_of=8)]
+    timesteps: TimestepSchedule
+    depth_share: Fraction
+    flip_probability: Fraction
+    backgrounds: Annotated[tuple[Literal["white", "black", "random"], ...], Field(strict=False, min_length=1)]
+    image_every: NonNegativeInt
+    cameras: RandomCameraParameters
+    learning_rates: LearningRates
+    densification: DensificationConfig
+    losses: LossWeights

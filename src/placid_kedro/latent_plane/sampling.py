@@ -1,0 +1,146 @@
+"""Views of an object from one image, enhanced by Latent-Plane (Sec. 4.1, 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.autoencoding import decode
+from placid_kedro.diffusion.novel_view import GuidedNovelView, NovelView
+from placid_kedro.diffusion.sampling import sample_ddim
+from placid_kedro.errors import ParameterError, ShapeError
+from placid_kedro.latent_plane.plane import LatentPlane
+from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, PlaneInputs
+from placid_kedro.latent_plane.presets import SamplingPolicy, preset
+from placid_kedro.progress import SILENT, Progress
+
+_PAPER = preset("paper").sampling
+
+
+@dataclass(frozen=True, eq=False)
+class SampledViews:
+    """What `sample_views` made.
+
+    Attributes:
+        images: [N, 3, H, W] in [0, 1].
+        plane_inputs: what the plane saw in the policy's `field_step`, from which its density field can be read; None
+            without a plane.
+    """
+
+    images: Tensor
+    plane_inputs: PlaneInputs | None
+
+
+@torch.no_grad()
+def sample_views(
+    model: NovelView,
+    reference: Tensor,
+    reference_camera: Cameras,
+    cameras: Cameras,
+    *,
+    steps: int,
+    guidance_scale: float,
+    generator: torch.Generator,
+    plane: LatentPlane | None = None,
+    policy: SamplingPolicy = _PAPER,
+    silhouette: Tensor | None = None,
+    progress: Progress = SILENT,
+) -> SampledViews:
+    """Draw N views of the object with DDIM, all together.
+
+    Args:
+        model: the novel-view model.
+        reference: [3, H, W] in [0, 1], the object over white.
+        reference_camera: one camera, where the reference is assumed to be seen from.
+        cameras: N wanted views.
+        steps: DDIM steps.
+        guidance_scale: of classifier-free guidance.
+        generator: draws the start noise, on the CPU.
+        plane: enhances the UNet's features; made for the very `cameras`.
+        policy: when the plane acts.
+        silhouette: [H, W] how much of each of the reference's pixels the object covers, in [0, 1]; only a plane that
+            reads it needs it.
+        progress: shows the steps.
+
+    Raises:
+        ShapeError: when the reference or its silhouette is not of the model's size.
+        ParameterError: when the plane was made for other cameras, or reads a silhouette and there is none, or for
+            more steps than the model has timesteps.
+    """
+    if plane is not None:
+        _check_views(plane, cameras)
+        _check_silhouette(plane, silhouette, reference)
+    images = reference[None].to(model.device)
+    reference_latents = model.reference_latents(images)
+    poses = (one.world_to_camera.to(model.device) for one in (reference_camera, cameras))
+    conditioning = GuidedNovelView.of(model, model.conditioner(images, reference_latents, *poses))
+    shape = (len(cameras), *reference_latents.shape[1:])
+    noise = torch.randn(shape, generator=generator).to(model.device)
+    if plane is None:
+        latents = sample_ddim(
+            model.scheduler,
+            noise,
+            lambda latents, t, index: conditioning.predict(latents, t, guidance_scale),
+            steps=steps,
+            progress=progress,
+            description="views",
+        )
+        return SampledViews(decode(model.autoencoder, latents), None)
+    covered = None if silhouette is None else silhouette[None].to(model.device)
+    with LatentPlaneAttachment(
+        model.unet, plane, guided=True, branches=policy.branches, silhouette=covered
+    ) as attachment:
+        if policy.renoise_first_step:
+            with attachment.disabled():
+                noise = conditioning.renoised(noise, guidance_scale, generator)
+
+        field_inputs: PlaneInputs | None = None
+
+        def predict(latents: Tensor, t: Tensor, index: int) -> Tensor:
+            nonlocal field_inputs
+            attachment.enabled = policy.is_active(index, steps)
+            attachment.renewing = policy.renews(index)
+            output = conditioning.predict(latents, t, guidance_scale)
+            if policy.shows_field(index, steps):
+                field_inputs = attachment.inputs
+            return output
+
+        latents = sample_ddim(
+            model.scheduler,
+            noise,
+            predict,
+            steps=steps,
+            progress=progress,
+            description="views with Latent-Plane",
+        )
+    return SampledViews(decode(model.autoencoder, latents), field_inputs)
+
+
+def _check_views(plane: LatentPlane, cameras: Cameras) -> None:
+    own, wanted = plane.cameras.resized(cameras.width, cameras.height), cameras.to("cpu")
+    if (
+        len(own) != len(wanted)
+        or not torch.allclose(own.world_to_camera, wanted.world_to_camera, atol=1e-3)
+        or not torch.allclose(own.K, wanted.K, rtol=1e-3)
+    ):
+        raise ParameterError(
+            f"This Latent-Plane was made for {len(own)} other views than the {len(wanted)} that are wanted; give "
+            "its elevation, distance, field of view and number of views."
+        )
+
+
+def _check_silhouette(plane: LatentPlane, silhouette: Tensor | None, reference: Tensor) -> None:
+    if not plane.silhouette_factor:
+        return
+    if silhouette is None:
+        raise ParameterError(
+            "This Latent-Plane reads the reference's silhouette, and there is none; give it."
+        )
+    if silhouette.shape != reference.shape[1:]:
+        raise ShapeError(
+            f"The reference's silhouette must be of its size {list(reference.shape[1:])}, "
+            f"got {list(silhouette.shape)}."
+        )
