@@ -12,7 +12,7 @@ from placid_kedro.files import file_hash
 from placid_kedro.objects.config import RenderParameters, RenderProtocol, Ring
 from placid_kedro.objects.facts import measure
 from placid_kedro.objects.views import count_views, object_cameras, read_views, write_views
-from placid_kedro.rendering import Mesh, Render, render_mesh
+from placid_kedro.rendering import Mesh, Render, painted_part, render_mesh
 from placid_kedro.rendering.mesh import merge_parts
 
 SYNCDREAMER = RenderProtocol(
@@ -113,7 +113,7 @@ def ball(colors: np.ndarray | None) -> Mesh:
     part = trimesh.creation.icosphere(subdivisions=3)
     if colors is not None:
         part.visual.vertex_colors = colors
-    return merge_parts([part], "ball")
+    return merge_parts([painted_part(part)], "ball")
 
 
 def test_facts_of_a_ball(render_parameters: RenderParameters) -> None:

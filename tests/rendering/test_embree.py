@@ -4,24 +4,23 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from PIL import Image
-from trimesh.visual.material import PBRMaterial
 
 from placid_kedro.cameras import Cameras, orbit
-from placid_kedro.rendering import Mesh, render_mesh
+from placid_kedro.rendering import Mesh, Part, painted_part, render_mesh
 from placid_kedro.rendering.embree import AMBIENT, FROM_ABOVE, FROM_THE_EYE
 from placid_kedro.rendering.mesh import merge_parts
+from placid_kedro.rendering.surfaces import Paint, Surface, Texture
 
 RED, GREEN, BLUE = (255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255)
 
 
 def box(
     extents: tuple[float, float, float], center: tuple[float, float, float], color: tuple[int, ...]
-) -> trimesh.Trimesh:
+) -> Part:
     """A box in a file's axes (y up)."""
-    part = trimesh.creation.box(extents, trimesh.transformations.translation_matrix(center))
-    part.visual.vertex_colors = color
-    return part
+    mesh = trimesh.creation.box(extents, trimesh.transformations.translation_matrix(center))
+    mesh.visual.vertex_colors = color
+    return painted_part(mesh)
 
 
 @pytest.fixture
@@ -109,13 +108,14 @@ def test_nothing_is_mirrored_and_the_front_is_at_azimuth_zero() -> None:
 
 
 def test_a_texture_is_neither_mirrored_nor_upside_down() -> None:
-    image = Image.fromarray(np.array([[RED, GREEN], [BLUE, (255, 255, 255, 255)]], np.uint8))
+    image = np.array([[RED, GREEN], [BLUE, (255, 255, 255, 255)]], np.uint8)
     # A square that faces the front (+z): its corners from bottom left, with v upwards.
-    square = trimesh.Trimesh(
-        [[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], [[0, 1, 2], [0, 2, 3]], process=False
+    uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    square = Part(
+        np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], float),
+        np.array([[0, 1, 2], [0, 2, 3]]),
+        Surface(Paint(np.ones((4, 4), np.float32), uv, Texture(image))),
     )
-    uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
-    square.visual = trimesh.visual.TextureVisuals(uv, material=PBRMaterial(baseColorTexture=image))
     pixels = render_mesh(merge_parts([square], "square"), orbit(0.0, 0.0, 3.0, 90.0, 64)).rgba[0]
     seen = {
         name: tuple(pixels[place][:3] > 100)
@@ -131,8 +131,7 @@ def test_a_texture_is_neither_mirrored_nor_upside_down() -> None:
 
 def test_glass_in_front_of_a_wall_is_blended() -> None:
     wall = box((2, 2, 0.1), (0, 0, -0.5), RED)
-    glass = box((2, 2, 0.1), (0, 0, 0.5), GREEN)
-    glass.visual.vertex_colors = (0, 255, 0, 102)
+    glass = box((2, 2, 0.1), (0, 0, 0.5), (0, 255, 0, 102))
     pixel = render_mesh(merge_parts([wall, glass], "window"), orbit(0.0, 0.0, 3.0, 60.0, 33)).rgba[0, 16, 16]
     # Two layers of glass (its front and its back) let 0.6 * 0.6 of the light through.
     light = AMBIENT + FROM_ABOVE / 2 + FROM_THE_EYE

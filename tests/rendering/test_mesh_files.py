@@ -13,6 +13,7 @@ from PIL import Image
 
 from placid_kedro.rejections import Reason, RejectedAsset
 from placid_kedro.rendering import MeshLimits, load_mesh
+from placid_kedro.rendering.mesh import surface_color
 from placid_kedro.rendering.surfaces import linear_to_srgb, srgb_to_linear
 
 TRIANGLE = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], "<f4")
@@ -215,7 +216,8 @@ def test_gltf_factors_are_linear_light(tmp_path: Path) -> None:
     dark = float(srgb_to_linear(np.array(0.1)))
     tree["materials"] = [{"name": "dark", "pbrMetallicRoughness": {"baseColorFactor": [dark, 0.5, 1.0, 1.0]}}]
     tree["meshes"][0]["primitives"][0]["material"] = 0
-    color = load_mesh(write_glb(tmp_path / "a.glb", tree, binary)).corner_colors[0, 0]
+    mesh = load_mesh(write_glb(tmp_path / "a.glb", tree, binary))
+    color = surface_color(mesh, *(np.zeros(1, kind) for kind in ("i4", "f4", "f4")))[0]
     # 0.5 in linear light is 188 of 255 in sRGB.
     np.testing.assert_allclose(color[:3], [0.1, 188 / 255, 1.0], atol=2e-3)
     assert abs(color[0] - 0.1) < 1e-6  # finer than trimesh's 8 bits

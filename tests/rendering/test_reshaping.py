@@ -7,7 +7,7 @@ import pytest
 import trimesh
 from numpy.typing import NDArray
 
-from placid_kedro.rendering import Mesh, ProportionRange, Proportions, reshaped
+from placid_kedro.rendering import Coat, Mesh, ProportionRange, Proportions, reshaped
 
 
 def mesh_of(shape: trimesh.Trimesh) -> Mesh:
@@ -15,9 +15,13 @@ def mesh_of(shape: trimesh.Trimesh) -> Mesh:
     return Mesh(
         vertices=np.asarray(shape.vertices, np.float32),
         faces=faces,
-        corner_colors=np.ones((len(faces), 3, 4), np.float32),
-        corner_uvs=np.zeros((len(faces), 3, 2), np.float32),
-        face_textures=np.full(len(faces), -1, np.int32),
+        base=Coat(
+            np.ones((len(faces), 3, 4), np.float32),
+            np.zeros((len(faces), 3, 2), np.float32),
+            np.full(len(faces), -1, np.int32),
+        ),
+        emission=None,
+        alpha_cutoffs=np.zeros(len(faces), np.float32),
         textures=(),
     )
 
@@ -33,7 +37,7 @@ def test_stretching_changes_the_ratios_of_a_box_and_fills_the_cube_again() -> No
     result = reshaped(CUBE, Proportions((0.5, 1.0, 2.0), 0.0, 0.0))
     np.testing.assert_allclose(extents(result.vertices), [0.25, 0.5, 1.0], atol=1e-6)
     np.testing.assert_allclose(result.vertices.max(0), -result.vertices.min(0), atol=1e-6)
-    assert result.faces is CUBE.faces and result.corner_colors is CUBE.corner_colors
+    assert result.faces is CUBE.faces and result.base is CUBE.base
 
 
 def test_tapering_widens_the_top_and_keeps_the_middle() -> None:

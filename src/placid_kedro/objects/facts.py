@@ -8,7 +8,7 @@ import numpy as np
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.rendering import Mesh, Render
-from placid_kedro.rendering.mesh import surface_color
+from placid_kedro.rendering.mesh import add_emission, surface_color
 
 _SAMPLES = 4096
 
@@ -48,7 +48,7 @@ def measure(mesh: Mesh, cameras: Cameras, render: Render) -> ObjectFacts:
     edges = np.concatenate([alpha[:, 0], alpha[:, -1], alpha[:, :, 0], alpha[:, :, -1]], axis=1)
     return ObjectFacts(
         faces=len(mesh.faces),
-        textures=len(mesh.textures),
+        textures=mesh.image_count(),
         is_colored=mesh.is_colored,
         color_deviation=_color_deviation(mesh),
         coverage=float((alpha / 255.0).mean(axis=(1, 2)).min()),
@@ -69,7 +69,7 @@ def _color_deviation(mesh: Mesh) -> float:
     u, v = random.random((2, _SAMPLES)).astype(np.float32)
     outside = u + v > 1
     u[outside], v[outside] = 1 - u[outside], 1 - v[outside]
-    color = surface_color(mesh, face, u, v)[:, :3].astype(np.float64)
+    color = add_emission(mesh, surface_color(mesh, face, u, v)[:, :3], face, u, v).astype(np.float64)
     return float(np.sqrt(((color - color.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
 

@@ -22,7 +22,7 @@ from placid_kedro.progress import SILENT, Progress
 from placid_kedro.rejections import Reason
 
 # Raised by hand when the same model gives another file.
-_CONVERTER = 2
+_CONVERTER = 3
 _CONVERSION_SECONDS = 300.0
 _CONVERSION_MB = 4096
 

@@ -19,14 +19,14 @@ from placid_kedro.objects.config import SweetHome3dSource
 from placid_kedro.objects.glb import write_glb
 from placid_kedro.objects.table import ObjectRecord
 from placid_kedro.rendering import MeshLimits, load_parts
+from placid_kedro.rendering.mtl import find_texture
+from placid_kedro.rendering.side_files import SideFiles
 
 _CATALOG = "PluginFurnitureCatalog.properties"
 _ENTRY = re.compile(r"^(\w+)#(\d+)=(.*)$", re.MULTILINE)
 _HEADER = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
-# A statement of a material file that names an image by where it lay on its author's disk.
-_ABSOLUTE_TEXTURE = re.compile(
-    rb"^[ \t]*(map_\w+|bump|disp|decal|refl|norm)[ \t]+(.*[ \t])?(/|[A-Za-z]:[\\/]).*$", re.M
-)
+# A statement of a material file that names an image.
+_TEXTURE = re.compile(rb"^[ \t]*map_\w+[ \t]+([^\r\n]*)", re.M | re.I)
 _MAX_LIBRARY_BYTES = 2**30
 _MAX_MODEL_BYTES = 2**28
 
@@ -134,10 +134,19 @@ def _library(path: Path, changed_ns: int) -> zipfile.ZipFile:
     return open_archive(path)
 
 
+def _without_lost_images(materials: bytes, files: SideFiles) -> bytes:
+    """A material file without the statements whose image is not there."""
+
+    def kept(statement: re.Match[bytes]) -> bytes:
+        return statement[0] if find_texture(statement[1].decode("latin-1"), files) else b""
+
+    return _TEXTURE.sub(kept, materials)
+
+
 def convert_model(library: Path, member: str, rotation: tuple[float, ...] | None, target: Path) -> None:
     """Write one model of a library as a GLB file, upright and with its front to +z.
 
-    Images that a library names by absolute paths but does not bring are left out, as Sweet Home 3D does.
+    Images that a library names but does not bring are left out, as Sweet Home 3D does.
 
     Raises:
         RejectedAsset: the model cannot be read.
@@ -150,8 +159,9 @@ def convert_model(library: Path, member: str, rotation: tuple[float, ...] | None
             Path(scratch),
             _MAX_MODEL_BYTES,
         )
+        files = SideFiles(Path(scratch) / inside.name, _MAX_MODEL_BYTES)
         for materials in Path(scratch).rglob("*.mtl"):
-            materials.write_bytes(_ABSOLUTE_TEXTURE.sub(b"", materials.read_bytes()))
+            materials.write_bytes(_without_lost_images(materials.read_bytes(), files))
         parts = load_parts(Path(scratch) / inside.name, MeshLimits())
         matrix = None if rotation is None else np.asarray(rotation, np.float64).reshape(3, 3)
         write_glb(parts, target, matrix)

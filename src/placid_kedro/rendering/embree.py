@@ -11,7 +11,7 @@ from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.rendering.mesh import FloatArray, Mesh, surface_color
+from placid_kedro.rendering.mesh import FloatArray, Mesh, add_emission, surface_color
 
 # A grey world: most light from everywhere, a little more from above, so that shape shows in one colour.
 AMBIENT, FROM_ABOVE, FROM_THE_EYE = 0.62, 0.22, 0.16
@@ -136,8 +136,10 @@ def _trace(
         if not len(active):
             break
         face, distance = hit["primID"][found], hit["tfar"][found]
-        surface = surface_color(mesh, face, hit["u"][found], hit["v"][found])
-        surface[:, :3] *= _light(normals[face], unit[active])[:, None]
+        u, v = hit["u"][found], hit["v"][found]
+        surface = surface_color(mesh, face, u, v)
+        lit = surface[:, :3] * _light(normals[face], unit[active])[:, None]
+        surface[:, :3] = add_emission(mesh, lit, face, u, v)
         solid = surface[:, 3] > ALPHA_CUTOFF
         here = start + distance[:, None] * unit[active]
         first = solid & (depth[active] == 0)

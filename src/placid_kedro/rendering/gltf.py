@@ -1,122 +1,141 @@
-"""What a GLB or GLTF file says of itself, read before anything is decoded or allocated."""
+"""glTF 2.0 files: their JSON, their buffers, and what they need a reader to know."""
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 import struct
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
+from urllib.parse import unquote, unquote_to_bytes
 
 from placid_kedro.rejections import Reason, RejectedAsset
+from placid_kedro.rendering.side_files import SideFiles
 
 _MAGIC = b"glTF"
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
-_TRIANGLES = 4
+
+_LISTS = (
+    "accessors", "bufferViews", "buffers", "extensionsRequired", "images", "materials", "meshes", "nodes",
+    "samplers", "scenes", "skins", "textures",
+)  # fmt: skip
+
+# Extensions whose data is read, and those that change neither shape nor colour as they are drawn here.
+_READ = {
+    "EXT_mesh_gpu_instancing", "EXT_texture_webp", "KHR_draco_mesh_compression", "KHR_materials_emissive_strength",
+    "KHR_materials_pbrSpecularGlossiness", "KHR_materials_unlit", "KHR_mesh_quantization", "KHR_node_visibility",
+    "KHR_texture_transform",
+}  # fmt: skip
+_HARMLESS = {
+    "EXT_lights_image_based", "EXT_mesh_features", "EXT_structural_metadata", "FB_ngon_encoding",
+    "KHR_animation_pointer", "KHR_lights_punctual", "KHR_materials_anisotropy", "KHR_materials_clearcoat",
+    "KHR_materials_dispersion", "KHR_materials_ior", "KHR_materials_iridescence", "KHR_materials_sheen",
+    "KHR_materials_specular", "KHR_materials_variants", "KHR_xmp", "KHR_xmp_json_ld", "MSFT_lod",
+}  # fmt: skip
+# How to make a file that is read of one that is not.
+_CONVERTERS = {
+    "EXT_meshopt_compression": "gltf-transform copy IN.glb OUT.glb",
+    "KHR_meshopt_compression": "gltf-transform copy IN.glb OUT.glb",
+    "KHR_texture_basisu": "gltf-transform ktxdecompress IN.glb OUT.glb",
+    "EXT_texture_avif": "gltf-transform png IN.glb OUT.glb",
+    "MSFT_texture_dds": "gltf-transform png IN.glb OUT.glb",
+}
+
+
+def not_read(asset: str, extension: str) -> RejectedAsset:
+    """The rejection of a file for an extension that is not read, with what converts it."""
+    converter = _CONVERTERS.get(extension)
+    advice = (
+        f"convert it with `{converter}`"
+        if converter
+        else "save it without, e.g. with gltf-transform or Blender"
+    )
+    return RejectedAsset(
+        Reason.UNKNOWN_FORMAT, f"{asset} needs the extension {extension}, which is not read: {advice}"
+    )
 
 
 @dataclass(frozen=True)
-class GltfHeader:
-    """The JSON part of a glTF 2.0 file.
+class GltfDocument:
+    """An opened glTF file.
 
     Attributes:
-        tree: the JSON.
+        name: of the file, for messages.
+        tree: its JSON.
         binary: the GLB's own buffer; empty for a GLTF file.
+        files: the files beside it.
+        max_elements: of one list.
     """
 
+    name: str
     tree: dict[str, Any]
     binary: bytes
+    files: SideFiles
+    max_elements: int
+    _buffers: dict[int, bytes] = field(default_factory=dict)
 
-    def face_count(self) -> int:
-        """Triangles that the meshes' accessors announce; a mesh that is placed twice counts twice."""
-        placed = Counter(node["mesh"] for node in self.tree.get("nodes", []) if "mesh" in node)
-        accessors = self.tree.get("accessors", [])
-        total = 0
-        for index, mesh in enumerate(self.tree.get("meshes", [])):
-            for primitive in mesh["primitives"]:
-                if primitive.get("mode", _TRIANGLES) < _TRIANGLES:
-                    continue
-                corners = accessors[primitive.get("indices", primitive["attributes"]["POSITION"])]["count"]
-                total += int(corners) // 3 * placed[index]
-        return total
+    def items(self, kind: str) -> list[dict[str, Any]]:
+        """The list of that name at the JSON's top, e.g. `accessors`."""
+        found: list[dict[str, Any]] = self.tree.get(kind, [])
+        return found
 
-    def largest_accessor(self) -> int:
-        """Elements of the longest accessor: how much a reader is made to allocate."""
-        return max((int(accessor["count"]) for accessor in self.tree.get("accessors", [])), default=0)
+    def check_extensions(self) -> None:
+        """
+        Raises:
+            RejectedAsset: the file needs an extension that is not read.
+        """
+        for extension in self.tree.get("extensionsRequired", []):
+            if extension not in _READ | _HARMLESS:
+                raise not_read(self.name, extension)
 
-    def color_factors(self) -> dict[str, tuple[float, ...]]:
-        """`baseColorFactor` (linear RGBA) by material, of the materials whose name no other one has."""
-        materials = self.tree.get("materials", [])
-        names = Counter(material.get("name") for material in materials)
-        return {
-            material["name"]: tuple(map(float, material["pbrMetallicRoughness"]["baseColorFactor"]))
-            for material in materials
-            if material.get("name")
-            and names[material["name"]] == 1
-            and "baseColorFactor" in material.get("pbrMetallicRoughness", {})
-        }
-
-    def check_textures(self, read: Callable[[str], bytes], max_pixels: int) -> None:
-        """Look at the header of every image that colours a surface.
-
-        Args:
-            read: gives the bytes of a file beside the asset, by name.
-            max_pixels: of one image.
+    def view_bytes(self, index: int) -> memoryview:
+        """The bytes of a buffer view.
 
         Raises:
-            RejectedAsset: an image is not one, is too large, or lies outside the asset's folder.
+            RejectedAsset: it is longer than its buffer, or its buffer has no data.
         """
-        for index in sorted(self._color_images()):
-            data = self._image_bytes(self.tree["images"][index], read)
-            try:
-                with Image.open(io.BytesIO(data)) as image:
-                    width, height = image.size
-            except (OSError, Image.DecompressionBombError) as error:
-                raise RejectedAsset(
-                    Reason.TEXTURE_UNREADABLE, f"texture {index} cannot be read: {error}"
-                ) from error
-            if width * height > max_pixels:
-                raise RejectedAsset(
-                    Reason.TOO_LARGE,
-                    f"texture {index} has {width} x {height} pixels, allowed are {max_pixels}",
-                )
+        view = self.items("bufferViews")[index]
+        data = self._buffer(view["buffer"], view)
+        start, length = view.get("byteOffset", 0), view["byteLength"]
+        if start < 0 or length < 0 or start + length > len(data):
+            raise RejectedAsset(
+                Reason.TRUNCATED,
+                f"{self.name} reads to byte {start + length} of a buffer of {len(data)} bytes",
+            )
+        return memoryview(data)[start : start + length]
 
-    def _color_images(self) -> set[int]:
-        textures = self.tree.get("textures", [])
-        used: set[int] = set()
-        for material in self.tree.get("materials", []):
-            extensions = material.get("extensions", {})
-            glossy = extensions.get("KHR_materials_pbrSpecularGlossiness", {}).get("diffuseTexture")
-            for reference in (material.get("pbrMetallicRoughness", {}).get("baseColorTexture"), glossy):
-                if reference is not None:
-                    texture = textures[reference["index"]]
-                    webp = texture.get("extensions", {}).get("EXT_texture_webp", {})
-                    used.add(webp.get("source", texture.get("source")))
-        return used - {None}
-
-    def _image_bytes(self, image: dict[str, Any], read: Callable[[str], bytes]) -> bytes:
+    def image_bytes(self, index: int) -> bytes:
+        """The content of an image file."""
+        image = self.items("images")[index]
         if "uri" in image:
-            return uri_bytes(image["uri"], read)
-        view = self.tree["bufferViews"][image["bufferView"]]
-        uri = self.tree["buffers"][view["buffer"]].get("uri")
-        data = self.binary if uri is None else uri_bytes(uri, read)
-        start = view.get("byteOffset", 0)
-        return data[start : start + view["byteLength"]]
+            return self._uri_bytes(image["uri"])
+        return bytes(self.view_bytes(image["bufferView"]))
+
+    def _buffer(self, index: int, view: dict[str, Any]) -> bytes:
+        if index not in self._buffers:
+            buffer = self.items("buffers")[index]
+            if "uri" in buffer:
+                self._buffers[index] = self._uri_bytes(buffer["uri"])
+            elif index == 0 and self.binary:
+                self._buffers[index] = self.binary
+            else:
+                # What stands in for compressed data has no bytes.
+                for extension in view.get("extensions", {}):
+                    raise not_read(self.name, extension)
+                raise RejectedAsset(Reason.UNREADABLE, f"{self.name} has no data for its buffer {index}")
+        return self._buffers[index]
+
+    def _uri_bytes(self, uri: str) -> bytes:
+        """What a `uri` stands for: the data itself or the file of that percent-encoded name (glTF 2.0, 2.8)."""
+        if uri.startswith("data:"):
+            header, _, payload = uri.partition(",")
+            return base64.b64decode(payload) if header.endswith(";base64") else unquote_to_bytes(payload)
+        decoded = unquote(uri)
+        return self.files.read(uri if self.files.find(decoded) is None and self.files.find(uri) else decoded)
 
 
-def uri_bytes(uri: str, read: Callable[[str], bytes]) -> bytes:
-    """What a glTF `uri` stands for: base64 data or the file of that name."""
-    _, separator, payload = uri.partition("base64,")
-    return base64.b64decode(payload) if separator and uri.startswith("data:") else read(uri)
-
-
-def read_header(path: Path) -> GltfHeader:
+def open_gltf(path: Path, files: SideFiles, max_elements: int) -> GltfDocument:
     """Read the JSON of a `.glb` or `.gltf` file.
 
     Raises:
@@ -124,18 +143,19 @@ def read_header(path: Path) -> GltfHeader:
     """
     data = path.read_bytes()
     try:
-        header = (
-            _glb_header(path, data) if path.suffix.lower() == ".glb" else GltfHeader(json.loads(data), b"")
-        )
-        version = str(header.tree["asset"]["version"])
+        tree, binary = _glb_chunks(path, data) if path.suffix.lower() == ".glb" else (json.loads(data), b"")
+        version = str(tree["asset"]["version"])
+        for kind in _LISTS:
+            if not isinstance(tree.get(kind, []), list):
+                raise ValueError(f"its {kind} are no list")
     except (ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
         raise RejectedAsset(Reason.UNREADABLE, f"{path.name} is no glTF file: {error}") from error
     if not version.startswith("2"):
         raise RejectedAsset(Reason.UNKNOWN_FORMAT, f"{path.name} is glTF {version}; only 2.0 can be read")
-    return header
+    return GltfDocument(path.name, tree, binary, files, max_elements)
 
 
-def _glb_header(path: Path, data: bytes) -> GltfHeader:
+def _glb_chunks(path: Path, data: bytes) -> tuple[dict[str, Any], bytes]:
     if data[:4] != _MAGIC:
         raise RejectedAsset(Reason.UNREADABLE, f"{path.name} does not begin with 'glTF'")
     _, _, length, json_length, json_type = struct.unpack_from("<4s4I", data)
@@ -151,4 +171,4 @@ def _glb_header(path: Path, data: bytes) -> GltfHeader:
     if offset + 8 <= length:
         binary_length, binary_type = struct.unpack_from("<2I", data, offset)
         binary = data[offset + 8 : offset + 8 + binary_length] if binary_type == _BINARY_CHUNK else b""
-    return GltfHeader(tree, binary)
+    return tree, binary

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from placid_kedro.rejections import Reason, RejectedAsset
-from placid_kedro.rendering.surfaces import FloatArray, part_surface
+from placid_kedro.rendering.surfaces import (
+    CLAMP,
+    MIRROR,
+    FloatArray,
+    Paint,
+    Part,
+    Texture,
+    linear_to_srgb,
+    srgb_to_linear,
+)
 
 # glTF and the furniture files are y-up with +z as the front; the house is z-up with +x as the front.
 Y_UP_TO_WORLD = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=np.float64)
+_LINEAR = srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Coat:
+    """Colours of all faces.
+
+    Attributes:
+        corner_colors: [F, 3, 4] float32, linear RGB and alpha, what multiplies the texture.
+        corner_uvs: [F, 3, 2] float32, v upwards as in OBJ.
+        face_textures: [F] int32, index of a texture, -1 for none.
+    """
+
+    corner_colors: FloatArray
+    corner_uvs: FloatArray
+    face_textures: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -23,45 +47,34 @@ class Mesh:
     Attributes:
         vertices: [V, 3] float32.
         faces: [F, 3] int32.
-        corner_colors: [F, 3, 4] float32 RGBA in [0, 1], what multiplies the texture.
-        corner_uvs: [F, 3, 2] float32, v upwards as in OBJ and in trimesh.
-        face_textures: [F] int32, index into `textures`, -1 for none.
-        textures: RGBA images [H, W, 4] uint8.
+        base: what reflects light.
+        emission: what shines by itself, or None; its alpha means nothing.
+        alpha_cutoffs: [F] float32; the base's alpha becomes 0 below it and 1 from it on; NaN leaves it as it is.
+        textures: of both coats.
         is_colored: whether the file says anything of its colours.
     """
 
     vertices: FloatArray
     faces: NDArray[np.int32]
-    corner_colors: FloatArray
-    corner_uvs: FloatArray
-    face_textures: NDArray[np.int32]
-    textures: tuple[NDArray[np.uint8], ...]
+    base: Coat
+    emission: Coat | None
+    alpha_cutoffs: FloatArray
+    textures: tuple[Texture, ...]
     is_colored: bool = True
 
+    def image_count(self) -> int:
+        """Images; textures that differ in how they repeat share one."""
+        return len({id(texture.pixels) for texture in self.textures})
 
-def merge_parts(parts: list[trimesh.Trimesh], name: str) -> Mesh:
+
+def merge_parts(parts: list[Part], name: str) -> Mesh:
     """Join the y-up parts of a scene into one `Mesh` (see `load_mesh`)."""
-    textures: dict[int, int] = {}
-    images: list[NDArray[np.uint8]] = []
-    vertices, faces, colors, uvs, face_textures = [], [], [], [], []
-    offset = 0
-    surfaces = [part_surface(part) for part in parts]
-    for part, surface in zip(parts, surfaces, strict=True):
-        index = np.asarray(part.faces, dtype=np.int32)
-        texture = -1
-        if surface.image is not None:
-            if id(surface.image) not in textures:
-                textures[id(surface.image)] = len(images)
-                images.append(_pixels(surface.image, name))
-            texture = textures[id(surface.image)]
-        vertices.append(np.asarray(part.vertices, dtype=np.float64))
-        faces.append(index + offset)
-        colors.append(surface.color[index])
-        uvs.append(surface.uv[index])
-        face_textures.append(np.full(len(index), texture, np.int32))
-        offset += len(part.vertices)
-    points = np.concatenate(vertices) @ Y_UP_TO_WORLD.T
-    triangles = np.concatenate(faces)
+    textures: dict[Texture, int] = {}
+    offsets = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    points = np.concatenate([part.vertices for part in parts]) @ Y_UP_TO_WORLD.T
+    triangles = np.concatenate(
+        [part.faces + offset for part, offset in zip(parts, offsets[:-1], strict=True)]
+    ).astype(np.int32)
     used = points[np.unique(triangles)]
     if not np.isfinite(used).all():
         raise RejectedAsset(Reason.NOT_FINITE, f"{name} has vertices that are not finite numbers")
@@ -69,26 +82,41 @@ def merge_parts(parts: list[trimesh.Trimesh], name: str) -> Mesh:
     longest = float((high - low).max())
     if not 0 < longest < np.inf:
         raise RejectedAsset(Reason.NO_EXTENT, f"{name} has an extent of {longest}")
+    emission = None
+    if any(part.surface.emission is not None for part in parts):
+        emission = _coat(parts, (part.surface.emission for part in parts), textures)
     return Mesh(
         vertices=((points - (low + high) / 2) / longest).astype(np.float32),
         faces=triangles,
-        corner_colors=np.concatenate(colors).astype(np.float32),
-        corner_uvs=np.concatenate(uvs).astype(np.float32),
-        face_textures=np.concatenate(face_textures),
-        textures=tuple(images),
-        is_colored=any(surface.is_colored for surface in surfaces),
+        base=_coat(parts, (part.surface.base for part in parts), textures),
+        emission=emission,
+        alpha_cutoffs=np.concatenate(
+            [np.full(len(part.faces), part.surface.alpha_cutoff, np.float32) for part in parts]
+        ),
+        textures=tuple(textures),
+        is_colored=any(part.surface.is_colored for part in parts),
     )
 
 
-def _pixels(image: Any, name: str) -> NDArray[np.uint8]:
-    try:
-        return np.asarray(image.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise RejectedAsset(Reason.TEXTURE_UNREADABLE, f"{name} has a broken texture: {error}") from error
+def _coat(parts: list[Part], paints: Iterable[Paint | None], textures: dict[Texture, int]) -> Coat:
+    """Paints at the corners of faces; new textures are added. No paint is black."""
+    colors, uvs, face_textures = [], [], []
+    for part, paint in zip(parts, paints, strict=True):
+        count, texture = len(part.faces), -1
+        if paint is None:
+            colors.append(np.zeros((count, 3, 4), np.float32))
+            uvs.append(np.zeros((count, 3, 2), np.float32))
+        else:
+            colors.append(paint.color[part.faces])
+            uvs.append(paint.uv[part.faces])
+            if paint.texture is not None:
+                texture = textures.setdefault(paint.texture, len(textures))
+        face_textures.append(np.full(count, texture, np.int32))
+    return Coat(np.concatenate(colors), np.concatenate(uvs), np.concatenate(face_textures))
 
 
 def surface_color(mesh: Mesh, face: NDArray[np.int32], u: FloatArray, v: FloatArray) -> FloatArray:
-    """RGBA of points on a mesh, without light: interpolated colour times the texture's nearest texel.
+    """What points on a mesh reflect of white light: interpolated colour times the texture's nearest texel.
 
     Args:
         mesh: with T faces.
@@ -96,17 +124,55 @@ def surface_color(mesh: Mesh, face: NDArray[np.int32], u: FloatArray, v: FloatAr
         u, v: [R] barycentric coordinates of the second and third corner.
 
     Returns:
-        [R, 4] float32 in [0, 1].
+        [R, 4] float32 in [0, 1]: sRGB and alpha.
     """
+    color = _coat_color(mesh.base, mesh.textures, face, u, v)
+    color[:, :3] = linear_to_srgb(color[:, :3])
+    cutoff = mesh.alpha_cutoffs[face]
+    color[:, 3] = np.where(np.isnan(cutoff), color[:, 3].clip(0, 1), color[:, 3] >= cutoff)
+    return color
+
+
+def add_emission(
+    mesh: Mesh, color: FloatArray, face: NDArray[np.int32], u: FloatArray, v: FloatArray
+) -> FloatArray:
+    """sRGB colours [R, 3] with the light added that the points of `surface_color` shine with themselves."""
+    if mesh.emission is None:
+        return color
+    shining = _coat_color(mesh.emission, mesh.textures, face, u, v)[:, :3]
+    lit: FloatArray = color.copy()
+    some = shining.any(axis=1)
+    lit[some] = linear_to_srgb(srgb_to_linear(color[some]) + shining[some])
+    return lit
+
+
+def _coat_color(
+    coat: Coat, textures: tuple[Texture, ...], face: NDArray[np.int32], u: FloatArray, v: FloatArray
+) -> FloatArray:
+    """Linear RGB and alpha [R, 4]."""
     weights = np.stack([1 - u - v, u, v], axis=1).astype(np.float32)
-    color: FloatArray = np.einsum("rk,rkc->rc", weights, mesh.corner_colors[face])
-    uv = np.einsum("rk,rkc->rc", weights, mesh.corner_uvs[face])
-    texture_of = mesh.face_textures[face]
+    color: FloatArray = np.einsum("rk,rkc->rc", weights, coat.corner_colors[face])
+    texture_of = coat.face_textures[face]
     for index in np.unique(texture_of[texture_of >= 0]):
         here = texture_of == index
-        texture = mesh.textures[index]
-        rows, columns = texture.shape[:2]
-        column = np.floor(uv[here, 0] * columns).astype(np.int64) % columns
-        row = np.floor((1 - uv[here, 1]) * rows).astype(np.int64) % rows
-        color[here] *= texture[row, column].astype(np.float32) / 255.0
-    return color.clip(0, 1)
+        uv = np.einsum("rk,rkc->rc", weights[here], coat.corner_uvs[face[here]])
+        texel = _texels(textures[index], uv)
+        color[here, :3] *= _LINEAR[texel[:, :3]]
+        color[here, 3] *= texel[:, 3].astype(np.float32) / 255.0
+    return color
+
+
+def _texels(texture: Texture, uv: FloatArray) -> NDArray[np.uint8]:
+    rows, columns = texture.pixels.shape[:2]
+    column = _wrapped(np.floor(uv[:, 0] * columns).astype(np.int64), columns, texture.wrap[0])
+    row = _wrapped(np.floor((1 - uv[:, 1]) * rows).astype(np.int64), rows, texture.wrap[1])
+    return texture.pixels[row, column]
+
+
+def _wrapped(index: NDArray[np.int64], size: int, wrap: str) -> NDArray[np.int64]:
+    if wrap == CLAMP:
+        return index.clip(0, size - 1)
+    if wrap == MIRROR:
+        around = index % (2 * size)
+        return np.minimum(around, 2 * size - 1 - around)
+    return index % size
