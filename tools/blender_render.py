@@ -68,7 +68,8 @@ def load(path):
     corners = []
     graph = bpy.context.evaluated_depsgraph_get()
     for thing in bpy.context.scene.objects:
-        if thing.type == "MESH":
+        # What an importer hides is no part of the object: the glTF importer's shapes for bones.
+        if thing.type == "MESH" and thing.visible_get():
             mesh = thing.evaluated_get(graph).to_mesh()
             points = np.empty(3 * len(mesh.vertices), np.float32)
             mesh.vertices.foreach_get("co", points)

@@ -1,5 +1,6 @@
 """Objects from a folder, from furniture libraries and from an Objaverse cache."""
 
+import os
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,6 +134,26 @@ def test_images_on_their_authors_disk_are_left_out(furniture: SweetHome3dSource,
         assert file_hash(tmp_path / f"{number}.glb") == file_hash(tmp_path / "plain.glb")
 
 
+def test_images_that_did_not_come_along_are_left_out_and_others_are_found(
+    furniture: SweetHome3dSource, tmp_path: Path
+) -> None:
+    """By names without a folder, too; what an absolute or backslashed name means may lie beside the mesh."""
+    plank = list_furniture(furniture)[1]
+    looks = []
+    for number, statement in enumerate(
+        ("", "map_Kd gone.png", "map_Kd C:\\ann\\wood.png", "map_Kd WOOD.png")
+    ):
+        library = tmp_path / f"{number}.sh3f"
+        with zipfile.ZipFile(library, "w") as archive:
+            archive.writestr(plank.member, obj_box(4, 1, 2))
+            archive.writestr("lib/plank/m.mtl", f"newmtl m\nKd 0.05 0.3 0.7\n{statement}\n")
+            archive.write(tmp_path / "wood.png", "lib/plank/wood.png")
+        convert_model(library, plank.member, None, tmp_path / f"{number}.glb")
+        looks.append(load_mesh(tmp_path / f"{number}.glb").image_count())
+    assert looks == [0, 0, 1, 1]
+    assert file_hash(tmp_path / "0.glb") == file_hash(tmp_path / "1.glb")
+
+
 def test_a_path_that_climbs_out_of_a_model_is_refused(furniture: SweetHome3dSource, tmp_path: Path) -> None:
     plank = list_furniture(furniture)[1]
     with zipfile.ZipFile(tmp_path / "a.sh3f", "w") as archive:
@@ -207,6 +228,58 @@ def test_a_folder_of_meshes(meshes: Path) -> None:
     ball, tower = list_folder(source)
     assert (ball.uid, ball.caption, ball.licence) == ("sub-Red_ball-2", "Red ball 2", "CC0")
     assert tower.sha256 == file_hash(meshes / "tower.glb")
+
+
+def test_every_file_of_a_folder_has_a_uid_of_its_own(tmp_path: Path, meshes: Path) -> None:
+    names = (
+        "стул.glb", "椅子.glb", "café.glb", "_chair.glb", "chair.glb", "CHAIR 2.glb", "chair 2.glb", "chair-2.glb",
+        "___.glb", "(1).glb", "1.OBJ", "किताब.glb", f"{'long ' * 40}.glb", f"{'long ' * 40}2.glb", "model.glb",
+        "model.obj", "model.gltf", "deep/model.glb", "deep-model.glb", "._mac.glb", "quote's & (1).glb",
+    )  # fmt: skip
+    folder = tmp_path / "named"
+    (folder / "deep").mkdir(parents=True)
+    for name in names:
+        (folder / name).write_bytes(b"x")
+    source = FolderSource(folder=str(folder), captions="", licence="", count=0)
+    records = list_folder(source)
+    assert len(records) == len(names)
+    found = to_table(records)
+    assert set(found["reason"]) == {""}
+    # Also on disks on which names that differ in case are one.
+    assert found["uid"].str.lower().is_unique
+    uids = {Path(record.path).relative_to(folder).as_posix(): record.uid for record in records}
+    assert (uids["стул.glb"], uids["café.glb"], uids["model.glb"]) == ("stul", "cafe", "model")
+    captions = {Path(record.path).name: record.caption for record in records}
+    assert (captions["किताब.glb"], captions["椅子.glb"], captions["quote's & (1).glb"]) == (
+        "किताब",
+        "椅子",
+        "quote s 1",
+    )
+    # The same every time, and a csv's rows know the same names.
+    assert list_folder(source) == records
+    listed = tmp_path / "captions.csv"
+    rows = [f'"{name}",caption\n' for name in names]
+    listed.write_text("file,caption\n" + "".join(rows), encoding="utf-8")
+    by_row = list_folder(source.model_copy(update={"captions": str(listed)}))
+    assert [record.uid for record in by_row] == [uids[name] for name in names]
+
+
+def test_a_name_that_is_no_text_costs_itself_only(meshes: Path) -> None:
+    (meshes / "ball.glb").rename(meshes / os.fsdecode(b"ball\xff.glb"))
+    ball, tower = list_folder(FolderSource(folder=str(meshes), captions="", licence="", count=0))
+    assert (ball.reason, tower.reason) == (Reason.UNREADABLE, "")
+    assert "UTF-8" in ball.detail
+    assert to_table([ball, tower])["name"].str.encode("utf-8").tolist() == [b"ball", b"tower"]
+
+
+def test_a_name_that_two_files_have_names_none_of_them(meshes: Path, tmp_path: Path) -> None:
+    (meshes / "sub").mkdir()
+    (meshes / "sub/ball.glb").write_bytes((meshes / "ball.glb").read_bytes())
+    captions = tmp_path / "captions.csv"
+    captions.write_text("uid,caption\nball,a ball\nsub-ball,another\n")
+    first, second = list_folder(FolderSource(folder=str(meshes), captions=str(captions), licence="", count=0))
+    assert first.reason == Reason.BAD_ROW and "2 files" in first.detail
+    assert (second.reason, Path(second.path).parent.name) == ("", "sub")
 
 
 def test_a_folder_with_a_csv(meshes: Path, tmp_path: Path) -> None:

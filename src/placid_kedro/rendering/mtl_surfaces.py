@@ -153,5 +153,5 @@ def _with_alpha(
         pixels = np.full((*alpha.shape, 4), 255, np.uint8)
     if alpha.shape != pixels.shape[:2]:
         size = (pixels.shape[1], pixels.shape[0])
-        alpha = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BILINEAR))
+        alpha = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BOX))
     return np.concatenate([pixels[..., :3], alpha[..., None]], axis=2)

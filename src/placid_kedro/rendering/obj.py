@@ -109,6 +109,8 @@ def _read_statements(text: str, asset: str, limits: MeshLimits) -> _Statements:
         if not words:
             continue
         keyword = words[0]
+        if "#" in line and keyword in ("v", "vt", "f"):
+            words = line.partition("#")[0].split()
         if keyword == "v":
             found.positions.append(words[1:])
         elif keyword == "f":
@@ -130,7 +132,7 @@ def _read_statements(text: str, asset: str, limits: MeshLimits) -> _Statements:
 def _add_polygon(
     found: _Statements, material: str | None, words: list[str], asset: str, limits: MeshLimits
 ) -> None:
-    corners = [found.corner(word) for word in words if word[0] != "#"]
+    corners = [found.corner(word) for word in words]
     if len(corners) < 3:
         return
     found.triangles += len(corners) - 2
