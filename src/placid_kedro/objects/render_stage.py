@@ -26,7 +26,7 @@ from placid_kedro.rejections import Reason
 from placid_kedro.rendering.blender import blender_version
 
 # Raised by hand when the same object and parameters give other images.
-FORMAT = 1
+FORMAT = 2
 _LIBRARIES = ("embreex", "numpy", "pillow", "torch", "trimesh")
 FACT_COLUMNS = ("faces", "textures", "is_colored", "color_deviation", "coverage", "extent", "border")
 VIEW_COLUMNS = ("views", "views_sha256", "views_bytes", *FACT_COLUMNS)
