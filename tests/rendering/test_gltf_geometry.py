@@ -274,6 +274,10 @@ def test_draco(tmp_path: Path, new_gltf: Any) -> None:
     area = trimesh.Trimesh(part.vertices, part.faces).area
     assert area == pytest.approx(ball.area, rel=1e-3)
     assert part.surface.base.color[0].tolist() == [1, 0, 0, 1]
+    with pytest.raises(RejectedAsset) as raised:
+        file.tree["accessors"][indices]["count"] = 3  # more faces than are announced
+        load_mesh(file.write(tmp_path), MeshLimits(max_faces=300))
+    assert raised.value.reason is Reason.TOO_MANY_FACES
     # Damaged data is refused, not drawn.
     file.binary[file.tree["bufferViews"][-1]["byteOffset"] :] = bytes(len(data))
     with pytest.raises(RejectedAsset, match=name):
@@ -376,6 +380,23 @@ def skin_with_instances(file: Any) -> None:
     file.tree["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": {}}}
 
 
+def negative_material(file: Any) -> None:
+    file.material(doubleSided=True)
+    file.primitive["material"] = -1
+
+
+def negative_mesh(file: Any) -> None:
+    file.tree["nodes"][0]["mesh"] = -1
+
+
+def colors_that_are_no_numbers(file: Any) -> None:
+    file.attribute("COLOR_0", np.full((4, 3), np.nan, "<f4"))
+
+
+def json_that_is_none(file: Any) -> None:
+    file.tree["nodes"][0]["translation"] = [float("nan"), 0, 0]
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -390,6 +411,10 @@ def skin_with_instances(file: Any) -> None:
         (negative_offset, Reason.TRUNCATED),
         (short_stride, Reason.TRUNCATED),
         (skin_with_instances, Reason.UNKNOWN_FORMAT),
+        (negative_material, Reason.UNREADABLE),
+        (negative_mesh, Reason.UNREADABLE),
+        (colors_that_are_no_numbers, Reason.NOT_FINITE),
+        (json_that_is_none, Reason.UNREADABLE),
     ],
 )
 def test_damaged_files_are_refused(tmp_path: Path, new_gltf: Any, damage: Any, reason: Reason) -> None:
@@ -442,3 +467,36 @@ def test_encoded_names_do_not_lead_outside(tmp_path: Path, new_gltf: Any, uri: s
 def test_faces_without_area_harm_nothing(tmp_path: Path, new_gltf: Any) -> None:
     file = new_gltf(faces=(0, 0, 0, 1, 1, 2, 0, 1, 2))
     assert len(load_mesh(file.write(tmp_path)).faces) == 3
+
+
+@pytest.mark.parametrize("kind", ["json", "binary"])
+def test_the_first_version_of_the_format_is_named(tmp_path: Path, kind: str) -> None:
+    if kind == "json":
+        content = json.dumps({"asset": {"version": "1.0"}, "meshes": {"a": {}}, "nodes": {}}).encode()
+    else:
+        content = b"glTF" + np.array([1, 40, 20, 0], "<u4").tobytes() + b"{}" + bytes(18)
+    (tmp_path / "a.glb").write_bytes(content)
+    with pytest.raises(RejectedAsset, match=r"glTF 1\.0.*gltf-pipeline") as raised:
+        load_mesh(tmp_path / "a.glb")
+    assert raised.value.reason is Reason.UNKNOWN_FORMAT
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\n  "])
+def test_what_a_file_holds_counts_and_not_its_ending(tmp_path: Path, new_gltf: Any, mark: bytes) -> None:
+    file = new_gltf()
+    path = file.write(tmp_path, "a.gltf")
+    assert points(path).tolist() == SQUARE.tolist()
+    uri = "data:;base64," + base64.b64encode(file.binary).decode()
+    file.tree["buffers"][0]["uri"] = uri
+    (tmp_path / "b.glb").write_bytes(mark + json.dumps(file.tree).encode())
+    assert points(tmp_path / "b.glb").tolist() == SQUARE.tolist()
+
+
+def test_names_with_the_separators_of_windows(tmp_path: Path, new_gltf: Any) -> None:
+    file = new_gltf()
+    file.write(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/a.bin").write_bytes(file.binary)
+    file.tree["buffers"][0]["uri"] = "sub\\A.bin"
+    (tmp_path / "a.gltf").write_text(json.dumps(file.tree))
+    assert points(tmp_path / "a.gltf").tolist() == SQUARE.tolist()

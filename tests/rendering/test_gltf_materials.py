@@ -148,6 +148,15 @@ def test_vertex_colours_are_linear_and_multiply_the_material(
     np.testing.assert_allclose(square_color(mesh, 0.3, 0.1), expected, atol=3e-3)
 
 
+def test_whole_numbers_are_colours_also_without_being_called_normalized(
+    tmp_path: Path, new_gltf: Any, square_color: LOOK
+) -> None:
+    file = new_gltf()
+    file.attribute("COLOR_0", np.tile(np.array([51, 102, 255, 255], "<u1"), (4, 1)))
+    expected = [srgb(0.2), srgb(0.4), 1, 1]
+    np.testing.assert_allclose(square_color(load_mesh(file.write(tmp_path)), 0.3, 0.1), expected, atol=1e-5)
+
+
 def test_vertex_colours_vary_in_linear_light(tmp_path: Path, new_gltf: Any, square_color: LOOK) -> None:
     file = new_gltf()
     file.attribute("COLOR_0", np.array([[0, 0, 0], [1, 1, 1], [1, 1, 1], [0, 0, 0]], "<f4"))

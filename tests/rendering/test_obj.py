@@ -108,9 +108,10 @@ def test_a_concave_face_has_its_gap(tmp_path: Path) -> None:
         "v 0 0 0 1.0\nv 2 0 0 1.0\nv 0 3 0 1.0\nvt 0 0\nf 1/1 2/1 3/1 # a comment\n",
         "v 0 0 \\\n0\r\nv 2 0 0\r\nv 0 3 0\r\nf 1 2 \\\r\n3\r\n",
         "f 1 2 3\nl 1 2\np 1\nv 0 0 0\nv 2 0 0\nv 0 3 0\nf 1 2\n",
+        "  v\t0 0  0 # a\nv 2 0 0 0.5\n\tv 0 3 0\nvt 0.5\nvt 1 1 0\n f\t1/1\t2/2 3/2 # b\n",
         "\ufeffo thing\ng one two\ns 1\nv 0 0 0\nv 2 0 0\nv 0 3 0\nf 1 -1 3\nf 1 2 3\n",
     ],
-    ids=["negative", "normals", "weight", "lines", "order", "names"],
+    ids=["negative", "normals", "weight", "lines", "order", "blanks", "names"],
 )
 def test_ways_to_write_a_triangle(tmp_path: Path, obj: str) -> None:
     (part,) = load_parts(write(tmp_path, obj=obj), MeshLimits())
@@ -124,6 +125,8 @@ def test_ways_to_write_a_triangle(tmp_path: Path, obj: str) -> None:
         ("v 0 0 0\nv 1 0 0\nf 1 2 0\n", Reason.UNREADABLE),
         ("v 0 0 0\nv 1 0 0\nf 1 2 -3\n", Reason.UNREADABLE),
         ("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1/1 2/1 3/1\n", Reason.UNREADABLE),
+        ("v 0 0 0\nv 1 0 0\nv 1 1 0\nvt 0 0\nf 1/-2 2/-1 3/1\n", Reason.UNREADABLE),
+        ("v 0 0 0\nv 1 0 0\nv 1 1 0\nvt 0 0\nf 1/0 2/1 3/1\n", Reason.UNREADABLE),
         ("v 0 0\nv 1 0\nv 1 1\nf 1 2 3\n", Reason.UNREADABLE),
         ("v 0 0 x\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", Reason.UNREADABLE),
         ("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 three\n", Reason.UNREADABLE),
@@ -277,7 +280,9 @@ def test_missing_materials_say_nothing_of_colours(tmp_path: Path) -> None:
     assert not load_mesh(write(tmp_path, "Ns 10\n")).is_colored
 
 
-@pytest.mark.parametrize("name", ["my materials.mtl", "a.mtl m.mtl", "M.MTL", "sub\\m.mtl"])
+@pytest.mark.parametrize(
+    "name", ["my materials.mtl", "a.mtl m.mtl", "M.MTL", "sub\\m.mtl", "C:\\me\\m.mtl", "/home/me/m.mtl"]
+)
 def test_material_libraries(tmp_path: Path, square_color: LOOK, name: str) -> None:
     (tmp_path / "sub").mkdir()
     for file in ("my materials.mtl", "m.mtl", "sub/m.mtl"):

@@ -37,7 +37,7 @@ _HARMLESS = {
 _CONVERTERS = {
     "EXT_meshopt_compression": "gltf-transform copy IN.glb OUT.glb",
     "KHR_meshopt_compression": "gltf-transform copy IN.glb OUT.glb",
-    "KHR_texture_basisu": "gltf-transform ktxdecompress IN.glb OUT.glb",
+    "KHR_texture_basisu": "gltf-transform ktxdecompress IN.glb OUT.glb",  # needs KTX-Software
     "EXT_texture_avif": "gltf-transform png IN.glb OUT.glb",
     "MSFT_texture_dds": "gltf-transform png IN.glb OUT.glb",
 }
@@ -76,9 +76,21 @@ class GltfDocument:
     _buffers: dict[int, bytes] = field(default_factory=dict)
 
     def items(self, kind: str) -> list[dict[str, Any]]:
-        """The list of that name at the JSON's top, e.g. `accessors`."""
+        """The list of that name at the JSON's top, e.g. `nodes`."""
         found: list[dict[str, Any]] = self.tree.get(kind, [])
         return found
+
+    def item(self, kind: str, index: int) -> dict[str, Any]:
+        """One entry of such a list.
+
+        Raises:
+            RejectedAsset: there is none of that index.
+        """
+        found = self.items(kind)
+        # Python would count negative ones from the end.
+        if not isinstance(index, int) or not 0 <= index < len(found):
+            raise RejectedAsset(Reason.UNREADABLE, f"{self.name} has no entry {index} of its {kind}")
+        return found[index]
 
     def check_extensions(self) -> None:
         """
@@ -95,7 +107,7 @@ class GltfDocument:
         Raises:
             RejectedAsset: it is longer than its buffer, or its buffer has no data.
         """
-        view = self.items("bufferViews")[index]
+        view = self.item("bufferViews", index)
         data = self._buffer(view["buffer"], view)
         start, length = view.get("byteOffset", 0), view["byteLength"]
         if start < 0 or length < 0 or start + length > len(data):
@@ -107,14 +119,14 @@ class GltfDocument:
 
     def image_bytes(self, index: int) -> bytes:
         """The content of an image file."""
-        image = self.items("images")[index]
+        image = self.item("images", index)
         if "uri" in image:
             return self._uri_bytes(image["uri"])
         return bytes(self.view_bytes(image["bufferView"]))
 
     def _buffer(self, index: int, view: dict[str, Any]) -> bytes:
         if index not in self._buffers:
-            buffer = self.items("buffers")[index]
+            buffer = self.item("buffers", index)
             if "uri" in buffer:
                 self._buffers[index] = self._uri_bytes(buffer["uri"])
             elif index == 0 and self.binary:
@@ -132,7 +144,9 @@ class GltfDocument:
             header, _, payload = uri.partition(",")
             return base64.b64decode(payload) if header.endswith(";base64") else unquote_to_bytes(payload)
         decoded = unquote(uri)
-        return self.files.read(uri if self.files.find(decoded) is None and self.files.find(uri) else decoded)
+        # Some write names as they are, or with the separators of Windows.
+        names = (decoded, uri, decoded.replace("\\", "/"))
+        return self.files.read(next((name for name in names if self.files.find(name)), decoded))
 
 
 def open_gltf(path: Path, files: SideFiles, max_elements: int) -> GltfDocument:
@@ -143,29 +157,50 @@ def open_gltf(path: Path, files: SideFiles, max_elements: int) -> GltfDocument:
     """
     data = path.read_bytes()
     try:
-        tree, binary = _glb_chunks(path, data) if path.suffix.lower() == ".glb" else (json.loads(data), b"")
+        # What a file holds counts, whatever its name ends with.
+        is_json = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+        tree, binary = (_json(data), b"") if is_json else _glb_chunks(path, data)
         version = str(tree["asset"]["version"])
+        if not version.startswith("2"):
+            raise _other_version(path, version)
         for kind in _LISTS:
             if not isinstance(tree.get(kind, []), list):
                 raise ValueError(f"its {kind} are no list")
     except (ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
         raise RejectedAsset(Reason.UNREADABLE, f"{path.name} is no glTF file: {error}") from error
-    if not version.startswith("2"):
-        raise RejectedAsset(Reason.UNKNOWN_FORMAT, f"{path.name} is glTF {version}; only 2.0 can be read")
     return GltfDocument(path.name, tree, binary, files, max_elements)
+
+
+def _other_version(path: Path, version: str) -> RejectedAsset:
+    return RejectedAsset(
+        Reason.UNKNOWN_FORMAT,
+        f"{path.name} is glTF {version}; only 2.0 is read: convert it, e.g. with gltf-pipeline",
+    )
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    """Raises ValueError also for NaN and infinity, which Python takes for JSON."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no number of JSON")
+
+    tree: dict[str, Any] = json.loads(data, parse_constant=refuse)
+    return tree
 
 
 def _glb_chunks(path: Path, data: bytes) -> tuple[dict[str, Any], bytes]:
     if data[:4] != _MAGIC:
         raise RejectedAsset(Reason.UNREADABLE, f"{path.name} does not begin with 'glTF'")
-    _, _, length, json_length, json_type = struct.unpack_from("<4s4I", data)
+    _, version, length, json_length, json_type = struct.unpack_from("<4s4I", data)
+    if version != 2:
+        raise _other_version(path, f"{version}.0")
     if length > len(data) or 20 + json_length > len(data):
         raise RejectedAsset(
             Reason.TRUNCATED, f"{path.name} has {len(data)} bytes where its header says {length}"
         )
     if json_type != _JSON_CHUNK:
         raise RejectedAsset(Reason.UNREADABLE, f"{path.name} has no JSON chunk")
-    tree = json.loads(data[20 : 20 + json_length])
+    tree = _json(data[20 : 20 + json_length])
     offset = 20 + json_length
     binary = b""
     if offset + 8 <= length:

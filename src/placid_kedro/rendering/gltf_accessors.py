@@ -14,6 +14,11 @@ _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _TYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 
 
+def read_fractions(document: GltfDocument, index: int) -> NDArray[np.float64]:
+    """Colours or weights [N, K]: integers are normalized, also where a file forgets to say so."""
+    return normalized(_read_accessor(document, index))
+
+
 def read_accessor(document: GltfDocument, index: int) -> NDArray[Any]:
     """An accessor's elements [N, K]: float64, or int64 where the file has integers that are not normalized.
 
@@ -23,7 +28,15 @@ def read_accessor(document: GltfDocument, index: int) -> NDArray[Any]:
     Raises:
         RejectedAsset: it reaches beyond its data, or has a type that no mesh has.
     """
-    accessor = document.items("accessors")[index]
+    values = _read_accessor(document, index)
+    if document.item("accessors", index).get("normalized", False):
+        return normalized(values)
+    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+
+
+def _read_accessor(document: GltfDocument, index: int) -> NDArray[Any]:
+    """The elements [N, K] in the file's own type."""
+    accessor = document.item("accessors", index)
     count, width = int(accessor["count"]), _width(document, accessor)
     kind = _type(document, accessor["componentType"])
     if count > document.max_elements:
@@ -34,7 +47,7 @@ def read_accessor(document: GltfDocument, index: int) -> NDArray[Any]:
         values = np.zeros((count, width), kind)
     if "sparse" in accessor:
         _put_sparse(document, accessor["sparse"], values)
-    return normalized(values) if accessor.get("normalized", False) else _plain(values)
+    return values
 
 
 def normalized(values: NDArray[Any]) -> NDArray[Any]:
@@ -42,10 +55,6 @@ def normalized(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "f":
         return values.astype(np.float64)
     return np.maximum(values / np.iinfo(values.dtype).max, -1.0)
-
-
-def _plain(values: NDArray[Any]) -> NDArray[Any]:
-    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
 
 
 def _put_sparse(document: GltfDocument, sparse: dict[str, Any], values: NDArray[Any]) -> None:
@@ -66,7 +75,7 @@ def _read(
 ) -> NDArray[Any]:
     data = document.view_bytes(view_index)
     size = width * kind.itemsize
-    stride = document.items("bufferViews")[view_index].get("byteStride") or size
+    stride = document.item("bufferViews", view_index).get("byteStride") or size
     if count == 0:
         return np.zeros((0, width), kind)
     if offset < 0 or count < 0 or stride < size or offset + (count - 1) * stride + size > len(data):

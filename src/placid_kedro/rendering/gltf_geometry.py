@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from placid_kedro.rejections import Reason, RejectedAsset
 from placid_kedro.rendering.gltf import GltfDocument
-from placid_kedro.rendering.gltf_accessors import normalized, read_accessor
+from placid_kedro.rendering.gltf_accessors import normalized, read_accessor, read_fractions
 
 _DRACO = "KHR_draco_mesh_compression"
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_FRACTIONS = ("COLOR_", "WEIGHTS_")
 # Of a morph target; what else it moves (normals, tangents) is not seen.
 _MORPHED = ("POSITION", "TEXCOORD_", "COLOR_")
 
@@ -44,9 +45,8 @@ def triangle_count(document: GltfDocument, primitive: Mapping[str, Any]) -> int:
         raise RejectedAsset(Reason.UNREADABLE, f"{document.name} has a primitive of the unknown mode {mode}")
     if mode < _TRIANGLES:
         return 0
-    corners = int(
-        document.items("accessors")[primitive.get("indices", primitive["attributes"]["POSITION"])]["count"]
-    )
+    index = primitive.get("indices", primitive["attributes"]["POSITION"])
+    corners = int(document.item("accessors", index)["count"])
     return corners // 3 if mode == _TRIANGLES else max(corners - 2, 0)
 
 
@@ -67,9 +67,9 @@ def read_primitive(
     names = primitive["attributes"]
     if draco is not None:
         attributes, corners = _decode_draco(document, primitive, draco)
-        attributes |= {name: read_accessor(document, names[name]) for name in names if name not in attributes}
+        attributes |= {name: _read(document, name, names[name]) for name in names if name not in attributes}
     else:
-        attributes = {name: read_accessor(document, index) for name, index in names.items()}
+        attributes = {name: _read(document, name, index) for name, index in names.items()}
         count = len(attributes["POSITION"])
         corners = np.arange(count)
         if "indices" in primitive:
@@ -114,6 +114,11 @@ def skinned(
     return moved
 
 
+def _read(document: GltfDocument, name: str, index: int) -> NDArray[Any]:
+    """The accessor of an attribute."""
+    return (read_fractions if name.startswith(_FRACTIONS) else read_accessor)(document, index)
+
+
 def _faces(corners: NDArray[np.int64], mode: int) -> NDArray[np.int64]:
     """Triangles of a list, a strip (every second one turned) or a fan (glTF 2.0, 3.7.2.1)."""
     if mode == _TRIANGLES:
@@ -137,7 +142,7 @@ def _move(
     for target, weight in zip(targets, weights, strict=False):
         for name, index in target.items():
             if weight and name.startswith(_MORPHED) and name in attributes:
-                attributes[name] = attributes[name] + weight * read_accessor(document, index)
+                attributes[name] = attributes[name] + weight * _read(document, name, index)
 
 
 def _decode_draco(
@@ -150,13 +155,11 @@ def _decode_draco(
             Reason.UNREADABLE, f"{document.name} has damaged data of {_DRACO}: {error}"
         ) from error
     by_id = {attribute["unique_id"]: np.asarray(attribute["data"]) for attribute in mesh.attributes}
-    accessors = document.items("accessors")
     attributes = {}
     for name, identifier in draco["attributes"].items():
         values = by_id[identifier]
-        is_normalized = accessors[primitive["attributes"][name]].get("normalized", False)
-        is_float = values.dtype.kind == "f"
-        attributes[name] = (
-            normalized(values) if is_normalized or is_float else values.astype(np.int64)
-        ).reshape(len(values), -1)
+        accessor = document.item("accessors", primitive["attributes"][name])
+        is_fraction = accessor.get("normalized", False) or name.startswith(_FRACTIONS)
+        read = normalized(values) if is_fraction or values.dtype.kind == "f" else values.astype(np.int64)
+        attributes[name] = read.reshape(len(values), -1)
     return attributes, np.asarray(mesh.faces, np.int64).reshape(-1)

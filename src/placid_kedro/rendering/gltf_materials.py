@@ -59,12 +59,12 @@ class GltfSurfaces:
             RejectedAsset: a texture cannot be read, or its material says its colour in a way that is not read.
         """
         count = len(attributes["POSITION"])
-        varied = _vertex_colors(attributes)
+        varied = _vertex_colors(attributes, self._document.name)
         if "material" not in primitive:
             if varied is None:
                 return unpainted(count)
             return Surface(Paint(varied, np.zeros((count, 2), np.float32), None), alpha_cutoff=OPAQUE)
-        material = self._document.items("materials")[primitive["material"]]
+        material = self._document.item("materials", primitive["material"])
         extensions = material.get("extensions", {})
         for name in _OTHER_MATERIALS:
             if name in extensions:
@@ -105,7 +105,7 @@ class GltfSurfaces:
         return Paint(plain.color, np.nan_to_num(placed).astype(np.float32), image)
 
     def _texture(self, index: int) -> Texture:
-        described = self._document.items("textures")[index]
+        described = self._document.item("textures", index)
         extensions = described.get("extensions", {})
         source = extensions.get(_WEBP, {}).get("source", described.get("source"))
         if source is None:
@@ -114,8 +114,7 @@ class GltfSurfaces:
             raise RejectedAsset(
                 Reason.TEXTURE_UNREADABLE, f"{self._document.name} has a texture {index} without an image"
             )
-        samplers = self._document.items("samplers")
-        sampler = samplers[described["sampler"]] if "sampler" in described else {}
+        sampler = self._document.item("samplers", described["sampler"]) if "sampler" in described else {}
         wrap = (_WRAPS[sampler.get("wrapS", 10497)], _WRAPS[sampler.get("wrapT", 10497)])
         if (source, wrap) not in self._textures:
             if source not in self._pixels:
@@ -133,10 +132,12 @@ def _base(material: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
     return material.get("pbrMetallicRoughness", {}), "baseColorFactor", "baseColorTexture"
 
 
-def _vertex_colors(attributes: Attributes) -> NDArray[np.float32] | None:
+def _vertex_colors(attributes: Attributes, asset: str) -> NDArray[np.float32] | None:
     if "COLOR_0" not in attributes:
         return None
     given = attributes["COLOR_0"]
+    if not np.isfinite(given).all():
+        raise RejectedAsset(Reason.NOT_FINITE, f"{asset} has vertex colours that are not finite numbers")
     colors = np.ones((len(given), 4), np.float32)
     colors[:, : given.shape[1]] = np.clip(given, 0, 1)
     return colors

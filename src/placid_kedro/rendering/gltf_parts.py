@@ -22,26 +22,27 @@ def gltf_parts(document: GltfDocument, limits: MeshLimits) -> list[Part]:
     """
     document.check_extensions()
     placed = placed_meshes(document)
-    _check_faces(document, placed, limits)
+    announced = sum(
+        triangle_count(document, primitive) * len(one.places)
+        for one in placed
+        for primitive in document.item("meshes", one.mesh)["primitives"]
+    )
+    _check_faces(document, announced, limits)
     surfaces = GltfSurfaces(document, limits.max_texture_pixels)
-    parts = []
+    parts: list[Part] = []
     for one in placed:
-        for described in document.items("meshes")[one.mesh]["primitives"]:
+        for described in document.item("meshes", one.mesh)["primitives"]:
             if not triangle_count(document, described):
                 continue
             primitive = read_primitive(document, described, one.weights)
             surface = surfaces.surface(described, primitive.attributes)
             parts += [Part(points, primitive.faces, surface) for points in _points(primitive, one)]
+    # Compressed data may hold more than the file announces.
+    _check_faces(document, sum(len(part.faces) for part in parts), limits)
     return parts
 
 
-def _check_faces(document: GltfDocument, placed: list[PlacedMesh], limits: MeshLimits) -> None:
-    meshes = document.items("meshes")
-    faces = sum(
-        triangle_count(document, primitive) * len(one.places)
-        for one in placed
-        for primitive in meshes[one.mesh]["primitives"]
-    )
+def _check_faces(document: GltfDocument, faces: int, limits: MeshLimits) -> None:
     if faces > limits.max_faces:
         raise RejectedAsset(
             Reason.TOO_MANY_FACES, f"{document.name} has {faces} faces, allowed are {limits.max_faces}"

@@ -46,7 +46,7 @@ def placed_meshes(document: GltfDocument) -> list[PlacedMesh]:
         node = nodes[index]
         if "mesh" not in node:
             continue
-        mesh = document.items("meshes")[node["mesh"]]
+        mesh = document.item("meshes", node["mesh"])
         weights = tuple(map(float, node.get("weights", mesh.get("weights", ()))))
         instances = node.get("extensions", {}).get(_INSTANCING)
         if instances is not None and "skin" in node:
@@ -63,15 +63,18 @@ def placed_meshes(document: GltfDocument) -> list[PlacedMesh]:
 def _to_scene(document: GltfDocument) -> dict[int, Matrix]:
     """The transform of each visible node of the scene."""
     nodes = document.items("nodes")
-    scenes = document.items("scenes")
-    roots = scenes[document.tree.get("scene", 0)].get("nodes", []) if scenes else _parentless(nodes)
+    roots = (
+        document.item("scenes", document.tree.get("scene", 0)).get("nodes", [])
+        if document.items("scenes")
+        else _parentless(nodes)
+    )
     found: dict[int, Matrix] = {}
     waiting = [(root, np.eye(4)) for root in reversed(roots)]
     while waiting:
         index, parent = waiting.pop()
-        if index in found or not 0 <= index < len(nodes):
+        node = document.item("nodes", index)
+        if index in found:
             raise RejectedAsset(Reason.UNREADABLE, f"{document.name} has a scene graph that is no tree")
-        node = nodes[index]
         if not node.get("extensions", {}).get("KHR_node_visibility", {}).get("visible", True):
             continue
         found[index] = parent @ _local(node)
@@ -129,7 +132,7 @@ def _instances(document: GltfDocument, attributes: dict[str, int]) -> Matrix:
 
 def _joints(document: GltfDocument, index: int, to_scene: dict[int, Matrix]) -> Matrix:
     """A skinned mesh's own node does not place it: its joints do (glTF 2.0, 3.7.3.2)."""
-    skin = document.items("skins")[index]
+    skin = document.item("skins", index)
     missing = [joint for joint in skin["joints"] if joint not in to_scene]
     if missing:
         raise RejectedAsset(Reason.UNREADABLE, f"{document.name} has a skin with joints outside the scene")

@@ -11,7 +11,7 @@ from PIL import Image
 from placid_kedro.rejections import Reason, RejectedAsset
 
 # Pillow knows formats that start programs (EPS); these are what textures come in.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF", "GIF", "DDS")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "DDS", "TGA")
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 

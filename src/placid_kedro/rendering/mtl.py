@@ -163,7 +163,7 @@ def find_texture(text: str, files: SideFiles) -> Path | None:
 
 def local_name(name: str) -> str:
     """The name below the mesh's folder: the last part of an absolute one."""
-    return name.rsplit("/", 1)[-1] if _ABSOLUTE.match(name) else name
+    return re.split("[/:]", name)[-1] if _ABSOLUTE.match(name) else name
 
 
 def _check_options(text: str, options: dict[str, list[str]]) -> None:

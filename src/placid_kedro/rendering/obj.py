@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from placid_kedro.rejections import Reason, RejectedAsset
 from placid_kedro.rendering.limits import MeshLimits
-from placid_kedro.rendering.mtl import MtlMaterial, read_mtl
+from placid_kedro.rendering.mtl import MtlMaterial, local_name, read_mtl
 from placid_kedro.rendering.mtl_surfaces import MtlSurfaces
 from placid_kedro.rendering.polygons import triangulate
 from placid_kedro.rendering.side_files import SideFiles
@@ -26,14 +26,15 @@ _NOT_READ = {
     "call": "other files",
     "csh": "commands",
 }
+_FREQUENT = ("v", "vt", "vn", "f")
 
 
 @dataclass
 class _Statements:
     """What an OBJ file says, with the corners of its polygons numbered once for each pair of vertex and uv."""
 
-    positions: list[list[str]] = field(default_factory=list)
-    uvs: list[list[str]] = field(default_factory=list)
+    positions: list[str] = field(default_factory=list)
+    uvs: list[str] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
     polygons: dict[str | None, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
     corners: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -46,15 +47,23 @@ class _Statements:
         if known is not None:
             return known
         fields = word.split("/")
-        vertex, uv = int(fields[0]), int(fields[1]) if len(fields) > 1 and fields[1] else 0
+        has_uv = len(fields) > 1 and fields[1] != ""
         pair = (
-            vertex - 1 if vertex > 0 else len(self.positions) + vertex if vertex else -1,
-            uv - 1 if uv > 0 else len(self.uvs) + uv if uv else -1,
+            _place(int(fields[0]), len(self.positions)),
+            _place(int(fields[1]), len(self.uvs)) if has_uv else -1,
         )
         number = self.corners.setdefault(pair, len(self.corners))
-        if vertex > 0 and uv >= 0:
+        if "-" not in word:
             self._by_word[word] = number
         return number
+
+
+def _place(number: int, count: int) -> int:
+    """A number of the file, from 1 or back from the `count` so far, as an index."""
+    index = number - 1 if number > 0 else count + number
+    if number == 0 or index < 0:
+        raise ValueError(f"there is no element {number}")
+    return index
 
 
 def read_obj(path: Path, files: SideFiles, limits: MeshLimits) -> list[Part]:
@@ -70,9 +79,10 @@ def read_obj(path: Path, files: SideFiles, limits: MeshLimits) -> list[Part]:
     """
     statements = _read_statements(_text(path.read_bytes()), path.name, limits)
     positions, colors = _positions(statements)
-    uvs = np.array([[*line, "0", "0"][:2] for line in statements.uvs], np.float64).reshape(-1, 2)
+    uvs = _rows(statements.uvs)
+    uvs = np.concatenate([uvs, np.zeros((len(uvs), 2))], axis=1)[:, :2]
     pairs = np.array(list(statements.corners), np.int64).reshape(-1, 2)
-    if len(pairs) and (pairs[:, 0].min() < 0 or (pairs.max(axis=0) >= (len(positions), len(uvs))).any()):
+    if len(pairs) and (pairs.max(axis=0) >= (len(positions), len(uvs))).any():
         raise RejectedAsset(Reason.UNREADABLE, f"{path.name} has faces of vertices that it does not have")
     surfaces = MtlSurfaces(_materials(statements, files), files, limits, path.name)
     parts = []
@@ -105,22 +115,21 @@ def _read_statements(text: str, asset: str, limits: MeshLimits) -> _Statements:
     found = _Statements()
     material: str | None = None
     for line in text.replace("\\\n", " ").split("\n"):
-        words = line.split()
-        if not words:
-            continue
-        keyword = words[0]
-        if "#" in line and keyword in ("v", "vt", "f"):
-            words = line.partition("#")[0].split()
+        keyword = line.partition(" ")[0]
+        if keyword not in _FREQUENT:  # of tabs and leading blanks, too
+            line = line.strip().replace("\t", " ")
+            keyword = line.split(" ", 1)[0]
         if keyword == "v":
-            found.positions.append(words[1:])
-        elif keyword == "f":
-            _add_polygon(found, material, words[1:], asset, limits)
+            found.positions.append(line)
         elif keyword == "vt":
-            found.uvs.append(words[1:])
+            found.uvs.append(line)
+        elif keyword == "f":
+            words = line.partition("#")[0].split()
+            _add_polygon(found, material, words[1:], asset, limits)
         elif keyword == "usemtl":
-            material = " ".join(words[1:])
+            material = " ".join(line.split()[1:])
         elif keyword == "mtllib":
-            found.libraries.append(line.strip()[len("mtllib") :].strip())
+            found.libraries.append(line[len("mtllib") :].strip())
         elif keyword in _NOT_READ:
             raise RejectedAsset(
                 Reason.UNKNOWN_FORMAT,
@@ -145,17 +154,29 @@ def _add_polygon(
 
 def _positions(found: _Statements) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Coordinates [V, 3], and sRGB colours [V, 3] in [0, 1] where every vertex has them."""
-    widths = {len(line) for line in found.positions}
-    if not found.positions:
-        return np.zeros((0, 3)), None
-    if min(widths) < 3:
+    rows = _rows(found.positions)
+    if len(rows) and rows.shape[1] < 3:
         raise ValueError("a vertex has fewer than three coordinates")
-    positions = np.array([line[:3] for line in found.positions], np.float64)
-    if min(widths) < 6:
-        return positions, None
+    if not len(rows) or rows.shape[1] < 6:
+        return rows[:, :3].reshape(-1, 3), None
     # x y z r g b, or x y z w r g b
-    colors = np.array([line[-3:] if len(line) == 7 else line[3:6] for line in found.positions], np.float64)
-    return positions, colors / 255.0 if colors.max() > 1 else colors
+    colors = rows[:, 4:7] if rows.shape[1] == 7 else rows[:, 3:6]
+    return rows[:, :3], colors / 255.0 if colors.max() > 1 else colors
+
+
+def _rows(lines: list[str]) -> NDArray[np.float64]:
+    """The numbers after the keywords of statements [N, K]; K is that of the shortest."""
+    if not lines:
+        return np.zeros((0, 0))
+    words = " ".join(lines).split()
+    width = len(words) // len(lines)
+    if width * len(lines) == len(words) and words[::width] == [words[0]] * len(lines):
+        del words[::width]
+        return np.array(list(map(float, words))).reshape(len(lines), width - 1)
+    # Statements of unequal lengths, or with comments.
+    rows = [list(map(float, line.partition("#")[0].split()[1:])) for line in lines]
+    shortest = min(map(len, rows))
+    return np.array([row[:shortest] for row in rows]).reshape(len(rows), shortest)
 
 
 def _triangles(points: NDArray[np.float64], polygons: list[list[int]]) -> NDArray[np.int64]:
@@ -173,8 +194,8 @@ def _materials(found: _Statements, files: SideFiles) -> dict[str, MtlMaterial]:
     for line in found.libraries:
         whole = line.replace("\\", "/")
         # A name may hold blanks; a statement may hold several names.
-        names = [whole] if files.find(whole) else whole.split()
-        for name in names:
+        names = [local_name(name) for name in [whole, *whole.split()]]
+        for name in dict.fromkeys(names[:1] if files.find(names[0]) else names[1:]):
             if files.find(name):
                 materials |= read_mtl(_text(files.read(name)), files)
     return materials
