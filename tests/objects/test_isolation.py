@@ -1,16 +1,24 @@
 """A job that hangs, crashes or eats memory costs itself only."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import trimesh
 
 from placid_kedro.errors import ResourceError
+from placid_kedro.files import file_hash
 from placid_kedro.objects import worker
-from placid_kedro.objects.isolation import IsolatedProcess, Outcome
+from placid_kedro.objects.config import RenderParameters
+from placid_kedro.objects.glb import write_glb
+from placid_kedro.objects.isolation import IsolatedProcess, Outcome, worker_command
 from placid_kedro.rejections import Reason, RejectedAsset
+from placid_kedro.rendering import Part
+from placid_kedro.rendering.surfaces import Paint, Surface, Texture
 
 # A worker without the heavy imports of the real one.
 SCRIPT = """
@@ -116,3 +124,43 @@ def test_the_memory_limit_holds() -> None:
         assert process.run("eat", {}, 60.0).reason == Reason.OUT_OF_MEMORY
     finally:
         process.close()
+
+
+def test_an_image_that_many_parts_share_is_held_once(
+    tmp_path: Path, render_parameters: RenderParameters
+) -> None:
+    """80 parts with one image of 16 MiB: copies would need 1.25 GiB more than the process may have."""
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 4), np.uint8).repeat(8, 0).repeat(8, 1)
+    box = trimesh.creation.box()
+    uv = (box.vertices[:, :2] + 0.5).astype(np.float32)
+    surface = Surface(Paint(np.ones((len(uv), 4), np.float32), uv, Texture(pixels)))
+    parts = [
+        Part(np.add(box.vertices, [1.5 * place, 0, 0]), np.asarray(box.faces, np.int64), surface)
+        for place in range(80)
+    ]
+    path = tmp_path / "a.glb"
+    write_glb(parts, path)
+    # As other programs write it: a texture and a material a part.
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    tree = json.loads(data[20 : 20 + length])
+    tree["textures"] = [{"source": 0} for _ in parts]
+    for number, material in enumerate(tree["materials"]):
+        material["pbrMetallicRoughness"]["baseColorTexture"]["index"] = number
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = len(text).to_bytes(4, "little") + b"JSON" + text + data[20 + length :]
+    path.write_bytes(data[:8] + (12 + len(chunks)).to_bytes(4, "little") + chunks)
+    process = IsolatedProcess(worker_command(1024))
+    arguments = {
+        "uid": "a",
+        "path": str(path),
+        "sha256": file_hash(path),
+        "parameters": render_parameters.model_dump(mode="json"),
+        "seed": 0,
+        "target": str(tmp_path / "views.zip"),
+    }
+    outcome = process.run("render", arguments, 120.0)
+    process.close()
+    assert (outcome.reason, outcome.detail) == ("", "")
+    assert outcome.result["facts"]["textures"] == 1
