@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from placid_kedro.cameras import orbit
 from placid_kedro.rendering import embree, load_mesh, render_mesh
@@ -149,3 +150,25 @@ def test_made_files(
     file = new_gltf(BOX.vertices.astype("<f4"), tuple(BOX.faces.reshape(-1)))
     change(file)
     compare(blender, file.write(tmp_path), monkeypatch, has_color=True)
+
+
+@pytest.mark.parametrize(
+    "materials",
+    [
+        "Kd 0.64 0.64 0.64\nmap_Kd t.png\n",
+        "Kd 0 0 0\nmap_Kd t.png\n",
+        "Kd 1 1 1\nmap_Kd -s 2 0.5 1 -o 0.3 0.1 0 t.png\n",
+        "Kd 0 0 0\nmap_Ke t.png\nKe 1 1 1\n",
+    ],
+    ids=["grey factor", "black factor", "placed", "shining"],
+)
+def test_made_obj_files(
+    blender: BlenderRenderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, materials: str
+) -> None:
+    lines = ["mtllib a.mtl", "usemtl a"]
+    lines += [f"v {x} {y} {z}" for x, y, z in BOX.vertices] + [f"vt {u} {v}" for u, v in UV]
+    lines += ["f " + " ".join(f"{corner + 1}/{corner + 1}" for corner in face) for face in BOX.faces]
+    (tmp_path / "a.obj").write_text("\n".join(lines) + "\n")
+    (tmp_path / "a.mtl").write_text("newmtl a\n" + materials)
+    Image.fromarray(HALVES.repeat(32, 0).repeat(32, 1)).save(tmp_path / "t.png")
+    compare(blender, tmp_path / "a.obj", monkeypatch, has_color=True)
