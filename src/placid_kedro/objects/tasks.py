@@ -5,6 +5,7 @@ Arguments and results are JSON: they travel through pipes and between machines.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +16,14 @@ import torch
 from placid_kedro.files import file_hash
 from placid_kedro.objects.config import RenderParameters
 from placid_kedro.objects.facts import measure
+from placid_kedro.objects.glb import write_glb
 from placid_kedro.objects.renderers import make_renderer
 from placid_kedro.objects.sweethome3d import convert_model
 from placid_kedro.objects.views import object_cameras, write_views
 from placid_kedro.rejections import Reason, RejectedAsset
-from placid_kedro.rendering import MeshLimits, ProportionRange, load_mesh, reshaped
+from placid_kedro.rendering import MeshLimits, ProportionRange, load_parts, reshaped
+from placid_kedro.rendering.blender import is_read_alike
+from placid_kedro.rendering.mesh import merge_parts
 
 Task = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -54,22 +58,25 @@ def render(arguments: Mapping[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(1)
     parameters = RenderParameters.model_validate(arguments["parameters"])
     path, target = Path(arguments["path"]), Path(arguments["target"])
-    limits = parameters.limits
-    mesh = load_mesh(
-        path,
-        MeshLimits(
-            max_bytes=limits.file_mb * 2**20,
-            max_faces=limits.faces,
-            max_texture_pixels=limits.texture_megapixels * 2**20,
-        ),
+    limits = MeshLimits(
+        max_bytes=parameters.limits.file_mb * 2**20,
+        max_faces=parameters.limits.faces,
+        max_texture_pixels=parameters.limits.texture_megapixels * 2**20,
     )
+    parts = load_parts(path, limits)
+    mesh = merge_parts(parts, path.name)
     if file_hash(path) != arguments["sha256"]:
         raise RejectedAsset(Reason.CHANGED_FILE, f"{path.name} is not the file that was ingested")
     uid, seed = arguments["uid"], arguments["seed"]
     if parameters.reshape is not None:
         mesh = reshaped(mesh, ProportionRange(**parameters.reshape.model_dump()).draw(f"{seed}:{uid}"))
     cameras = object_cameras(parameters.protocol, uid, seed)
-    images = make_renderer(parameters).render(path, mesh, cameras)
+    with tempfile.TemporaryDirectory() as scratch:
+        shown = path
+        if parameters.renderer == "blender" and not is_read_alike(path, limits):
+            shown = Path(scratch) / "object.glb"
+            write_glb(parts, shown)
+        images = make_renderer(parameters).render(shown, mesh, cameras)
     write_views(target, cameras, images)
     return {
         "sha256": file_hash(target),

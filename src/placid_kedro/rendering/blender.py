@@ -20,7 +20,10 @@ from PIL import Image
 from placid_kedro.cameras import Cameras, opencv_to_blender
 from placid_kedro.errors import ResourceError
 from placid_kedro.rendering.embree import Render
+from placid_kedro.rendering.gltf import open_gltf
+from placid_kedro.rendering.limits import MeshLimits
 from placid_kedro.rendering.mesh import Mesh
+from placid_kedro.rendering.side_files import SideFiles
 
 SCRIPT = Path("tools/blender_render.py")
 _PREFIX = "placid "
@@ -76,6 +79,18 @@ def find_script() -> Path:
         if (root / SCRIPT).is_file():
             return (root / SCRIPT).absolute()
     raise ResourceError(f"{SCRIPT} is not in {Path.cwd()}; run from the project's folder.")
+
+
+def is_read_alike(path: Path, limits: MeshLimits) -> bool:
+    """Whether Blender's importers draw a file that `load_mesh` reads as it says.
+
+    Of OBJ files they miss textures whose names differ in case, grey `map_d` and `Tr`, and take `Kd` for linear light;
+    of glTF files they no longer know KHR_materials_pbrSpecularGlossiness.
+    """
+    if path.suffix.lower() == ".obj":
+        return False
+    tree = open_gltf(path, SideFiles(path, limits.max_bytes), 3 * limits.max_faces).tree
+    return "KHR_materials_pbrSpecularGlossiness" not in tree.get("extensionsUsed", [])
 
 
 @dataclass(frozen=True)
