@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from safetensors.torch import load_file
 
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
 from placid_kedro.embedded.networks.scorer import known_names, load_scorer
-from placid_kedro.errors import DataError
+from placid_kedro.errors import DataError, ModelError
 from placid_kedro.latent_plane import LatentPlane
 
 CSV = """uid,catalog_id,name,part,adjectives
@@ -104,3 +106,39 @@ def test_a_missing_object_is_told_before_any_work(
     ):
         kedro_session.run(pipeline_names=["pretrain"])
     assert not list((tmp_path / "data").rglob("*.zip"))
+
+
+def test_a_training_goes_on_from_models(session: Callable[..., Any], objects: Path, tmp_path: Path) -> None:
+    """With a learning rate of nearly nothing the UNets end as what they began with; the other parts are kept."""
+    trained = ["train_text_to_image", "train_novel_view"]
+    with session() as kedro_session:
+        kedro_session.run(pipeline_names=["pretrain"], to_nodes=trained)
+    first = (tmp_path / "data/test/06_models/embedded").rename(tmp_path / "first")
+    shutil.rmtree(tmp_path / "data")
+
+    still = {"training": {"learning_rate": 1e-12}}
+    changed = {"start": str(first), "text_to_image": still, "novel_view": still}
+    with session(pretrain=changed) as kedro_session:
+        kedro_session.run(pipeline_names=["pretrain"], to_nodes=trained)
+
+    second = tmp_path / "data/test/06_models/embedded"
+    parts = {
+        "text_to_image": ("unet", "vae"),
+        "zero123": ("unet", "vae", "reference_tokens", "lifted_reference"),
+    }
+    for model, names in parts.items():
+        for name in names:
+            before, after = (
+                load_file(folder / model / name / "diffusion_pytorch_model.safetensors")
+                for folder in (first, second)
+            )
+            assert before.keys() == after.keys()
+            assert all(torch.equal(after[key], before[key]) for key in before), (model, name)
+
+
+def test_models_to_start_from_must_be_there(
+    session: Callable[..., Any], objects: Path, tmp_path: Path
+) -> None:
+    with session(pretrain={"start": str(tmp_path / "nothing")}) as kedro_session:
+        with pytest.raises(ModelError, match="holds no model text_to_image; give pretrain.start a folder"):
+            kedro_session.run(pipeline_names=["pretrain"])

@@ -252,6 +252,8 @@ class PretrainParameters(ParameterModel):
     """Pipeline `pretrain`: the data and all embedded models from scratch.
 
     Attributes:
+        start: folder of models whose UNets are trained on, with their autoencoder and lifted reference kept as they
+            are; empty to start from nothing.
         objects: csv of the objects' parts, names and adjectives; empty for the project's own.
         checkpoints: folder that an interrupted training goes on from.
         precision: `auto` (bfloat16 where the hardware computes in it), `bf16` or `no`.
@@ -260,6 +262,7 @@ class PretrainParameters(ParameterModel):
         reshaped, made: what is learned from beside the objects themselves.
     """
 
+    start: str
     objects: str
     checkpoints: str
     precision: Literal["auto", "bf16", "no"]

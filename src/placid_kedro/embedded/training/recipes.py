@@ -40,6 +40,7 @@ from placid_kedro.embedded.training.objectives import (
 from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource
 from placid_kedro.embedded.training.scorer_training import ScorerBatches, ScorerObjective
 from placid_kedro.embedded.training.split import CuratedObject
+from placid_kedro.embedded.training.start import StartModels
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane import LatentPlane
@@ -102,6 +103,7 @@ def train_text_to_image(
     place: TrainingPlace,
     data_id: str,
     validate: Validation | None = None,
+    start: StartModels | None = None,
 ) -> Any:
     """A text-to-image UNet of the vocabulary.
 
@@ -113,12 +115,15 @@ def train_text_to_image(
         place: where to train.
         data_id: what latents and captions are made of.
         validate: see `placid_kedro.training.train`.
+        start: models that it goes on from.
     """
     table = CaptionTable.of([(one.name, one.adjectives) for one in objects])
     contexts = embed_texts(table.texts(), place.progress)
     schedule = embedded_schedule()
     channels, size = latents.shape[2], latents.shape[-1]
     unet = with_seed(place.seed, lambda: make_unet(parameters.unet, channels, channels, size))
+    if start is not None:
+        start.load_into(unet, "text_to_image", "unet")
     batches = TextToImageBatches(
         latents,
         azimuths_deg,
@@ -168,15 +173,19 @@ def train_novel_view(
     place: TrainingPlace,
     data_id: str,
     validate: Validation | None = None,
+    start: StartModels | None = None,
 ) -> nn.ModuleDict:
     """A novel-view model around a trained lifted reference: the parts `unet` and `reference_tokens`, and another one
-    that only its training needs."""
+    that only its training needs. It goes on from `start` where there is one."""
     channels, size = views.copies[0].latents.shape[2], views.copies[0].latents.shape[-1]
     lifted = lifted.to(place.device).eval().requires_grad_(False)
 
     network: nn.ModuleDict = with_seed(
         place.seed, lambda: make_novel_view(parameters.unet, channels, size, lifted.map_channels)
     )
+    if start is not None:
+        for part in ("unet", "reference_tokens"):
+            start.load_into(network[part], "zero123", part)
     objective = NovelViewObjective(
         network, lifted, embedded_schedule(), parameters.shares.unconditional, parameters.decoder_weight
     )

@@ -14,10 +14,11 @@ def plan(seed: int, run: RunParameters, parameters: PretrainParameters) -> Pretr
     """Check that the objects are there, and tell what the run will cost before it costs anything."""
     from placid_kedro.embedded.training.cost import make_plan
     from placid_kedro.embedded.training.objects import check_sources
-    from placid_kedro.pipelines.pretrain.setup import cores_of, place_of, ring_of, split_of
+    from placid_kedro.pipelines.pretrain.setup import cores_of, place_of, ring_of, split_of, start_of
 
     split = split_of(parameters)
     ring_of(parameters)
+    start_of(parameters)
     check_sources(split, parameters.ingest)
     counts = (len(split.trained), len(split.vocabulary), len(split.held_out))
     result = make_plan(parameters, *counts, place_of(seed, run, parameters), cores_of(parameters))
@@ -78,16 +79,20 @@ def fit_autoencoder(
     """
     from placid_kedro.embedded.training.copies import encode_copy, encode_other_copies, encode_twice
     from placid_kedro.embedded.training.recipes import make_autoencoder, train_repair
-    from placid_kedro.pipelines.pretrain.setup import AllViews, place_of
+    from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, start_of
 
-    place = place_of(seed, run, parameters)
+    place, start = place_of(seed, run, parameters), start_of(parameters)
     every = AllViews.open(views, reshaped_views, made_views)
     arrays = every.objects
-    autoencoder = make_autoencoder(arrays, parameters.autoencoder, seed, place.progress)
+    if start is None:
+        autoencoder = make_autoencoder(arrays, parameters.autoencoder, seed, place.progress)
+    else:
+        autoencoder = start.part("zero123", "vae")
     latents = encode_copy(autoencoder, arrays, 0, place.progress)
     copies = encode_other_copies(autoencoder, arrays, latents, parameters.novel_view.copies, place.progress)
     reshaped, made = (encode_twice(autoencoder, one, place.progress) for one in (every.reshaped, every.made))
-    train_repair(autoencoder, arrays, parameters.autoencoder, place)
+    if start is None:
+        train_repair(autoencoder, arrays, parameters.autoencoder, place)
     return autoencoder, {"latents": latents, "copies": copies, "reshaped": reshaped, "made": made}
 
 
@@ -105,7 +110,7 @@ def train_text_to_image(
     from placid_kedro.embedded.training.recipes import train_text_to_image
     from placid_kedro.embedded.training.samples import text_to_image_samples
     from placid_kedro.embedded.training.views import ViewArrays
-    from placid_kedro.pipelines.pretrain.setup import data_id, place_of, split_of, vocabulary_rows
+    from placid_kedro.pipelines.pretrain.setup import data_id, place_of, split_of, start_of, vocabulary_rows
 
     place = place_of(seed, run, parameters)
     arrays, split = ViewArrays.open(views), split_of(parameters)
@@ -118,6 +123,7 @@ def train_text_to_image(
         place,
         data_id(arrays, parameters),
         text_to_image_samples(decoder, parameters.text_to_image, place.device, place.progress),
+        start_of(parameters),
     )
     return TextToImageFolder(unet, decoder.to("cpu"))
 
@@ -133,8 +139,11 @@ def train_lifted_reference(
 ) -> FolderWriter:
     """Train what the novel-view model lifts its reference with on all objects."""
     from placid_kedro.embedded.training.recipes import train_lifted_reference
-    from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of
+    from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of, start_of
 
+    if start := start_of(parameters):
+        kept: FolderWriter = start.part("zero123", "lifted_reference")
+        return kept
     every = AllViews.open(views, reshaped_views, made_views)
     lifted: FolderWriter = train_lifted_reference(
         novel_views_of(every, latents, parameters),
@@ -166,7 +175,7 @@ def train_novel_view(
     from placid_kedro.embedded.training.recipes import train_novel_view
     from placid_kedro.embedded.training.samples import novel_view_samples
     from placid_kedro.files import MANIFEST, file_hash
-    from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of, ring_of
+    from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of, ring_of, start_of
 
     place, ring = place_of(seed, run, parameters), ring_of(parameters)
     every = AllViews.open(views, reshaped_views, made_views)
@@ -185,6 +194,7 @@ def train_novel_view(
         novel_view_samples(
             decoder, lifted, truth, cameras, parameters.novel_view, place.device, place.progress
         ),
+        start_of(parameters),
     )
     return NovelViewFolder(network["unet"], network["reference_tokens"], lifted, decoder.to("cpu"))
 

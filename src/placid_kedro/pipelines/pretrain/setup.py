@@ -15,6 +15,7 @@ from placid_kedro.embedded.training.copies import made_copies, object_copies, re
 from placid_kedro.embedded.training.novel_view_batches import NovelViewSource
 from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource
 from placid_kedro.embedded.training.split import CURATED, ObjectSplit, read_split
+from placid_kedro.embedded.training.start import StartModels
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.training.batches import check_ring
@@ -34,6 +35,11 @@ def place_of(
 def split_of(parameters: PretrainParameters) -> ObjectSplit:
     """The curated objects."""
     return read_split(Path(parameters.objects) if parameters.objects else CURATED)
+
+
+def start_of(parameters: PretrainParameters) -> StartModels | None:
+    """The models that the training goes on from."""
+    return StartModels(Path(parameters.start)) if parameters.start else None
 
 
 def vocabulary_rows(split: ObjectSplit) -> Tensor:
@@ -109,6 +115,7 @@ def cores_of(parameters: PretrainParameters) -> int:
 
 
 def data_id(arrays: ViewArrays, parameters: PretrainParameters, *others: str) -> str:
-    """What latents are made of: the views and the autoencoder's linear part."""
-    autoencoder = parameters.autoencoder
-    return digest_of(arrays.digest, autoencoder.latent_channels, autoencoder.moment_every, *others)
+    """What latents are made of: the views and the autoencoder's linear part; and what networks begin with."""
+    autoencoder, start = parameters.autoencoder, start_of(parameters)
+    begun = () if start is None else (start.identity,)
+    return digest_of(arrays.digest, autoencoder.latent_channels, autoencoder.moment_every, *begun, *others)
