@@ -139,6 +139,8 @@ def test_a_training_goes_on_from_models(session: Callable[..., Any], objects: Pa
 def test_models_to_start_from_must_be_there(
     session: Callable[..., Any], objects: Path, tmp_path: Path
 ) -> None:
-    with session(pretrain={"start": str(tmp_path / "nothing")}) as kedro_session:
-        with pytest.raises(ModelError, match="holds no model text_to_image; give pretrain.start a folder"):
-            kedro_session.run(pipeline_names=["pretrain"])
+    with (
+        session(pretrain={"start": str(tmp_path / "nothing")}) as kedro_session,
+        pytest.raises(ModelError, match=r"holds no model text_to_image; give pretrain\.start a folder"),
+    ):
+        kedro_session.run(pipeline_names=["pretrain"])
