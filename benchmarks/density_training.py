@@ -22,8 +22,7 @@ from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
-from placid_kedro.latent_plane import LatentPlane, preset
-from placid_kedro.latent_plane.plugin import PlaneInputs
+from placid_kedro.latent_plane import LatentPlane, PlaneInputs, preset
 from placid_kedro.latent_plane.sampling import sample_views
 from placid_kedro.latent_plane.training.losses import (
     DensityTerms,
@@ -67,7 +66,7 @@ def drawn_object(given: argparse.Namespace) -> tuple[LatentPlane, PlaneInputs, R
     assert inputs is not None
     masks = torch.stack([remove_background(image)[3] for image in views.images])
     with torch.no_grad():
-        depths = render_density(plane, inputs.features[0], inputs.t_emb[0], cameras).depth
+        depths = render_density(plane, inputs[0], cameras).depth
     return plane, inputs, draw_rays(cameras, masks, depths, given.rays, generator)
 
 
@@ -77,7 +76,7 @@ def gradient(
     """Processor seconds of a step's two passes, and the gradient of the density's parameters as one vector."""
     parameters = plane.density_parameters()
     start = time.process_time()
-    render = render_rays(plane, inputs.features[0], inputs.t_emb[0], rays.origins, rays.directions, sampling)
+    render = render_rays(plane, inputs[0], rays.origins, rays.directions, sampling)
     loss = density_loss(render, rays.mask, rays.depth, DensityTerms(overlap_weight=0.5))["loss"]
     parts = torch.autograd.grad(loss, parameters)
     return time.process_time() - start, torch.cat([part.flatten() for part in parts])

@@ -29,9 +29,16 @@ from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
-from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment, SamplingPolicy, preset
+from placid_kedro.latent_plane import (
+    Evaluation,
+    LatentPlane,
+    LatentPlaneAttachment,
+    ObjectInputs,
+    SamplingPolicy,
+    preset,
+)
+from placid_kedro.latent_plane.evaluation.fast import DensityAt, FastEvaluator
 from placid_kedro.latent_plane.geometry import SampledPoints, UnsampledPoints
-from placid_kedro.latent_plane.plane import DensityAt
 from placid_kedro.latent_plane.sampling import sample_views
 from placid_kedro.surface.background import remove_background
 from placid_kedro.threads import set_cpu_threads
@@ -46,28 +53,37 @@ ZERO123_XL = {
     "cross_attention_dim": 768,
     "attention_head_dim": 8,
 }
+KEPT: dict[str, Any] = {"feature_samples": 4, "occupancy_threshold": 1e-2}
 PLANES: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "paper, with a coarse grid": {"lattice_size": 16},
+    "paper": {"evaluation": Evaluation(**KEPT)},
+    "paper, with a coarse grid": {"evaluation": Evaluation(lattice_size=16, **KEPT)},
     "16 samples a ray, 4 heads, with a coarse grid": {
         "samples_per_ray": 16,
         "num_heads": 4,
-        "lattice_size": 16,
+        "evaluation": Evaluation(lattice_size=16, **KEPT),
     },
 }
 
 
-class SpherePlane(LatentPlane):
+class SphereEvaluator(FastEvaluator):
     """Pays for the plane's density, then goes on with that of a sphere of half the cube's width."""
 
-    def _density_of(self, features: Tensor, t_emb: Tensor) -> DensityAt:
-        own = super()._density_of(features, t_emb)
+    def density_of(self, inputs: ObjectInputs) -> DensityAt:
+        own = super().density_of(inputs)
 
         def sphere(points: SampledPoints | UnsampledPoints) -> Tensor:
             positions = points[:].embedding[:, :3]
             return torch.where(positions.norm(dim=-1) < 0.25, 60.0, -20.0) + 0 * own(points)
 
         return sphere
+
+
+class SpherePlane(LatentPlane):
+    """A plane whose object is always the sphere."""
+
+    @property
+    def evaluator(self) -> SphereEvaluator:
+        return SphereEvaluator(self)
 
 
 def timed(action: Callable[[], T], repeats: int, device: str) -> tuple[float, T]:
@@ -118,11 +134,7 @@ def embedded(given: argparse.Namespace) -> None:
             silhouette=silhouette,
         ).images
 
-    thorough = LatentPlane.from_config(
-        plane.config, lattice_size=0, feature_samples=None, occupancy_threshold=0
-    )
-    thorough.load_state_dict(plane.state_dict())
-    thorough.eval()
+    thorough = plane.with_evaluation(Evaluation())
     plain, without = timed(lambda: sample(None), given.repeats, "cpu")
     print(f"embedded, {VIEWS} views, {given.steps} steps: {plain:.2f} s without Latent-Plane", flush=True)
     seconds, exact = timed(lambda: sample(thorough), given.repeats, "cpu")
@@ -158,8 +170,6 @@ def zero123_xl(given: argparse.Namespace) -> None:
         plane = SpherePlane(
             config.block_out_channels[1],
             unet.time_embedding.linear_2.out_features,
-            feature_samples=4,
-            occupancy_threshold=1e-2,
             **sizes,
         )
         plane.to(given.device).eval()

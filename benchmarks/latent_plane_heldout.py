@@ -205,7 +205,7 @@ class Measurement:
         assert inputs is not None
         cameras = views.cameras.resized(size, size)
         sampling = RaySampling(self.given.ray_samples or None)
-        render = render_density(self.plane, inputs.features[0], inputs.t_emb[0], cameras, sampling)
+        render = render_density(self.plane, inputs[0], cameras, sampling)
         return asdict(score_density(render, mask, depth))
 
     def __call__(self, views: ObjectViews, index: int) -> dict[str, float]:

@@ -55,7 +55,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
     from placid_kedro.embedded.networks.reference_tokens import ReferenceTokens
     from placid_kedro.embedded.networks.scorer import ImageScorer
     from placid_kedro.embedded.training import export
-    from placid_kedro.latent_plane import LatentPlane
+    from placid_kedro.latent_plane import Extensions, LatentPlane
     from placid_kedro.latent_plane.training.export import save_latent_plane
 
     root = tmp_path_factory.mktemp("models")
@@ -75,7 +75,8 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
             samples_per_ray=5,
         )
         sizes = {"token_channels": 8, "num_octaves": 2, "num_heads": 2, "samples_per_ray": 4}
-        plane = LatentPlane(16, 32, density_refinement=2, silhouette_factor=8, **sizes)
+        extensions = Extensions(density_refinement=2, silhouette_factor=8)
+        plane = LatentPlane(16, 32, extensions=extensions, **sizes)
         # The field lies round the paper's iso level of 15 and crosses it.
         plane.sigma_head.bias.data.fill_(21.0)
         plane.sigma_head.weight.data.mul_(10.0)

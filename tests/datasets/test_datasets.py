@@ -17,17 +17,18 @@ from kedro.io import DatasetError
 from PIL import Image
 from torch import Tensor
 
+from placid_kedro.cameras import PosedViews, ring
 from placid_kedro.datasets import (
     FigureDataset,
     FolderDataset,
     GaussiansDataset,
     ImageDataset,
-    ImageSheetDataset,
     JsonModelDataset,
+    PosedViewsDataset,
     TensorsDataset,
     VideoDataset,
 )
-from placid_kedro.errors import DataError, PlacidError
+from placid_kedro.errors import DataError, PlacidError, ShapeError
 from placid_kedro.prompts import Prompts, directional_prompts
 
 
@@ -55,27 +56,36 @@ def test_image_values_outside_the_range_are_cut(tmp_path: Path) -> None:
     assert dataset.load().flatten().tolist() == pytest.approx([0.0, 128 / 255, 1.0])
 
 
-def test_sheet_shows_views_from_left_to_right(tmp_path: Path) -> None:
-    dataset = ImageSheetDataset(filepath=str(tmp_path / "views.png"))
-    views = levels(3, 4, 6, 8)
+def test_posed_views_stand_from_left_to_right_with_their_cameras(tmp_path: Path) -> None:
+    dataset = PosedViewsDataset(filepath=str(tmp_path / "views.png"))
+    views = PosedViews(levels(3, 4, 8, 8), ring(3, 20.0, 1.7, 40.0, 8))
     dataset.save(views)
-    assert torch.equal(dataset.load(), views)
+    loaded = dataset.load()
+    assert torch.equal(loaded.images, views.images)
+    assert torch.equal(loaded.cameras.world_to_camera, views.cameras.world_to_camera)
+    assert torch.equal(loaded.cameras.K, views.cameras.K)
+    assert loaded.azimuths_deg() == pytest.approx([0.0, 120.0, 240.0], abs=1e-4)
     with Image.open(tmp_path / "views.png") as file:
-        assert file.size == (24, 6)
-        assert np.array_equal(np.asarray(file)[1, 8 + 2], (views[1, :, 1, 2] * 255).round().numpy())
+        assert file.size == (24, 8)
+        assert np.array_equal(np.asarray(file)[1, 8 + 2], (views.images[1, :, 1, 2] * 255).round().numpy())
 
 
-def test_sheet_from_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_a_sheet_from_elsewhere_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (8, 4)).save(tmp_path / "views.png")
-    with pytest.raises(DatasetError, match="how many views"):
-        ImageSheetDataset(filepath=str(tmp_path / "views.png")).load()
+    with pytest.raises(DatasetError, match="does not hold its cameras"):
+        PosedViewsDataset(filepath=str(tmp_path / "views.png")).load()
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 8, 8), (2, 3, 8, 7), (3, 8, 8)])
+def test_views_belong_to_their_cameras(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match="Posed views of 2 cameras"):
+        PosedViews(torch.zeros(shape), ring(2, 20.0, 1.7, 40.0, 8))
 
 
 @pytest.mark.parametrize(
     ("dataset", "data"),
     [
         (ImageDataset(filepath="a.png"), torch.zeros(1, 4, 4)),
-        (ImageSheetDataset(filepath="a.png"), torch.zeros(3, 4, 4)),
         (VideoDataset(filepath="a.mp4", fps=10), torch.zeros(2, 3, 5, 4)),
     ],
 )
@@ -230,7 +240,6 @@ def test_missing_file_names_itself(tmp_path: Path) -> None:
         FolderDataset,
         GaussiansDataset,
         ImageDataset,
-        ImageSheetDataset,
         JsonModelDataset,
         TensorsDataset,
         VideoDataset,

@@ -134,7 +134,7 @@ def test_the_plane_acts_when_the_policy_says_so(embedded: NovelView, plane: Late
     never = SamplingPolicy("conditional", active_fraction=0.0, renoise_first_step=False)
     watched = draw(embedded, plane=plane, policy=never)
     assert torch.equal(watched.images, plain)
-    assert watched.plane_inputs.features.shape == (1, 8, 16 + 64, 8, 8)
+    assert watched.plane_inputs.features.shape == (1, 8, 16, 8, 8)
     assert watched.plane_inputs.t_emb.shape == (1, 32)
     enhanced = draw(embedded, plane=plane)
     assert not torch.equal(enhanced.images, plain)
@@ -167,7 +167,7 @@ def test_the_field_is_read_in_the_step_that_the_policy_names(
     with block.register_forward_hook(lambda module, given, output: seen.append(output.clone())):
         inputs = draw(embedded, plane=plane, policy=policy, steps=4).plane_inputs
     assert len(seen) == 4
-    assert torch.equal(inputs.features[0, :, :16], seen[position][8:])
+    assert torch.equal(inputs.features[0], seen[position][8:])
     assert not torch.equal(seen[0], seen[-1])
 
 
@@ -189,9 +189,7 @@ def test_a_plane_of_other_views_is_refused(embedded: NovelView, plane: LatentPla
 def test_a_plane_that_reads_the_silhouette_gets_it(embedded: NovelView, plane: LatentPlane) -> None:
     half = torch.cat([torch.ones(32, 64), torch.zeros(32, 64)])
     inputs = draw(embedded, plane=plane, silhouette=half).plane_inputs
-    # Signed pixels in the reference's view: the upper half of the texels is full, the lower one empty.
-    behind = inputs.features[0, :, 16:]
-    assert bool((behind[0, :, :4] == 1).all() and (behind[0, :, 4:] == -1).all() and (behind[1:] == 0).all())
+    assert torch.equal(inputs.silhouette, half[None])
     with pytest.raises(ParameterError, match="silhouette, and there is none; give it"):
         draw(embedded, plane=plane, silhouette=None)
     with pytest.raises(ShapeError, match=r"its size \[64, 64\], got \[32, 32\]"):

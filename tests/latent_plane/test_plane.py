@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from placid_kedro.cameras import Cameras, orbit
-from placid_kedro.errors import ParameterError
-from placid_kedro.latent_plane import LatentPlane
+from placid_kedro.errors import ModelError, ParameterError
+from placid_kedro.latent_plane import Evaluation, LatentPlane
+from placid_kedro.latent_plane.evaluation import fast
 
 SMALL = {
     "feature_channels": 12,
@@ -39,6 +41,10 @@ def sharpened_plane(part: str, share_layers: bool, scale: float):
         for layer in getattr(plane, f"{part}_transformer").layers:
             layer.to_q.weight.mul_(scale)
     return plane, *inputs(plane)
+
+
+def evaluated(plane: LatentPlane, **settings) -> LatentPlane:
+    return plane.with_evaluation(Evaluation(**settings))
 
 
 def inputs(plane: LatentPlane, size: int = 6, objects: int | None = None):
@@ -142,8 +148,7 @@ def test_compiled_density_is_the_same_density(share_layers, scale):
     differentiable = plane.density(features, t_emb, points)
     assert differentiable.requires_grad
     with torch.no_grad():
-        plane.block_size = 50
-        compiled = plane.density(features, t_emb, points)
+        compiled = evaluated(plane, block_size=50).density(features, t_emb, points)
     torch.testing.assert_close(compiled, differentiable.detach(), rtol=2e-5, atol=2e-5)
 
 
@@ -160,7 +165,7 @@ def test_training_the_features_may_use_the_compiled_density(monkeypatch):
         return [parameter.grad for parameter in plane.feature_parameters()]
 
     compiled = gradients()
-    monkeypatch.setattr(LatentPlane, "_may_compile", lambda self, *parts: False)
+    monkeypatch.setattr(fast, "may_compile", lambda *parts: False)
     for ours, theirs in zip(compiled, gradients(), strict=True):
         assert ours is not None and theirs.abs().max() > 0
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
@@ -186,11 +191,11 @@ def test_block_size_and_checkpointing_change_memory_only():
     features, t_emb = inputs(plane)
     results = []
     for block_size, checkpointing in ((10**6, False), (97, False), (97, True)):
-        plane.block_size = block_size
+        one = evaluated(plane, block_size=block_size)
         if checkpointing:
-            plane.enable_gradient_checkpointing()
+            one.enable_gradient_checkpointing()
         plane.zero_grad()
-        enhanced, occupancy = plane(features, t_emb)
+        enhanced, occupancy = one(features, t_emb)
         (enhanced.square().mean() + occupancy.mean()).backward()
         gradients = {name: p.grad.clone() for name, p in plane.named_parameters()}
         results.append((enhanced.detach(), gradients))
@@ -245,15 +250,15 @@ def test_compiled_features_are_the_same_features(share_layers, scale):
     differentiable, _ = plane(features, t_emb)
     assert differentiable.requires_grad
     with torch.no_grad():
-        plane.block_size = 50
-        compiled, _ = plane(features, t_emb)
+        compiled, _ = evaluated(plane, block_size=50)(features, t_emb)
     torch.testing.assert_close(compiled, differentiable.detach(), rtol=1e-4, atol=1e-4)
 
 
 def test_the_heaviest_samples_stand_for_their_ray(monkeypatch):
     """With all of its samples a ray is as it was. Fewer keep its weight: where the tokens are the same all along a
     ray, nothing changes."""
-    plane, all_samples, two = small_plane(), small_plane(feature_samples=6), small_plane(feature_samples=2)
+    plane = small_plane()
+    all_samples, two = (evaluated(plane, feature_samples=count) for count in (6, 2))
     features, t_emb = inputs(plane, size=8)
     with torch.no_grad():
         exact, occupancy = plane(features, t_emb)
@@ -274,8 +279,7 @@ def test_rays_of_little_occupancy_get_no_features():
     with torch.no_grad():
         exact, occupancy = plane(features, t_emb)
         level = float(occupancy.median())
-        plane.occupancy_threshold = level
-        sparse, _ = plane(features, t_emb)
+        sparse, _ = evaluated(plane, occupancy_threshold=level)(features, t_emb)
     seen = (occupancy > level).expand_as(features)
     torch.testing.assert_close(sparse[seen], exact[seen])
     assert torch.equal(sparse[~seen], features[~seen])
@@ -283,28 +287,27 @@ def test_rays_of_little_occupancy_get_no_features():
 
 
 def test_a_coarse_grid_changes_nothing_where_it_is_linear_or_not_trusted(monkeypatch):
-    plane, coarse = small_plane(), small_plane(lattice_size=5)
+    plane = small_plane()
     features, t_emb = inputs(plane, size=8)
     with torch.no_grad():
         exact, occupancy = plane(features, t_emb)
-        coarse.lattice_threshold = -1.0  # looks closer everywhere
-        everywhere, _ = coarse(features, t_emb)
+        everywhere, _ = evaluated(plane, lattice_size=5, lattice_threshold=-1.0)(features, t_emb)
         torch.testing.assert_close(everywhere, exact, rtol=1e-4, atol=1e-4)
-        coarse.lattice_threshold = 1.0  # looks closer nowhere
+        coarse = evaluated(plane, lattice_size=5, lattice_threshold=1.0)  # looks closer nowhere
         _, coarse_occupancy = coarse(features, t_emb)
         assert not torch.allclose(coarse_occupancy, occupancy, atol=1e-3)
 
         def linear(points):
             return points.embedding[:, :3] @ torch.tensor([3.0, -2.0, 1.0]) + 1
 
-        for one in (plane, coarse):
-            monkeypatch.setattr(one, "_density_of", lambda features, t_emb: linear)
+        monkeypatch.setattr(fast.FastEvaluator, "density_of", lambda self, inputs: linear)
         torch.testing.assert_close(coarse(features, t_emb), plane(features, t_emb), rtol=1e-4, atol=1e-4)
 
 
 def test_a_coarse_grid_finds_an_object_and_looks_closer_there_only(monkeypatch):
     """A soft ball: opacities change by little, and most of the cube is not evaluated."""
-    plane, coarse = small_plane(), small_plane(lattice_size=8, lattice_threshold=0.01)
+    plane = small_plane()
+    coarse = evaluated(plane, lattice_size=8, lattice_threshold=0.01)
     features, t_emb = inputs(plane, size=16)
     asked = []
 
@@ -313,8 +316,7 @@ def test_a_coarse_grid_finds_an_object_and_looks_closer_there_only(monkeypatch):
         distance = (points.embedding[:, :3] - torch.tensor([0.1, 0.0, -0.1])).norm(dim=-1)
         return 40 * (0.25 - distance)
 
-    for one in (plane, coarse):
-        monkeypatch.setattr(one, "_density_of", lambda features, t_emb: ball)
+    monkeypatch.setattr(fast.FastEvaluator, "density_of", lambda self, inputs: ball)
     with torch.no_grad():
         _, occupancy = plane(features, t_emb)
         _, coarse_occupancy = coarse(features, t_emb)
@@ -356,10 +358,29 @@ def test_camera_inside_the_cube_sees_only_what_is_before_it():
         {"combination": "multiply"},
         {"missed_rays": "all"},
         {"samples_per_ray": 1},
-        {"block_size": 0},
-        {"feature_samples": 0},
     ],
 )
 def test_impossible_settings_are_refused(config):
     with pytest.raises(ParameterError, match=next(iter(config))):
         LatentPlane(**{**SMALL, **config})
+
+
+@pytest.mark.parametrize(
+    "settings", [{"block_size": 0}, {"feature_samples": 0}, {"lattice_size": 1}, {"method": "guess"}]
+)
+def test_impossible_evaluations_are_refused(settings):
+    with pytest.raises(ValidationError, match=next(iter(settings))):
+        Evaluation(**settings)
+
+
+def test_an_evaluation_shares_the_weights_and_is_saved_with_the_plane(tmp_path):
+    plane = small_plane()
+    twin = evaluated(plane, feature_samples=2)
+    assert twin.sigma_embedding is plane.sigma_embedding and plane.evaluation.feature_samples is None
+    twin.save_pretrained(tmp_path)
+    assert LatentPlane.from_pretrained(tmp_path).evaluation == twin.evaluation
+
+
+def test_a_plane_of_an_earlier_release_is_refused():
+    with pytest.raises(ModelError, match="saved by an earlier release"):
+        LatentPlane.from_config({**SMALL, "block_size": 512})

@@ -13,6 +13,7 @@ from torch import nn
 from placid_kedro.cameras import multiview_cameras, orbit
 from placid_kedro.errors import ModelError, ShapeError
 from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment, decoder_block
+from placid_kedro.latent_plane.presets import Action, PlannedCall, only_watch
 from placid_kedro.latent_plane.training.losses import render_density
 from placid_kedro.latent_plane.training.recipe import make_plane
 
@@ -133,7 +134,7 @@ def test_views_may_stand_anywhere():
     # The field is the same from wherever it is seen: a view's occupancy is that of its camera.
     inputs, own = attachment.inputs, cameras.resized(8, 8)
     with torch.no_grad():
-        render = render_density(plane, inputs.features[0], inputs.t_emb[0], own)
+        render = render_density(plane, inputs[0], own)
     torch.testing.assert_close(attachment.occupancy[0, :, 0], render.occupancy, atol=1e-4, rtol=1e-3)
 
 
@@ -146,8 +147,8 @@ def test_changes_the_output_and_comes_off_without_a_trace(num_views):
         plain = unet(sample, 10, states).sample
         with LatentPlaneAttachment(unet, plane) as attachment:
             enhanced = unet(sample, 10, states).sample
-            with attachment.disabled():
-                assert torch.equal(unet(sample, 10, states).sample, plain)
+        with LatentPlaneAttachment(unet, plane, only_watch):
+            assert torch.equal(unet(sample, 10, states).sample, plain)
         assert torch.equal(unet(sample, 10, states).sample, plain)
     assert (enhanced - plain).abs().max() > 1e-3
     assert all(torch.equal(unet.state_dict()[name], value) for name, value in before.items())
@@ -183,12 +184,12 @@ def test_kept_maps_are_combined_with_the_new_features():
     unet, plane = small_unet(), plane_for(64, 128)
     sample, states = batch(16)
     with torch.no_grad():
-        with LatentPlaneAttachment(unet, plane, guided=True, branches="both") as attachment:
+        actions = [Action.RENDER, Action.REUSE, Action.REUSE, Action.RENDER]
+        plan = [PlannedCall(action, records=False) for action in actions].__getitem__
+        with LatentPlaneAttachment(unet, plane, plan, guided=True, branches="both"):
             unet(sample, 500, states)
-            attachment.renewing = False
             first = unet(sample, 500, states).sample
             later = unet(sample + 0.1, 480, states).sample
-            attachment.renewing = True
             renewed = unet(sample + 0.1, 480, states).sample
         # By hand: Eq. 9 with the maps of the first call.
         kept = []
@@ -198,7 +199,7 @@ def test_kept_maps_are_combined_with_the_new_features():
             with LatentPlaneAttachment(unet, plane) as attachment:
                 unet(sample[half], 500, states[half])
                 seen = attachment.inputs
-            kept.append(plane.enhance(seen.features, seen.t_emb).rendered[0])
+            kept.append(plane.enhance(seen).rendered[0])
         handle = unet.up_blocks[0].register_forward_hook(lambda module, args, out: out + torch.cat(kept))
         expected = unet(sample + 0.1, 480, states).sample
         handle.remove()
@@ -222,7 +223,7 @@ def test_guidance_branches():
         with LatentPlaneAttachment(unet, plane, guided=True, branches="shared") as attachment:
             shared = unet(sample, 10, states).sample
         seen = attachment.inputs
-        change = plane.enhance(seen.features, seen.t_emb).features[0] - seen.features[0]
+        change = plane.enhance(seen).features[0] - seen.features[0]
         handle = unet.up_blocks[0].register_forward_hook(
             lambda module, args, out: out + change.repeat(2, 1, 1, 1)
         )

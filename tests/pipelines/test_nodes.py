@@ -8,10 +8,10 @@ import numba
 import pytest
 import torch
 
+from placid_kedro.cameras import PosedViews, ring
 from placid_kedro.config import (
     InitParameters,
     ModelsParameters,
-    MultiviewParameters,
     PromptProcessorParameters,
     ReferenceParameters,
     RunParameters,
@@ -24,16 +24,6 @@ from placid_kedro.pipelines.reference.nodes import draw_reference
 
 RULES = PromptProcessorParameters(
     max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view"
-)
-RING = MultiviewParameters(
-    views=8,
-    elevation_deg=30.0,
-    distance=1.5,
-    field_of_view_deg=49.13,
-    steps=1,
-    guidance_scale=1.0,
-    plane_preset="paper",
-    points_per_block=64,
 )
 
 
@@ -81,16 +71,18 @@ def test_the_reference_keeps_its_margin(tiny_models: Any, margin: float | None) 
 
 
 def init(**source: Any) -> InitParameters:
-    return InitParameters.model_validate({"source": source, "resolution": 8, "points": 50, "opacity": 0.3})
+    return InitParameters.model_validate({"source": source, "points": 50, "opacity": 0.3})
 
 
-VIEWS = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+VIEWS = PosedViews(
+    torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)), ring(8, 30.0, 1.5, 49.13, 16)
+)
 
 
 @pytest.mark.parametrize("kind", ["sphere", "random"])
 def test_baselines_of_the_initialisation_look_at_nothing(kind: str) -> None:
     one, other = (
-        place_gaussians({"density": torch.full((8, 8, 8), value)}, VIEWS * value, 3, init(kind=kind), RING)
+        place_gaussians({"density": torch.full((8, 8, 8), value)}, VIEWS, 3, init(kind=kind))
         for value in (0.0, 1.0)
     )
     assert torch.equal(one.means, other.means)
@@ -109,7 +101,7 @@ def test_another_methods_points_are_brought_into_the_cube(tmp_path: Path) -> Non
     colors = np.tile(np.array([255, 0, 0, 255], np.uint8), (30, 1))
     trimesh.PointCloud(points, colors).export(tmp_path / "cloud.ply")
     source = init(kind="file", path=str(tmp_path / "cloud.ply"), longest_edge=0.8)
-    gaussians = place_gaussians({"density": torch.zeros(8, 8, 8)}, VIEWS, 0, source, RING)
+    gaussians = place_gaussians({"density": torch.zeros(8, 8, 8)}, VIEWS, 0, source)
     extent = gaussians.means.amax(0) - gaussians.means.amin(0)
     assert float(extent.max()) == pytest.approx(0.8, abs=1e-5)
     torch.testing.assert_close(gaussians.base_colors, torch.tensor([[1.0, 0, 0]]).expand(30, 3))
@@ -118,4 +110,4 @@ def test_another_methods_points_are_brought_into_the_cube(tmp_path: Path) -> Non
 def test_an_empty_field_is_one_sentence() -> None:
     source = init(kind="density", level={"kind": "density", "density": 15.0})
     with pytest.raises(DataError, match="No surface at density 15"):
-        place_gaussians({"density": torch.ones(8, 8, 8)}, VIEWS, 0, source, RING)
+        place_gaussians({"density": torch.ones(8, 8, 8)}, VIEWS, 0, source)

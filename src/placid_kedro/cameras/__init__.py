@@ -13,6 +13,7 @@ from placid_kedro.cameras.orbits import (
     random_orbit,
     ring,
 )
+from placid_kedro.cameras.posed_views import PosedViews
 
 __all__ = [
     "MULTIVIEW_AZIMUTHS_DEG",
@@ -20,6 +21,7 @@ __all__ = [
     "MULTIVIEW_ELEVATION_DEG",
     "MULTIVIEW_FOCAL_AT_256",
     "Cameras",
+    "PosedViews",
     "blender_to_opencv",
     "cameras_from_config",
     "cameras_to_config",

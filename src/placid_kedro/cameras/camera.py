@@ -64,6 +64,10 @@ class Cameras:
         """The same cameras on another device."""
         return Cameras(self.world_to_camera.to(device), self.K.to(device), self.width, self.height)
 
+    def double(self) -> Cameras:
+        """The same cameras in float64, for what embeddings of high frequency or steep maps are read at."""
+        return Cameras(self.world_to_camera.double(), self.K.double(), self.width, self.height)
+
     def resized(self, width: int, height: int) -> Cameras:
         """The same views as images (or feature maps) of another size; K scales with the pixels."""
         scale = self.K.new_tensor([width / self.width, height / self.height, 1.0])

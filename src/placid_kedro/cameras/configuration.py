@@ -1,4 +1,4 @@
-"""Cameras as plain lists, for the configuration files of models."""
+"""Cameras as plain lists, for JSON files."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ class MultiviewParameters(ParameterModel):
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
         plane_preset: `paper`, `official` or `frugal`: when Latent-Plane acts (`placid_kedro.latent_plane.presets`).
-        points_per_block: points evaluated at once; the memory grows with it, the result does not change.
+        block_size: points evaluated at once; the memory grows with it, the result does not change.
+        density_resolution: samples of the density field along each edge of the cube.
     """
 
     views: PositiveInt
@@ -54,7 +55,8 @@ class MultiviewParameters(ParameterModel):
     steps: PositiveInt
     guidance_scale: NonNegativeFloat
     plane_preset: Literal["paper", "official", "frugal"]
-    points_per_block: PositiveInt
+    block_size: PositiveInt
+    density_resolution: Annotated[int, Field(ge=8)]
 
 
 class LoraParameters(ParameterModel):

@@ -4,7 +4,7 @@ from placid_kedro.datasets.base import FileDataset
 from placid_kedro.datasets.figure import FigureDataset
 from placid_kedro.datasets.folders import FolderDataset
 from placid_kedro.datasets.gaussians import GaussiansDataset
-from placid_kedro.datasets.images import ImageDataset, ImageSheetDataset
+from placid_kedro.datasets.images import ImageDataset, PosedViewsDataset
 from placid_kedro.datasets.json_model import JsonModelDataset
 from placid_kedro.datasets.table import TableDataset
 from placid_kedro.datasets.tensors import TensorsDataset
@@ -16,8 +16,8 @@ __all__ = [
     "FolderDataset",
     "GaussiansDataset",
     "ImageDataset",
-    "ImageSheetDataset",
     "JsonModelDataset",
+    "PosedViewsDataset",
     "TableDataset",
     "TensorsDataset",
     "VideoDataset",

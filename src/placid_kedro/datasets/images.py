@@ -1,6 +1,7 @@
 """Images and sheets of views as PNG files; float32 [0, 1] tensors in memory, 8 bits a channel on disk."""
 
 import base64
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-_VIEW_COUNT = "placid_kedro.views"
+    from placid_kedro.cameras import PosedViews
+
+_CAMERAS = "placid_kedro.cameras"
 
 
 class ImageDataset(FileDataset["Tensor"]):
@@ -32,26 +35,27 @@ class ImageDataset(FileDataset["Tensor"]):
         return _preview(self._filepath)
 
 
-class ImageSheetDataset(FileDataset["Tensor"]):
-    """N views of one size side by side in one image, float32 [N, 3 or 4, H, W] in [0, 1]."""
+class PosedViewsDataset(FileDataset["PosedViews"]):
+    """N views of one size side by side in one image, their cameras in the file's text."""
 
-    def _read(self, path: Path) -> "Tensor":
+    def _read(self, path: Path) -> "PosedViews":
+        from placid_kedro.cameras import PosedViews, cameras_from_config
+
         sheet, text = _read_png(path)
         try:
-            views = int(text[_VIEW_COUNT])
-        except (KeyError, ValueError) as error:
-            raise DataError(
-                f"{path} does not say how many views it holds; run the stage that writes it."
-            ) from error
-        channels, height, width = sheet.shape
-        return sheet.reshape(channels, height, views, width // views).permute(2, 0, 1, 3).contiguous()
+            cameras = cameras_from_config(json.loads(text[_CAMERAS]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(f"{path} does not hold its cameras; run the stage that writes it.") from error
+        channels, height, _ = sheet.shape
+        images = sheet.reshape(channels, height, len(cameras), -1).permute(2, 0, 1, 3).contiguous()
+        return PosedViews(images, cameras)
 
-    def _write(self, path: Path, data: "Tensor") -> None:
-        if data.ndim != 4 or data.shape[1] not in (3, 4):
-            raise ShapeError(f"A sheet of views must be [N, 3 or 4, H, W], not {list(data.shape)}.")
-        views, channels, height, width = data.shape
-        sheet = data.permute(1, 2, 0, 3).reshape(channels, height, views * width)
-        _write_png(path, _to_bytes(sheet), {_VIEW_COUNT: str(views)})
+    def _write(self, path: Path, data: "PosedViews") -> None:
+        from placid_kedro.cameras import cameras_to_config
+
+        channels, height = data.images.shape[1:3]
+        sheet = data.images.permute(1, 2, 0, 3).reshape(channels, height, -1)
+        _write_png(path, _to_bytes(sheet), {_CAMERAS: json.dumps(cameras_to_config(data.cameras))})
 
     def preview(self) -> ImagePreview:
         """The sheet, for Kedro-Viz."""

@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from placid_kedro.latent_plane.evaluation.settings import Evaluation
+    from placid_kedro.latent_plane.extensions.settings import Extensions
+    from placid_kedro.latent_plane.inputs import ObjectInputs, PlaneInputs
     from placid_kedro.latent_plane.official import load_official
     from placid_kedro.latent_plane.plane import LatentPlane, PlaneOutput
-    from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, PlaneInputs, decoder_block
+    from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, decoder_block
     from placid_kedro.latent_plane.presets import LatentPlanePreset, SamplingPolicy, preset
 
 __all__ = [
+    "Evaluation",
+    "Extensions",
     "LatentPlane",
     "LatentPlaneAttachment",
     "LatentPlanePreset",
+    "ObjectInputs",
     "PlaneInputs",
     "PlaneOutput",
     "SamplingPolicy",
@@ -28,9 +34,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "evaluation.settings": ["Evaluation"],
+    "extensions.settings": ["Extensions"],
     "official": ["load_official"],
     "plane": ["LatentPlane", "PlaneOutput"],
-    "plugin": ["LatentPlaneAttachment", "PlaneInputs", "decoder_block"],
+    "inputs": ["ObjectInputs", "PlaneInputs"],
+    "plugin": ["LatentPlaneAttachment", "decoder_block"],
     "presets": ["LatentPlanePreset", "SamplingPolicy", "preset"],
 }
 __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_LAZY)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -13,8 +10,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from placid_kedro.errors import ModelError, ShapeError
+from placid_kedro.latent_plane.inputs import PlaneInputs
 from placid_kedro.latent_plane.plane import LatentPlane
-from placid_kedro.latent_plane.presets import Branches
+from placid_kedro.latent_plane.presets import Action, Branches, CallPlan, always_render
 
 
 def decoder_block(unet: nn.Module) -> str:
@@ -40,47 +38,31 @@ def decoder_block(unet: nn.Module) -> str:
     return f"up_blocks.{best[0]}"
 
 
-@dataclass(frozen=True)
-class PlaneInputs:
-    """What the plane last received, for B objects.
-
-    Attributes:
-        features: [B, N, C + S, H, W] the block's output before enhancement, and behind it the reference's silhouette
-            where the plane reads it (`LatentPlane.with_silhouette`), detached.
-        t_emb: [B, E] time embedding, detached.
-    """
-
-    features: Tensor
-    t_emb: Tensor
-
-
 class LatentPlaneAttachment:
     """A LatentPlane in a UNet for as long as the `with` block lasts.
 
     The UNet's batch holds B objects of N views each, one object after the other; with guidance the batch is
     twice as long, the unconditional half first, as diffusers' pipelines lay it out.
 
-        with LatentPlaneAttachment(unet, plane, guided=True, branches="conditional") as attachment:
-            for step, t in enumerate(scheduler.timesteps):
-                attachment.enabled = policy.is_active(step, num_steps)
+        plan = policy.plan(len(scheduler.timesteps))
+        with LatentPlaneAttachment(unet, plane, plan, guided=True, branches=policy.branches) as attachment:
+            for t in scheduler.timesteps:
                 noise = unet(...)
         inputs = attachment.inputs
 
     Args:
         unet: any diffusers UNet, or another model with a `time_embedding` module.
         plane: the Latent-Plane; its views are the batch's.
+        plan: what the plane does in each call of the UNet.
         block: name of the module whose output is enhanced; default the plane's own, or `decoder_block(unet)`.
         guided: whether the batch holds both guidance branches.
         branches: which branches are enhanced where there are two, see `SamplingPolicy`.
-        silhouette: what `LatentPlane.with_silhouette` wants of the B objects; may be set anew for other objects. A
-            plane that reads none does not look at it.
+        silhouette: [B, sH, sW] of the B objects, see `PlaneInputs`; a plane that reads none does not look at it.
 
     Attributes:
-        enabled: whether the plane acts; without it the features are recorded and pass unchanged.
-        renewing: whether the plane renders its maps anew; without it the last ones are combined with the new
-            features.
-        inputs: what the plane last received (of the conditional branch), or None.
-        occupancy: [B, N, 1, H, W] of the last enhanced step (conditional branch), detached, or None.
+        inputs: what the plane received in the last call that the plan records (of the conditional branch), detached,
+            or None.
+        occupancy: [B, N, 1, H, W] of the last enhanced call (conditional branch), detached, or None.
 
     Raises:
         ModelError: when the UNet has no such block, no time embedding, or ones of other widths.
@@ -90,6 +72,7 @@ class LatentPlaneAttachment:
         self,
         unet: nn.Module,
         plane: LatentPlane,
+        plan: CallPlan = always_render,
         *,
         block: str | None = None,
         guided: bool = False,
@@ -100,90 +83,72 @@ class LatentPlaneAttachment:
         self._module = find_module(unet, self.block)
         self._time_embedding = find_module(unet, "time_embedding")
         _check_widths(unet, self.block, self._module, self._time_embedding, plane)
-        self.plane = plane
-        self.guided = guided
-        self.branches: Branches = branches
-        self.silhouette = silhouette
-        self.enabled = True
-        self.renewing = True
         self.inputs: PlaneInputs | None = None
         self.occupancy: Tensor | None = None
+        self._plane = plane
+        self._plan = plan
+        self._guided = guided
+        self._branches: Branches = branches
+        self._silhouette = silhouette if plane.silhouette_factor else None
+        self._calls = 0
         self._t_emb: Tensor | None = None
-        self._last: dict[int, tuple[Tensor, Tensor]] = {}
+        self._rendered: dict[int, tuple[Tensor, Tensor]] = {}
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> LatentPlaneAttachment:
-        if not self._handles:
-            self._handles = [
-                self._time_embedding.register_forward_hook(self._keep_time_embedding),
-                self._module.register_forward_hook(self._enhance),
-            ]
+        self._calls = 0
+        self._handles = [
+            self._time_embedding.register_forward_hook(self._keep_time_embedding),
+            self._module.register_forward_hook(self._enhance),
+        ]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.remove()
-
-    def remove(self) -> None:
-        """Take the plane out; the UNet is as it was. The record stays."""
+        """Take the plane out; the UNet is as it was. What was recorded stays."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
         self._t_emb = None
-        self._last = {}
-
-    @contextmanager
-    def disabled(self) -> Iterator[None]:
-        """Within the block features are recorded but not changed."""
-        before, self.enabled = self.enabled, False
-        try:
-            yield
-        finally:
-            self.enabled = before
+        self._rendered = {}
 
     def _keep_time_embedding(self, module: nn.Module, args: Any, output: Tensor) -> None:
         self._t_emb = output
 
     def _enhance(self, module: nn.Module, args: Any, output: Any) -> Any:
+        planned = self._plan(self._calls)
+        self._calls += 1
         features = output[0] if isinstance(output, tuple) else output
         halves = self._split(features)
         t_embs = self._time_embeddings(features.shape[0])
-        seen = [self._with_silhouette(half) for half in halves]
-        self.inputs = PlaneInputs(seen[-1].detach(), t_embs[-1].detach())
-        if not self.enabled:
+        inputs = [PlaneInputs(half, t, self._silhouette) for half, t in zip(halves, t_embs, strict=True)]
+        if planned.records:
+            self.inputs = inputs[-1].detach()
+        if planned.action is Action.WATCH:
             return None
         conditional = len(halves) - 1
         enhanced = list(halves)
-        for index in range(len(halves)) if self.branches == "both" else (conditional,):
-            enhanced[index] = self._enhance_branch(index, seen[index], t_embs[index])
-        if self.branches == "shared":
+        for index in range(len(halves)) if self._branches == "both" else (conditional,):
+            enhanced[index] = self._enhance_branch(index, inputs[index], planned.action)
+        if self._branches == "shared":
             change = enhanced[conditional] - halves[conditional]
             enhanced[:conditional] = [half + change for half in halves[:conditional]]
-        self.occupancy = self._last[conditional][1]
+        self.occupancy = self._rendered[conditional][1]
         merged = torch.stack(enhanced).reshape(features.shape)
         return (merged, *output[1:]) if isinstance(output, tuple) else merged
 
-    def _with_silhouette(self, features: Tensor) -> Tensor:
-        """[B, N, C + S, H, W] what the plane takes of one branch's block."""
-        if not self.plane.silhouette_factor:
-            return features
-        if self.silhouette is None:
-            raise ShapeError("This Latent-Plane reads the reference's silhouette; give it to the attachment.")
-        return self.plane.with_silhouette(features, self.silhouette)
-
-    def _enhance_branch(self, index: int, features: Tensor, t_emb: Tensor) -> Tensor:
+    def _enhance_branch(self, index: int, inputs: PlaneInputs, action: Action) -> Tensor:
         """[B, N, C, H, W] of one branch, with maps rendered now or kept from before."""
-        if self.renewing or index not in self._last:
-            result = self.plane.enhance(features, t_emb)
-            self._last[index] = (result.rendered.detach(), result.occupancy.detach())
+        if action is Action.RENDER or index not in self._rendered:
+            result = self._plane.enhance(inputs)
+            self._rendered[index] = (result.rendered.detach(), result.occupancy.detach())
             return result.features
-        own = features[:, :, : self.plane.feature_channels]
-        return self.plane.combine(own, *self._last[index]).to(features.dtype)
+        return self._plane.combine(inputs.features, *self._rendered[index]).to(inputs.features.dtype)
 
     def _split(self, features: Any) -> Tensor:
         """[G, B, N, C, H, W] the branches of the block's output."""
-        views, branches = len(self.plane.cameras), 2 if self.guided else 1
+        views, branches = len(self._plane.cameras), 2 if self._guided else 1
         if not isinstance(features, Tensor) or features.dim() != 4:
             raise ShapeError(f"{self.block} must put out a feature map [batch, C, H, W] to be enhanced.")
         if features.shape[0] % (views * branches):
@@ -197,7 +162,7 @@ class LatentPlaneAttachment:
         """[G, B, E] the branches' time embeddings; an object's views share theirs."""
         if self._t_emb is None:
             raise ModelError("The UNet ran its decoder without its time_embedding, which Latent-Plane reads.")
-        views, branches = len(self.plane.cameras), 2 if self.guided else 1
+        views, branches = len(self._plane.cameras), 2 if self._guided else 1
         t_emb = self._t_emb.expand(batch, -1)
         return t_emb.reshape(branches, -1, views, t_emb.shape[-1])[:, :, 0]
 

@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 from placid_kedro.errors import ParameterError
 
 Branches = Literal["conditional", "both", "shared"]
 FieldStep = Literal["first", "last"]
+
+
+class Action(Enum):
+    """What the plane does in one call of the UNet."""
+
+    WATCH = "the features pass unchanged"
+    RENDER = "the plane renders its maps and combines them with the features"
+    REUSE = "the maps rendered last are combined with the features"
+
+
+@dataclass(frozen=True)
+class PlannedCall:
+    """One call of the UNet.
+
+    Attributes:
+        action: what the plane does.
+        records: whether its inputs are kept, for the density field to be read from.
+    """
+
+    action: Action
+    records: bool
+
+
+# What the plane does in the UNet's calls 0, 1, 2, ...
+CallPlan = Callable[[int], PlannedCall]
+
+
+def always_render(call: int) -> PlannedCall:
+    """The plane acts in every call."""
+    return PlannedCall(Action.RENDER, records=True)
+
+
+def only_watch(call: int) -> PlannedCall:
+    """The plane acts in no call; its inputs are kept."""
+    return PlannedCall(Action.WATCH, records=True)
 
 
 @dataclass(frozen=True)
@@ -41,17 +78,24 @@ class SamplingPolicy:
         if self.renewal_interval < 1:
             raise ParameterError(f"renewal_interval must be at least 1, got {self.renewal_interval}.")
 
-    def is_active(self, step: int, num_steps: int) -> bool:
-        """Whether the plane acts in step `step` (0 is the noisiest) of `num_steps`."""
-        return step < round(self.active_fraction * num_steps)
+    def plan(self, num_steps: int) -> CallPlan:
+        """What the plane does in the calls of a sampling of `num_steps`, the noisiest first.
 
-    def renews(self, step: int) -> bool:
-        """Whether the plane's maps are rendered anew in step `step`."""
-        return step % self.renewal_interval == 0
+        With `renoise_first_step` there is one more call before them.
+        """
+        ahead = int(self.renoise_first_step)
+        active = round(self.active_fraction * num_steps)
+        field_step = 0 if self.field_step == "first" else num_steps - 1
 
-    def shows_field(self, step: int, num_steps: int) -> bool:
-        """Whether the density field is read in step `step` of `num_steps`."""
-        return step == (0 if self.field_step == "first" else num_steps - 1)
+        def planned(call: int) -> PlannedCall:
+            step = call - ahead
+            records = step == field_step
+            if not 0 <= step < active:
+                return PlannedCall(Action.WATCH, records)
+            renders = step % self.renewal_interval == 0
+            return PlannedCall(Action.RENDER if renders else Action.REUSE, records)
+
+        return planned
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,10 @@ from placid_kedro.diffusion.autoencoding import decode
 from placid_kedro.diffusion.novel_view import GuidedNovelView, NovelView
 from placid_kedro.diffusion.sampling import sample_ddim
 from placid_kedro.errors import ParameterError, ShapeError
+from placid_kedro.latent_plane.inputs import PlaneInputs
 from placid_kedro.latent_plane.plane import LatentPlane
-from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, PlaneInputs
-from placid_kedro.latent_plane.presets import SamplingPolicy, preset
+from placid_kedro.latent_plane.plugin import LatentPlaneAttachment
+from placid_kedro.latent_plane.presets import Branches, CallPlan, SamplingPolicy, preset
 from placid_kedro.progress import SILENT, Progress
 
 _PAPER = preset("paper").sampling
@@ -79,44 +81,29 @@ def sample_views(
     conditioning = GuidedNovelView.of(model, model.conditioner(images, reference_latents, *poses))
     shape = (len(cameras), *reference_latents.shape[1:])
     noise = torch.randn(shape, generator=generator).to(model.device)
-    if plane is None:
+    with _attached(model, plane, policy.plan(steps), policy.branches, silhouette) as attachment:
+        if plane is not None and policy.renoise_first_step:
+            noise = conditioning.renoised(noise, guidance_scale, generator)
         latents = sample_ddim(
             model.scheduler,
             noise,
             lambda latents, t, index: conditioning.predict(latents, t, guidance_scale),
             steps=steps,
             progress=progress,
-            description="views",
+            description="views" if plane is None else "views with Latent-Plane",
         )
-        return SampledViews(decode(model.autoencoder, latents), None)
+    inputs = None if attachment is None else attachment.inputs
+    return SampledViews(decode(model.autoencoder, latents), inputs)
+
+
+def _attached(
+    model: NovelView, plane: LatentPlane | None, plan: CallPlan, branches: Branches, silhouette: Tensor | None
+) -> AbstractContextManager[LatentPlaneAttachment | None]:
+    """The plane in the model's UNet, where there is one."""
+    if plane is None:
+        return nullcontext()
     covered = None if silhouette is None else silhouette[None].to(model.device)
-    with LatentPlaneAttachment(
-        model.unet, plane, guided=True, branches=policy.branches, silhouette=covered
-    ) as attachment:
-        if policy.renoise_first_step:
-            with attachment.disabled():
-                noise = conditioning.renoised(noise, guidance_scale, generator)
-
-        field_inputs: PlaneInputs | None = None
-
-        def predict(latents: Tensor, t: Tensor, index: int) -> Tensor:
-            nonlocal field_inputs
-            attachment.enabled = policy.is_active(index, steps)
-            attachment.renewing = policy.renews(index)
-            output = conditioning.predict(latents, t, guidance_scale)
-            if policy.shows_field(index, steps):
-                field_inputs = attachment.inputs
-            return output
-
-        latents = sample_ddim(
-            model.scheduler,
-            noise,
-            predict,
-            steps=steps,
-            progress=progress,
-            description="views with Latent-Plane",
-        )
-    return SampledViews(decode(model.autoencoder, latents), field_inputs)
+    return LatentPlaneAttachment(model.unet, plane, plan, guided=True, branches=branches, silhouette=covered)
 
 
 def _check_views(plane: LatentPlane, cameras: Cameras) -> None:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
     from torch import Tensor
 
-    from placid_kedro.cameras import Cameras
+    from placid_kedro.cameras import Cameras, PosedViews
     from placid_kedro.datasets.folders import FolderWriter
     from placid_kedro.distillation.lab.experiment import LabRun
     from placid_kedro.distillation.lab.report import LabReport
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from placid_kedro.surface.point_clouds import PointCloud
 else:
     DataFrame = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = TrainingSet = Any
-    Cameras = Gaussians = LabReport = LabRun = PointCloud = Report = Tensor = Any
+    Cameras = Gaussians = LabReport = LabRun = PointCloud = PosedViews = Report = Tensor = Any
 
 __all__ = [
     "Cameras",
@@ -32,6 +32,7 @@ __all__ = [
     "LabRun",
     "PlaneTrainingReport",
     "PointCloud",
+    "PosedViews",
     "PretrainPlan",
     "Report",
     "Tensor",

@@ -73,12 +73,10 @@ class InitParameters(ParameterModel):
 
     Attributes:
         source: where the points come from.
-        resolution: samples of the density field along each edge of the cube.
         points: number of Gaussians at the start.
         opacity: of each Gaussian at the start.
     """
 
     source: Annotated[DensitySource | SphereSource | RandomSource | FileSource, Field(discriminator="kind")]
-    resolution: Annotated[int, Field(ge=8)]
     points: Annotated[int, Field(ge=2)]
     opacity: Annotated[float, Field(gt=0, lt=1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from placid_kedro.cameras import Cameras
+from placid_kedro.cameras import PosedViews
 from placid_kedro.splats import Gaussians
 from placid_kedro.splats.gaussians import neighbour_distance
 from placid_kedro.surface.background import remove_background
@@ -38,15 +38,15 @@ def surface_points(
     return sample_surface(iso_surface(density, threshold), count, generator)
 
 
-def color_from_views(points: SurfacePoints, views: Tensor, cameras: Cameras) -> PointCloud:
-    """Colour surface points from views [N, 3, H, W] over a plain background, each from those that see it."""
+def color_from_views(points: SurfacePoints, views: PosedViews) -> PointCloud:
+    """Colour surface points from RGB views over a plain background, each from those that see it."""
     spacing = float(neighbour_distance(points.points).median())
-    depth_maps = point_depth_maps(points.points, cameras, spacing)
-    alphas = torch.stack([remove_background(view)[3] for view in views])
+    depth_maps = point_depth_maps(points.points, views.cameras, spacing)
+    alphas = torch.stack([remove_background(view)[3] for view in views.images])
     colors = color_points(
         points.points,
-        views,
-        cameras,
+        views.images,
+        views.cameras,
         depth_maps,
         normals=points.normals,
         alphas=alphas,

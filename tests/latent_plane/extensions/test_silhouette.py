@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from pydantic import ValidationError
 from scipy.ndimage import correlate
 
 from placid_kedro.cameras import multiview_cameras
-from placid_kedro.errors import ParameterError, ShapeError
-from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment
-from placid_kedro.latent_plane.extensions.silhouette import FineDetail
+from placid_kedro.errors import ShapeError
+from placid_kedro.latent_plane import Evaluation, Extensions, LatentPlane, LatentPlaneAttachment, ObjectInputs
+from placid_kedro.latent_plane.extensions.silhouette import FineDetail, silhouette_texels
+from placid_kedro.latent_plane.presets import Action, PlannedCall
 from tests.latent_plane.test_plane import authors_names
 
 VIEWS = 4
@@ -27,22 +29,21 @@ SIZES = {
 
 def refined_plane(factor: int = 2, silhouette_factor: int = 2, **config) -> LatentPlane:
     torch.manual_seed(5)
-    sizes = {**SIZES, "density_refinement": factor, "silhouette_factor": silhouette_factor, **config}
-    plane = LatentPlane(12, 16, RING, **sizes).eval()
+    extensions = Extensions(density_refinement=factor, silhouette_factor=silhouette_factor)
+    plane = LatentPlane(12, 16, RING, extensions=extensions, **{**SIZES, **config}).eval()
     with torch.no_grad():
         for parameter in plane.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
     return plane
 
 
-def inputs(plane: LatentPlane, size: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+def inputs(plane: LatentPlane, size: int = 5) -> ObjectInputs:
     generator = torch.Generator().manual_seed(0)
-    features = torch.randn(1, VIEWS, plane.feature_channels, size, size, generator=generator)
+    features = torch.randn(VIEWS, plane.feature_channels, size, size, generator=generator)
     t_emb = torch.randn(plane.time_embedding_dim, generator=generator)
-    if plane.silhouette_factor:
-        side = plane.silhouette_factor * size
-        features = plane.with_silhouette(features, torch.rand(1, side, side, generator=generator))
-    return features[0], t_emb
+    side = plane.silhouette_factor * size
+    silhouette = torch.rand(side, side, generator=generator) if side else None
+    return ObjectInputs(features, t_emb, silhouette)
 
 
 def points(count: int = 9) -> torch.Tensor:
@@ -84,18 +85,29 @@ def upsampled(image: np.ndarray, factor: int) -> np.ndarray:
     return result
 
 
-def fine_maps(plane: LatentPlane, features: np.ndarray) -> np.ndarray:
-    """[N, c, rH, rW] float64 of features [N, C + S, H, W]."""
+def texel_pixels(plane: LatentPlane, silhouette: torch.Tensor | None, size: int) -> np.ndarray:
+    """[N, s * s, H, W] the signed pixels of the first view's silhouette in each texel, zero for the other views."""
+    s = plane.silhouette_factor
+    pixels = np.zeros((VIEWS, s * s, size, size))
+    for row, column in np.ndindex(s * size, s * size):
+        value = 2 * float(silhouette[row, column]) - 1
+        pixels[0, row % s * s + column % s, row // s, column // s] = value
+    return pixels
+
+
+def fine_maps(plane: LatentPlane, given: ObjectInputs) -> np.ndarray:
+    """[N, c, rH, rW] float64 maps that the density reads."""
     state = {name: value.double().numpy() for name, value in plane.state_dict().items()}
-    r, C, c = plane.density_refinement, plane.feature_channels, SIZES["token_channels"]
+    r, c = plane.density_refinement, SIZES["token_channels"]
+    features = given.features.double().numpy()
+    silhouettes = texel_pixels(plane, given.silhouette, features.shape[-1])
 
     def weights(layer: str) -> tuple[np.ndarray, np.ndarray]:
         return state[f"{layer}.weight"], state[f"{layer}.bias"]
 
     weight, bias = weights("feature_projection")
     views = []
-    for maps in features:
-        own, silhouette = maps[:C], maps[C:]
+    for own, silhouette in zip(features, silhouettes, strict=True):
         hidden = np.concatenate([silu(normalised(own, 1, *weights("refinement.norm_in"))), silhouette])
         hidden = convolved(hidden, *weights("refinement.conv_in"))
         inner = silu(normalised(hidden, 8, *weights("refinement.norm_middle")))
@@ -111,15 +123,15 @@ def fine_maps(plane: LatentPlane, features: np.ndarray) -> np.ndarray:
     return np.stack(views)
 
 
-def added_by_silhouette(plane, features, point, oracle, poses) -> float:
+def added_by_silhouette(plane, given, point, oracle, poses) -> float:
     """To the raw density of one point."""
     s, r = plane.silhouette_factor, plane.density_refinement
     if not s:
         return 0.0
-    size = features.shape[-1]
+    size = given.features.shape[-1]
     pooled = np.zeros((r * size, r * size))
     for row, column in np.ndindex(s * size, s * size):
-        pixel = features[0, plane.feature_channels + row % s * s + column % s, row // s, column // s]
+        pixel = 2 * float(given.silhouette[row, column]) - 1
         pooled[row * r // s, column * r // s] += pixel * r**2 / s**2
     seen = oracle.sample_views(np.stack([pooled[None]] * VIEWS), point, poses)[0]
     head = {name: value.double().numpy() for name, value in plane.silhouette_head.state_dict().items()}
@@ -130,22 +142,22 @@ def added_by_silhouette(plane, features, point, oracle, poses) -> float:
 @pytest.mark.parametrize(("factor", "silhouette_factor"), [(2, 4), (3, 0), (1, 2)])
 def test_density_equals_the_formulas(oracle, factor, silhouette_factor):
     plane = refined_plane(factor, silhouette_factor)
-    features, t_emb = inputs(plane)
+    given = inputs(plane)
     coarse, _ = authors_names(plane)
     # The oracle projects features itself; here the maps are projected already.
     channels = SIZES["token_channels"]
     coarse |= {"latent_feature_ln.weight": np.eye(channels), "latent_feature_ln.bias": np.zeros(channels)}
-    maps, poses = fine_maps(plane, features.double().numpy()), oracle.ring([0.0, 90.0, 180.0, 270.0])
+    maps, poses = fine_maps(plane, given), oracle.ring([0.0, 90.0, 180.0, 270.0])
     where = points()
     expected = [
-        oracle.density(coarse, maps, t_emb.double().numpy(), p, poses)
-        + added_by_silhouette(plane, features.double().numpy(), p, oracle, poses)
+        oracle.density(coarse, maps, given.t_emb.double().numpy(), p, poses)
+        + added_by_silhouette(plane, given, p, oracle, poses)
         for p in where.double().numpy()
     ]
-    differentiable = plane.density(features, t_emb, where)
+    differentiable = plane.density_at(given, where)
     assert differentiable.requires_grad
     with torch.no_grad():
-        compiled = plane.density(features, t_emb, where)
+        compiled = plane.density_at(given, where)
     np.testing.assert_allclose(differentiable.detach(), expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-4)
 
@@ -153,15 +165,16 @@ def test_density_equals_the_formulas(oracle, factor, silhouette_factor):
 def test_occupancy_is_the_refined_densitys_and_features_are_those_of_the_coarse_maps():
     """Along a ray the density is read from the finer maps, with and without the coarse grid."""
     plane = refined_plane(2)
-    features, t_emb = inputs(plane, size=6)
+    given = inputs(plane, size=6)
     with torch.no_grad():
-        output, occupancy = plane(features, t_emb)
+        output, occupancy = plane(given.features, given.t_emb, given.silhouette)
         rays = plane.view_rays(6, 6)
         origins, directions = RING.resized(6, 6).rays()
         along = rays.depths[..., None] * directions.reshape(-1, 1, 3)[rays.rays]
-        raw = plane.density(features, t_emb, (origins.reshape(-1, 1, 3)[rays.rays] + along).reshape(-1, 3))
+        raw = plane.density_at(given, (origins.reshape(-1, 1, 3)[rays.rays] + along).reshape(-1, 3))
         optical = (torch.nn.functional.softplus(raw).reshape(rays.distances.shape) * rays.distances).sum(-1)
-        looked_at = refined_plane(2, lattice_size=3, lattice_threshold=-1.0)(features, t_emb)
+        closer = plane.with_evaluation(Evaluation(lattice_size=3, lattice_threshold=-1.0))
+        looked_at = closer(given.features, given.t_emb, given.silhouette)
     expected = torch.zeros(VIEWS * 36).index_copy(0, rays.rays, -torch.expm1(-optical))
     torch.testing.assert_close(occupancy.flatten(), expected, rtol=1e-3, atol=1e-4)
     assert output.shape == (VIEWS, 12, 6, 6)
@@ -179,15 +192,9 @@ def test_a_new_refinement_knows_no_detail_and_trains():
 
 
 def test_a_silhouettes_pixels_stand_in_their_texels():
-    plane = refined_plane(1, 3)
-    features = torch.zeros(2, VIEWS, 12, 4, 4)
-    silhouette = torch.rand(2, 12, 12, generator=torch.Generator().manual_seed(1))
-    given = plane.with_silhouette(features, silhouette)
-    assert given.shape == (2, VIEWS, 12 + 9, 4, 4)
-    assert given[:, :, :12].abs().max() == 0 and given[:, 1:].abs().max() == 0
-    for row, column in np.ndindex(12, 12):
-        pixel = given[1, 0, 12 + row % 3 * 3 + column % 3, row // 3, column // 3]
-        torch.testing.assert_close(pixel, 2 * silhouette[1, row, column] - 1)
+    silhouette = torch.rand(12, 12, generator=torch.Generator().manual_seed(1))
+    expected = texel_pixels(refined_plane(1, 3), silhouette, 4)
+    np.testing.assert_allclose(silhouette_texels(silhouette, 3, VIEWS), expected, atol=1e-6)
 
 
 def small_unet() -> UNet2DConditionModel:
@@ -207,11 +214,17 @@ def small_unet() -> UNet2DConditionModel:
 
 def plane_of_unet() -> LatentPlane:
     torch.manual_seed(2)
-    plane = LatentPlane(12, 32, RING, density_refinement=2, silhouette_factor=2, **SIZES).eval()
+    plane = LatentPlane(
+        12, 32, RING, extensions=Extensions(density_refinement=2, silhouette_factor=2), **SIZES
+    ).eval()
     with torch.no_grad():
         assert plane.refinement is not None
         plane.refinement.conv_out.weight.normal_(0, 0.3)
     return plane
+
+
+def render_once(call: int) -> PlannedCall:
+    return PlannedCall(Action.REUSE if call else Action.RENDER, records=True)
 
 
 @pytest.mark.parametrize("branches", ["conditional", "shared", "both"])
@@ -226,15 +239,13 @@ def test_the_hook_hands_over_the_silhouette(branches):
         outputs = []
         for silhouette in silhouettes:
             with LatentPlaneAttachment(
-                unet, plane, guided=True, branches=branches, silhouette=silhouette
+                unet, plane, render_once, guided=True, branches=branches, silhouette=silhouette
             ) as attachment:
                 outputs.append(unet(sample, 10, states).sample)
-                attachment.renewing = False
                 torch.testing.assert_close(unet(sample, 10, states).sample, outputs[-1])
         inputs = attachment.inputs
-        expected = plane.with_silhouette(inputs.features[:, :, :12], silhouettes[1])
-        by_hand = plane.enhance(expected, inputs.t_emb)
-    assert torch.equal(inputs.features, expected)
+        by_hand = plane.enhance(inputs)
+    assert torch.equal(inputs.silhouette, silhouettes[1])
     assert torch.equal(by_hand.occupancy, attachment.occupancy)
     assert (outputs[0] - plain)[VIEWS:].abs().max() > 1e-4
     assert (outputs[0] - outputs[1])[VIEWS:].abs().max() > 1e-5
@@ -243,14 +254,14 @@ def test_the_hook_hands_over_the_silhouette(branches):
 def test_what_does_not_fit_is_named():
     unet, plane = small_unet(), plane_of_unet()
     sample, states = torch.zeros(VIEWS, 4, 8, 8), torch.zeros(VIEWS, 5, 16)
-    with pytest.raises(ShapeError, match="silhouette; give it"), LatentPlaneAttachment(unet, plane):
+    with pytest.raises(ShapeError, match="there is none; give it"), LatentPlaneAttachment(unet, plane):
         unet(sample, 10, states)
     wrong = LatentPlaneAttachment(unet, plane, silhouette=torch.zeros(1, 8, 8))
     with pytest.raises(ShapeError, match=r"\[1, 16, 16\] beside 8x8 feature maps, got \[1, 8, 8\]"), wrong:
         unet(sample, 10, states)
-    with pytest.raises(ShapeError, match="16 channels"):
-        plane(torch.zeros(VIEWS, 12, 8, 8), torch.zeros(32))
+    with pytest.raises(ShapeError, match="12 channels"):
+        plane(torch.zeros(VIEWS, 13, 8, 8), torch.zeros(32))
     uneven = {"silhouette_factor": 3, "density_refinement": 2}
     for config in ({"density_refinement": 0}, {"silhouette_factor": -1}, uneven):
-        with pytest.raises(ParameterError, match=next(iter(config))):
-            LatentPlane(12, 32, RING, **{**SIZES, **config})
+        with pytest.raises(ValidationError, match=next(iter(config))):
+            Extensions(**config)

@@ -13,7 +13,7 @@ from scipy.stats import pearsonr
 from placid_kedro.cameras import orbit
 from placid_kedro.cameras.rays import compositing_weights, cube_interval, sample_rays
 from placid_kedro.errors import ShapeError
-from placid_kedro.latent_plane import LatentPlane
+from placid_kedro.latent_plane import LatentPlane, ObjectInputs
 from placid_kedro.latent_plane.training.losses import (
     DensityRender,
     DensityTerms,
@@ -35,11 +35,11 @@ class AnalyticPlane:
     def __init__(self, raw_sigma):
         self.raw_sigma = raw_sigma
 
-    def density(self, features, t_emb, points):
+    def density_at(self, inputs, points):
         return self.raw_sigma(points)
 
 
-NOTHING = torch.zeros(1, 1, 1, 1), torch.zeros(1)
+NOTHING = ObjectInputs(torch.zeros(1, 1, 1, 1), torch.zeros(1))
 
 
 def test_homogeneous_cube_follows_beer_lambert():
@@ -48,7 +48,7 @@ def test_homogeneous_cube_follows_beer_lambert():
     plane = AnalyticPlane(lambda points: torch.full((len(points),), raw))
     origins = torch.tensor([[-2.0, 0.1, 0.2], [-2.0, 0.9, 0.0], [2.0, 2.0, 0.0]])
     directions = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [-1.0, -1.0, 0.0]])
-    render = render_rays(plane, *NOTHING, origins, directions)
+    render = render_rays(plane, NOTHING, origins, directions)
     # Lengths inside the cube, in units of the direction: 1, 0 and 1; the last sample stands for a step more.
     step = 1 / 511
     optical = softplus * (1 + step)
@@ -65,7 +65,7 @@ def test_opaque_sphere_from_an_arbitrary_camera():
     radius = 0.3
     plane = AnalyticPlane(lambda points: (radius - points.norm(dim=-1)).sign() * 1e5)
     cameras = orbit([20.0, 250.0], [-15.0, 40.0], [1.8, 2.2], 64.0, 48)
-    render = render_density(plane, *NOTHING, cameras)
+    render = render_density(plane, NOTHING, cameras)
     assert render.occupancy.shape == (2, 48, 48)
     origins, directions = cameras.rays()
     unit = directions / directions.norm(dim=-1, keepdim=True)
@@ -87,7 +87,7 @@ def test_samples_without_leverage_get_no_gradient():
     ray = torch.tensor([[-2.0, 0.0, 0.0]]), torch.tensor([[1.0, 0.0, 0.0]])
     gradients, values = [], []
     for threshold in (0.0, 1e-12, 0.05, 10.0):
-        render = render_rays(plane, *NOTHING, *ray, RaySampling(5, threshold))
+        render = render_rays(plane, NOTHING, *ray, RaySampling(5, threshold))
         values.append(torch.stack([render.occupancy, render.depth, render.log_transmittance]).detach())
         gradients.append(torch.autograd.grad(render.depth.sum(), raw)[0])
     assert all(torch.equal(one, values[0]) for one in values)
@@ -213,7 +213,7 @@ def test_real_plane_renders_its_own_views_occupancy():
     generator = torch.Generator().manual_seed(2)
     features, t_emb = torch.randn(8, 6, 4, 4, generator=generator), torch.randn(5, generator=generator)
     with torch.no_grad():
-        render = render_density(plane, features, t_emb, plane.cameras.resized(4, 4))
+        render = render_density(plane, ObjectInputs(features, t_emb), plane.cameras.resized(4, 4))
         _, occupancy = plane(features, t_emb)
     torch.testing.assert_close(render.occupancy, occupancy[:, 0], rtol=1e-3, atol=1e-4)
 

@@ -10,6 +10,7 @@ import torch
 from placid_kedro.cameras import orbit
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.errors import DataError, ParameterError
+from placid_kedro.latent_plane import Evaluation, ObjectInputs
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.training.batches import BatchShape, PlaneBatches, turned_back, views_around
 from placid_kedro.latent_plane.training.losses import render_density
@@ -187,7 +188,7 @@ def test_turning_there_and_back_is_nothing():
 class SpherePlane(LatentPlane):
     """Knows the first object of `write_set` whatever the features say."""
 
-    def density(self, features, t_emb, points):
+    def density_at(self, inputs, points):
         distance = (points - torch.tensor((0.15, 0.0, 0.0))).norm(dim=-1)
         return torch.where(distance < 0.25, 400.0, -40.0)
 
@@ -214,8 +215,8 @@ def test_a_planes_density_is_the_same_in_any_blocks(model):
     generator = torch.Generator().manual_seed(3)
     features, t_emb = torch.randn(8, 16, 8, 8, generator=generator), torch.randn(32, generator=generator)
     with torch.no_grad():
-        whole = render_density(plane, features, t_emb, cameras_of().resized(12, 12))
-        plane.block_size = 77
-        blocks = render_density(plane, features, t_emb, cameras_of().resized(12, 12))
+        given, cameras = ObjectInputs(features, t_emb), cameras_of().resized(12, 12)
+        whole = render_density(plane, given, cameras)
+        blocks = render_density(plane.with_evaluation(Evaluation(block_size=77)), given, cameras)
     torch.testing.assert_close(whole.occupancy, blocks.occupancy)
     torch.testing.assert_close(whole.depth, blocks.depth)

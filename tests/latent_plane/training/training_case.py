@@ -11,7 +11,7 @@ from diffusers import UNet2DConditionModel
 
 from placid_kedro.cameras import multiview_cameras, random_orbit
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.latent_plane import LatentPlane, LatentPlaneAttachment
+from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.training.objectives import (
     DensityObjective,
     FeatureObjective,
@@ -91,7 +91,7 @@ def make_objective(kind: type, device: str = "cpu"):
         return unet(noisy, timesteps, batch.states).sample
 
     schedule = NoiseSchedule(torch.linspace(0.999, 0.2, 20))
-    return kind(plane, LatentPlaneAttachment(unet, plane), denoise, schedule)
+    return kind(plane, unet, denoise, schedule)
 
 
 def settings(steps: int, **changes) -> TrainingSettings:

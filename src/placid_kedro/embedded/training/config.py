@@ -214,12 +214,9 @@ class PlaneParameters(PlaneLearningParameters):
 
     Attributes:
         vocabulary: share of the objects drawn from the vocabulary.
-        density, features: the two stages.
     """
 
     vocabulary: Fraction
-    density: LoopParameters
-    features: LoopParameters
 
 
 class ScorerParameters(ParameterModel):

@@ -37,15 +37,14 @@ from placid_kedro.embedded.training.objectives import (
     NovelViewObjective,
     TextToImageObjective,
 )
-from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource
+from placid_kedro.embedded.training.plane_batches import PlaneSource
 from placid_kedro.embedded.training.scorer_training import ScorerBatches, ScorerObjective
 from placid_kedro.embedded.training.split import CuratedObject
 from placid_kedro.embedded.training.start import StartModels
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane import LatentPlane
-from placid_kedro.latent_plane.training.batches import BatchShape, PlaneBatches
-from placid_kedro.latent_plane.training.recipe import PlaneStage, make_plane, train_plane
+from placid_kedro.latent_plane.training.assembly import PlaneTraining
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.training import BatchSource, TrainingPlace, Validation, with_seed
 from placid_kedro.training.config import LoopParameters
@@ -217,31 +216,17 @@ def train_latent_plane(
         place: where to train.
         data_id: what the latents and the novel-view model are made of.
     """
-    unet = unet.to(place.device)
-    plane = make_plane(unet, source.cameras, place.seed, **parameters.module_config())
-    objects = source.objects(conditioner, place.device)
-    choose = partial(source.choose, parameters.vocabulary)
-
-    def stage(name: Any, loop: LoopParameters, rays: int) -> PlaneStage:
-        shape = BatchShape(
-            views=PLANE_VIEWS,
-            objects=loop.batch_size,
-            reference_front=parameters.reference_front,
-            supervision_views=parameters.supervision_views,
-            rays=rays,
-            reference_supervision=parameters.reference_supervision,
-        )
-        batches = PlaneBatches(objects, choose, shape, place.device)
-        return PlaneStage(name, batches, loop.settings(place.seed))
-
-    stages = (
-        stage("density", parameters.density, parameters.rays),
-        stage("features", parameters.features, 0),
-    )
     own = parameters.model_dump(mode="json", exclude={"density", "features"})
-    fixed = digest_of(data_id, own, source.made_share)
-    train_plane(plane, unet, embedded_schedule(), stages, place, fixed, parameters.density_learning())
-    return plane
+    return PlaneTraining(
+        unet=unet.to(place.device),
+        schedule=embedded_schedule(),
+        cameras=source.cameras,
+        objects=source.objects(conditioner, place.device),
+        choose=partial(source.choose, parameters.vocabulary),
+        parameters=parameters,
+        place=place,
+        data_id=digest_of(data_id, own, source.made_share),
+    ).run()
 
 
 def train_scorer(

@@ -1,6 +1,6 @@
 """The attention of a point's tokens on the CPU: one compiled loop over points instead of many small matrix products.
 
-The same numbers as `TokenTransformer.attend` up to rounding, for two layers (the paper's number). Two things make
+The same numbers as `FoldedAttention` up to rounding, for two layers (the paper's number). Two things make
 it cheap. Projections of features are linear and so is bilinear sampling, so the feature maps are projected once,
 texel by texel, and a point only blends four rows. And the last layer has a single query, the token that is read: its
 keys `B A_j` and values need not be formed, because `q . (B A_j) = (B^T q) . A_j` and

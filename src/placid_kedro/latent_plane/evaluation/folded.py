@@ -10,21 +10,14 @@ once a call; `attend` is then exact up to rounding. Only the token that is read 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-
-class AttentionLayer(nn.Module):
-    """The projections of one multi-head self-attention layer: q, k, v without bias, output with bias."""
-
-    def __init__(self, width: int, inner: int) -> None:
-        super().__init__()
-        self.to_q = nn.Linear(width, inner, bias=False)
-        self.to_k = nn.Linear(width, inner, bias=False)
-        self.to_v = nn.Linear(width, inner, bias=False)
-        self.to_out = nn.Linear(inner, width)
+from placid_kedro.latent_plane.geometry import SampledPoints
+from placid_kedro.latent_plane.transformer import TokenTransformer
 
 
 @dataclass(frozen=True)
@@ -89,120 +82,111 @@ class ReadTokens:
     inverse_deviation: Tensor
 
 
+class TokenAttention(Protocol):
+    """Attends to the tokens of points."""
+
+    def __call__(self, points: SampledPoints, query: Tensor | None) -> ReadTokens:
+        """Every layer's attention output for one token of each of P points: the tokens `query` [P], or the density's
+        where it is None."""
+
+
 def _centred_square(values: Tensor) -> tuple[Tensor, Tensor]:
     """Mean, and sum of squares about it, over the last dimension."""
     variance, mean = torch.var_mean(values, dim=-1, correction=0)
     return mean, variance * values.shape[-1]
 
 
-class TokenTransformer(nn.Module):
-    """LayerNorm, then residual self-attention layers over the tokens of a point.
+def fold(
+    transformer: TokenTransformer, cameras: Tensor, sigma_token: Tensor | None = None
+) -> FoldedTransformer:
+    """The matrices that attention needs.
 
     Args:
-        feature_channels: C, width of the feature part of a token.
-        embedding_dim: M, width of each of the two embeddings; a token has D = C + 2 M values.
-        num_heads: attention heads.
-        head_dim: width of a head.
-        num_layers: number of attention layers.
-        share_layers: whether all layers are one set of weights, as in the authors' files.
+        transformer: with its weights.
+        cameras: [N, M] the views' embeddings.
+        sigma_token: [D] the raw density token, first in every point's set, or None.
+    """
+    with torch.autocast(device_type=cameras.device.type, enabled=False):
+        C, M = transformer.feature_channels, transformer.embedding_dim
+        stack = transformer.stack
+        normalised_sigma = None if sigma_token is None else transformer.norm(sigma_token.float())
+        layers = []
+        for index, layer in enumerate(stack):
+            weight = torch.cat([layer.to_q.weight, layer.to_k.weight, layer.to_v.weight])
+            scaled = weight * transformer.norm.weight
+            # Rows without their mean take the token's mean away by themselves.
+            scaled = scaled - scaled.mean(dim=1, keepdim=True)
+            biases = sum((earlier.to_out.bias for earlier in stack[:index]), cameras.new_zeros(()))
+            layers.append(
+                FoldedLayer(
+                    feature=scaled[:, :C],
+                    camera=cameras @ scaled[:, C : C + M].T,
+                    point=scaled[:, C + M :],
+                    shift=weight @ transformer.norm.bias,
+                    earlier=tuple(weight @ earlier.to_out.weight for earlier in stack[:index]),
+                    earlier_shift=weight @ biases.expand(weight.shape[1]),
+                    sigma=None if normalised_sigma is None else weight @ normalised_sigma,
+                )
+            )
+        camera_mean, camera_square = _centred_square(cameras)
+        return FoldedTransformer(tuple(layers), camera_mean, camera_square)
+
+
+@dataclass(frozen=True)
+class FoldedAttention:
+    """The attention of one object's tokens in matrix products, with gradients (a `TokenAttention`).
+
+    Attributes:
+        transformer: with its weights.
+        folded: result of `fold`.
+        table: [N * H * W, C] the feature part of the tokens at every texel.
     """
 
-    def __init__(
-        self,
-        feature_channels: int,
-        embedding_dim: int,
-        num_heads: int,
-        head_dim: int,
-        num_layers: int,
-        share_layers: bool,
-    ) -> None:
-        super().__init__()
-        self.feature_channels = feature_channels
-        self.embedding_dim = embedding_dim
-        self.num_heads = num_heads
-        self.inner = num_heads * head_dim
-        self.num_layers = num_layers
-        width = feature_channels + 2 * embedding_dim
-        self.norm = nn.LayerNorm(width)
-        stored = 1 if share_layers else num_layers
-        self.layers = nn.ModuleList([AttentionLayer(width, self.inner) for _ in range(stored)])
+    transformer: TokenTransformer
+    folded: FoldedTransformer
+    table: Tensor
 
-    @property
-    def stack(self) -> list[AttentionLayer]:
-        """The layers in the order in which they act."""
-        return [self.layers[i % len(self.layers)] for i in range(self.num_layers)]  # type: ignore[misc]
+    def __call__(self, points: SampledPoints, query: Tensor | None) -> ReadTokens:
+        return self.attend(self.tokens(points.taps.sample(self.table), points.embedding), query)
 
-    def fold(self, cameras: Tensor, sigma_token: Tensor | None = None) -> FoldedTransformer:
-        """The matrices that `attend` needs.
-
-        Args:
-            cameras: [N, M] the views' embeddings.
-            sigma_token: [D] the raw density token, first in every point's set, or None.
-        """
-        with torch.autocast(device_type=cameras.device.type, enabled=False):
-            C, M = self.feature_channels, self.embedding_dim
-            stack = self.stack
-            normalised_sigma = None if sigma_token is None else self.norm(sigma_token.float())
-            layers = []
-            for index, layer in enumerate(stack):
-                weight = torch.cat([layer.to_q.weight, layer.to_k.weight, layer.to_v.weight])
-                scaled = weight * self.norm.weight
-                # Rows without their mean take the token's mean away by themselves.
-                scaled = scaled - scaled.mean(dim=1, keepdim=True)
-                biases = sum((earlier.to_out.bias for earlier in stack[:index]), cameras.new_zeros(()))
-                layers.append(
-                    FoldedLayer(
-                        feature=scaled[:, :C],
-                        camera=cameras @ scaled[:, C : C + M].T,
-                        point=scaled[:, C + M :],
-                        shift=weight @ self.norm.bias,
-                        earlier=tuple(weight @ earlier.to_out.weight for earlier in stack[:index]),
-                        earlier_shift=weight @ biases.expand(weight.shape[1]),
-                        sigma=None if normalised_sigma is None else weight @ normalised_sigma,
-                    )
-                )
-            camera_mean, camera_square = _centred_square(cameras)
-            return FoldedTransformer(tuple(layers), camera_mean, camera_square)
-
-    def tokens(self, folded: FoldedTransformer, features: Tensor, points: Tensor) -> PointTokens:
+    def tokens(self, features: Tensor, points: Tensor) -> PointTokens:
         """Tokens of P points from sampled features [P, N, C] and the points' embeddings [P, M]."""
-        C, M = self.feature_channels, self.embedding_dim
+        C, M = self.transformer.feature_channels, self.transformer.embedding_dim
         feature_mean, feature_square = _centred_square(features)
         point_mean, point_square = (value[:, None] for value in _centred_square(points))
-        mean = (C * feature_mean + M * folded.camera_mean + M * point_mean) / (C + 2 * M)
+        mean = (C * feature_mean + M * self.folded.camera_mean + M * point_mean) / (C + 2 * M)
         # Sums of squares about the parts' own means: nothing cancels.
-        square = feature_square + folded.camera_square + point_square
+        square = feature_square + self.folded.camera_square + point_square
         square = square + C * (feature_mean - mean) ** 2
-        square = square + M * ((folded.camera_mean - mean) ** 2 + (point_mean - mean) ** 2)
-        inverse_deviation = torch.rsqrt(square / (C + 2 * M) + self.norm.eps)
+        square = square + M * ((self.folded.camera_mean - mean) ** 2 + (point_mean - mean) ** 2)
+        inverse_deviation = torch.rsqrt(square / (C + 2 * M) + self.transformer.norm.eps)
         return PointTokens(features, points, mean[..., None], inverse_deviation[..., None])
 
-    def attend(self, folded: FoldedTransformer, tokens: PointTokens, query: Tensor | None) -> ReadTokens:
+    def attend(self, tokens: PointTokens, query: Tensor | None) -> ReadTokens:
         """Every layer's attention output for one token a point.
 
         Args:
-            folded: result of `fold`.
             tokens: the points' tokens.
             query: [P] the token that is read, or None for the first (the density token, where there is one).
         """
         outputs: list[Tensor] = []
         normalised: Tensor | None = None
-        for index, layer in enumerate(folded.layers[:-1]):
+        for index, layer in enumerate(self.folded.layers[:-1]):
             # Layers that share their weights share the projection of the normalised tokens.
-            if index == 0 or len(self.layers) > 1:
+            if index == 0 or len(self.transformer.layers) > 1:
                 normalised = self._project(layer, tokens, slice(None))
             assert normalised is not None
             q, k, v = _add_earlier(normalised, layer, outputs, slice(None)).chunk(3, dim=-1)
             outputs.append(self._attention(q, k, v))
-        layer, keys_and_values = folded.layers[-1], slice(self.inner, None)
-        if normalised is None or len(self.layers) > 1:
+        layer, keys_and_values = self.folded.layers[-1], slice(self.transformer.inner, None)
+        if normalised is None or len(self.transformer.layers) > 1:
             normalised = self._project(layer, tokens, keys_and_values)
         else:
             normalised = normalised[..., keys_and_values]
         k, v = _add_earlier(normalised, layer, outputs, keys_and_values).chunk(2, dim=-1)
         read = [_read(output, query) for output in outputs]
         q = self._project_query(layer, tokens, query)
-        q = _add_earlier(q, layer, [output[:, None] for output in read], slice(self.inner))
+        q = _add_earlier(q, layer, [output[:, None] for output in read], slice(self.transformer.inner))
         return ReadTokens(
             (*read, self._attention(q, k, v)[:, 0]),
             _read(tokens.mean, query)[:, 0],
@@ -220,7 +204,7 @@ class TokenTransformer(nn.Module):
 
     def _project_query(self, layer: FoldedLayer, tokens: PointTokens, query: Tensor | None) -> Tensor:
         """[P, 1, inner] q of the normalised token that is read."""
-        rows = slice(self.inner)
+        rows = slice(self.transformer.inner)
         if layer.sigma is not None and query is None:
             return layer.sigma[rows].expand(len(tokens.points), 1, -1)
         q = _read(tokens.features, query) @ layer.feature[rows].T + tokens.points @ layer.point[rows].T
@@ -228,7 +212,7 @@ class TokenTransformer(nn.Module):
         return (q + layer.shift[rows])[:, None]
 
     def _attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (q, k, v))
+        q, k, v = (part.unflatten(-1, (self.transformer.num_heads, -1)).transpose(1, 2) for part in (q, k, v))
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(start_dim=2)
 
 

@@ -109,7 +109,7 @@ def make_view_rays(
         density_refinement: how many times as fine the maps are that the density reads.
     """
     width, height = cameras.width, cameras.height
-    double = Cameras(cameras.world_to_camera.double(), cameras.K.double(), width, height)
+    double = cameras.double()
     origins, directions = (part.reshape(-1, 3) for part in double.rays())
     samples = sample_rays(origins, directions, samples_per_ray, missed_rays)
     used = samples.used.nonzero()[:, 0]

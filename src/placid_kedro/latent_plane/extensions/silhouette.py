@@ -13,6 +13,22 @@ _HEAD_WIDTH = 8
 _HEAD_SCALE = 20.0
 
 
+def signed(silhouette: Tensor) -> Tensor:
+    """Coverage in [0, 1] as 1 where it is full and -1 where it is empty; 0 then means unknown."""
+    return 2 * silhouette - 1
+
+
+def silhouette_texels(silhouette: Tensor, factor: int, num_views: int) -> Tensor:
+    """[N, s^2, H, W] the signed pixels of the first view's silhouette [sH, sW] in each texel, zero for the others."""
+    first = F.pixel_unshuffle(signed(silhouette)[None, None], factor)
+    return torch.cat([first, first.new_zeros(num_views - 1, *first.shape[1:])])
+
+
+def signed_coverage(silhouette: Tensor, pixels: int) -> Tensor:
+    """[sH / pixels, sW / pixels] mean of the signed silhouette [sH, sW] over squares of `pixels`."""
+    return F.avg_pool2d(signed(silhouette)[None, None].float(), pixels)[0, 0]
+
+
 class FineDetail(nn.Module):
     """Upsamples maps and adds the detail that convolutions read from the features they were projected from, and from
     the reference's silhouette.

@@ -11,6 +11,7 @@ from torch import Tensor
 from placid_kedro.cameras import Cameras
 from placid_kedro.cameras.rays import compositing_weights, sample_rays
 from placid_kedro.errors import ShapeError
+from placid_kedro.latent_plane.inputs import ObjectInputs
 from placid_kedro.latent_plane.plane import LatentPlane
 
 DepthPixels = Literal["all", "foreground"]
@@ -71,8 +72,7 @@ class DensityRender:
 
 def render_rays(
     plane: LatentPlane,
-    features: Tensor,
-    t_emb: Tensor,
+    inputs: ObjectInputs,
     origins: Tensor,
     directions: Tensor,
     sampling: RaySampling = AS_THE_PLANE,
@@ -81,8 +81,7 @@ def render_rays(
 
     Args:
         plane: the Latent-Plane.
-        features: [N, C + R, H, W] feature maps, as for `LatentPlane.density`.
-        t_emb: [E] time embedding.
+        inputs: of the plane, for this object.
         origins: [..., 3].
         directions: [..., 3]; depths are in units of their length.
         sampling: along the rays.
@@ -97,12 +96,12 @@ def render_rays(
     points, distances = samples.points[used].reshape(-1, 3), samples.distances[used]
     if sampling.gradient_threshold and torch.is_grad_enabled():
         with torch.no_grad():
-            raw_sigma = plane.density(features, t_emb, points).reshape(distances.shape)
+            raw_sigma = plane.density_at(inputs, points).reshape(distances.shape)
         chosen = _with_leverage(raw_sigma, distances, sampling.gradient_threshold)
-        differentiable = plane.density(features, t_emb, points[chosen])
+        differentiable = plane.density_at(inputs, points[chosen])
         raw_sigma = raw_sigma.flatten().index_copy(0, chosen, differentiable)
     else:
-        raw_sigma = plane.density(features, t_emb, points)
+        raw_sigma = plane.density_at(inputs, points)
     raw_sigma = raw_sigma.reshape(distances.shape)
     weights = compositing_weights(raw_sigma, distances)
     optical = (torch.nn.functional.softplus(raw_sigma) * distances).sum(-1)
@@ -122,8 +121,7 @@ def _with_leverage(raw_sigma: Tensor, distances: Tensor, threshold: float) -> Te
 
 def render_density(
     plane: LatentPlane,
-    features: Tensor,
-    t_emb: Tensor,
+    inputs: ObjectInputs,
     cameras: Cameras,
     sampling: RaySampling = AS_THE_PLANE,
 ) -> DensityRender:
@@ -131,13 +129,12 @@ def render_density(
 
     Args:
         plane: the Latent-Plane.
-        features: [N, C + R, h, w] feature maps of the plane's own views, as for `LatentPlane.density`.
-        t_emb: [E] time embedding.
+        inputs: of the plane, for this object.
         cameras: the views to render.
         sampling: along their rays.
     """
-    origins, directions = cameras.to(features.device).rays()
-    return render_rays(plane, features, t_emb, origins, directions, sampling)
+    origins, directions = cameras.to(inputs.features.device).rays()
+    return render_rays(plane, inputs, origins, directions, sampling)
 
 
 def silhouette_loss(render: DensityRender, mask: Tensor) -> Tensor:

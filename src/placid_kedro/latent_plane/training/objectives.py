@@ -14,6 +14,7 @@ from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.plugin import LatentPlaneAttachment
+from placid_kedro.latent_plane.presets import CallPlan, always_render, only_watch
 from placid_kedro.latent_plane.training.losses import (
     AS_THE_PLANE,
     EQUATION_10,
@@ -136,7 +137,7 @@ class PlaneObjective(nn.Module):
 
     Args:
         plane: the Latent-Plane; only `trained(plane)` receives gradients.
-        attachment: the plane's attachment to the frozen UNet, not entered.
+        unet: frozen.
         denoise: calls that UNet.
         schedule: of that UNet.
     """
@@ -144,18 +145,23 @@ class PlaneObjective(nn.Module):
     def __init__(
         self,
         plane: LatentPlane,
-        attachment: LatentPlaneAttachment,
+        unet: nn.Module,
         denoise: Denoiser,
         schedule: NoiseSchedule,
     ) -> None:
         super().__init__()
         self.plane = plane
-        self.attachment = attachment
+        # A plain reference: the UNet is none of the modules that are trained and saved.
+        self._unet = (unet,)
         self.denoise = denoise
         self.schedule = schedule
         trained = {id(parameter) for parameter in self.trained_parameters()}
         for parameter in plane.parameters():
             parameter.requires_grad_(id(parameter) in trained)
+
+    def attached(self, plan: CallPlan, batch: TrainingBatch) -> LatentPlaneAttachment:
+        """The plane in the UNet for one batch."""
+        return LatentPlaneAttachment(self._unet[0], self.plane, plan, silhouette=batch.silhouettes)
 
     @property
     def network(self) -> LatentPlane:
@@ -181,12 +187,12 @@ class DensityObjective(PlaneObjective):
     def __init__(
         self,
         plane: LatentPlane,
-        attachment: LatentPlaneAttachment,
+        unet: nn.Module,
         denoise: Denoiser,
         schedule: NoiseSchedule,
         learning: DensityLearning = PAPER_DENSITY,
     ) -> None:
-        super().__init__(plane, attachment, denoise, schedule)
+        super().__init__(plane, unet, denoise, schedule)
         self.learning = learning
 
     def trained_parameters(self) -> list[nn.Parameter]:
@@ -195,15 +201,14 @@ class DensityObjective(PlaneObjective):
     def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
         share = self.learning.pure_noise_share
         noisy, _, timesteps = diffuse(batch.latents, self.schedule, generator, share)
-        self.attachment.silhouette = batch.silhouettes
-        with torch.no_grad(), self.attachment, self.attachment.disabled():
+        with torch.no_grad(), self.attached(only_watch, batch) as attachment:
             self.denoise(batch, noisy, timesteps)
-        inputs = self.attachment.inputs
+        inputs = attachment.inputs
         assert inputs is not None
         rays = batch.rays
         renders = [
             render_rays(self.plane, *one, self.learning.sampling)
-            for one in zip(inputs.features, inputs.t_emb, rays.origins, rays.directions, strict=True)
+            for one in zip(inputs, rays.origins, rays.directions, strict=True)
         ]
         render = DensityRender(
             torch.stack([one.occupancy for one in renders]),
@@ -221,7 +226,6 @@ class FeatureObjective(PlaneObjective):
 
     def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
         noisy, target, timesteps = diffuse(batch.latents, self.schedule, generator)
-        self.attachment.silhouette = batch.silhouettes
-        with self.attachment:
+        with self.attached(always_render, batch):
             output = self.denoise(batch, noisy, timesteps)
         return {"loss": F.mse_loss(output.float(), target.float())}

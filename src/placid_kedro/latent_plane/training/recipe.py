@@ -12,7 +12,7 @@ from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.plane import LatentPlane
-from placid_kedro.latent_plane.plugin import LatentPlaneAttachment, decoder_block, find_module
+from placid_kedro.latent_plane.plugin import decoder_block, find_module
 from placid_kedro.latent_plane.training.batches import make_denoiser
 from placid_kedro.latent_plane.training.objectives import (
     PAPER_DENSITY,
@@ -100,7 +100,7 @@ def train_plane(
         density: how that stage learns.
     """
     for index, stage in enumerate(stages):
-        parts = (plane, LatentPlaneAttachment(unet, plane), make_denoiser(unet), schedule)
+        parts = (plane, unet, make_denoiser(unet), schedule)
         objective = DensityObjective(*parts, density) if stage.name == "density" else FeatureObjective(*parts)
         # A stage builds on what those before it left.
         before = [

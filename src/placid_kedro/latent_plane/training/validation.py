@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.plugin import LatentPlaneAttachment
+from placid_kedro.latent_plane.presets import CallPlan, always_render, only_watch
 from placid_kedro.latent_plane.training.batches import (
     PlaneBatch,
     PlaneObjects,
@@ -94,9 +95,8 @@ class PlaneValidation:
         ring = self.objects.ring_views(index, around)
         batch = PlaneBatch.of([ring], [no_rays()], self.device)
         noisy, target, timesteps = self._diffuse(ring, index, level)
-        attachment = LatentPlaneAttachment(self.unet, plane, silhouette=batch.silhouettes)
         denoise = make_denoiser(self.unet)
-        with attachment, attachment.disabled():
+        with self._attached(plane, only_watch, batch) as attachment:
             plain = denoise(batch, noisy, timesteps)
         inputs = attachment.inputs
         assert inputs is not None
@@ -105,14 +105,17 @@ class PlaneValidation:
         truth = self.objects.true_views(index, chosen)
         mask, depth = at_size(truth.masks, truth.depths, self.settings.size)
         cameras = truth.cameras.resized(self.settings.size, self.settings.size)
-        render = render_density(plane, inputs.features[0], inputs.t_emb[0], cameras)
+        render = render_density(plane, inputs[0], cameras)
         row = asdict(score_density(render, mask, depth))
         if self.settings.features:
-            with attachment:
+            with self._attached(plane, always_render, batch):
                 enhanced = denoise(batch, noisy, timesteps)
             row["loss_without_plane"] = float(F.mse_loss(plain.float(), target))
             row["loss_with_plane"] = float(F.mse_loss(enhanced.float(), target))
         return row
+
+    def _attached(self, plane: LatentPlane, plan: CallPlan, batch: PlaneBatch) -> LatentPlaneAttachment:
+        return LatentPlaneAttachment(self.unet, plane, plan, silhouette=batch.silhouettes)
 
     def _diffuse(self, ring: RingViews, index: int, level: float) -> tuple[Tensor, Tensor, Tensor]:
         """Noisy latents, the target of the network's output, and timesteps; the same at every call."""

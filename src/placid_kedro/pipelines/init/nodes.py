@@ -1,31 +1,22 @@
 """Nodes of the stage `init`."""
 
-from placid_kedro.config import InitParameters, MultiviewParameters
-from placid_kedro.pipelines.types import Gaussians, PointCloud, Tensor
+from placid_kedro.config import InitParameters
+from placid_kedro.pipelines.types import Gaussians, PointCloud, PosedViews, Tensor
 from placid_kedro.randomness import stage_generator
 
 
 def place_gaussians(
-    density: dict[str, Tensor],
-    views: Tensor,
-    seed: int,
-    parameters: InitParameters,
-    multiview: MultiviewParameters,
+    density: dict[str, Tensor], views: PosedViews, seed: int, parameters: InitParameters
 ) -> Gaussians:
     """Put Gaussians on the object's surface, or on one of the ablation's baselines."""
     from placid_kedro.surface.initial_points import gaussians_of
 
-    return gaussians_of(
-        _point_cloud(density["density"], views, seed, parameters, multiview), parameters.opacity
-    )
+    return gaussians_of(_point_cloud(density["density"], views, seed, parameters), parameters.opacity)
 
 
-def _point_cloud(
-    density: Tensor, views: Tensor, seed: int, parameters: InitParameters, multiview: MultiviewParameters
-) -> PointCloud:
+def _point_cloud(density: Tensor, views: PosedViews, seed: int, parameters: InitParameters) -> PointCloud:
     from pathlib import Path
 
-    from placid_kedro.cameras import ring
     from placid_kedro.surface.initial_points import color_from_views, surface_points
     from placid_kedro.surface.point_clouds import fit_to_cube, from_point_cloud_file, random, sphere
 
@@ -37,12 +28,4 @@ def _point_cloud(
         return random(parameters.points, generator)
     if source.kind == "file":
         return fit_to_cube(from_point_cloud_file(Path(source.path)), source.longest_edge)
-    cameras = ring(
-        len(views),
-        multiview.elevation_deg,
-        multiview.distance,
-        multiview.field_of_view_deg,
-        views.shape[-1],
-    )
-    points = surface_points(density, source.level, parameters.points, generator)
-    return color_from_views(points, views, cameras)
+    return color_from_views(surface_points(density, source.level, parameters.points, generator), views)

@@ -16,7 +16,6 @@ def create_pipeline() -> Pipeline:
                     "views",
                     "params:seed",
                     "params:init",
-                    "params:multiview",
                 ],
                 outputs="initial_gaussians",
                 name="place_gaussians",

@@ -23,9 +23,8 @@ def train_on_set(
         The plane, and what it was trained and measured on.
     """
     from placid_kedro.latent_plane.training.export import LatentPlaneFolder
-    from placid_kedro.latent_plane.training.recipe import make_plane, train_plane
+    from placid_kedro.latent_plane.training.on_set import TrainingOnSet
     from placid_kedro.objects.dataset import RenderedObjects
-    from placid_kedro.pipelines.latent_plane_train.setup import TrainingOnSet
     from placid_kedro.pipelines.loading import folder_of, start
     from placid_kedro.training import make_accelerator
 
@@ -38,17 +37,5 @@ def train_on_set(
     if accelerator.is_main_process:
         for line in training.lines():
             logger.info(line)
-    unet = training.model.unet
-    config = {**parameters.module_config(), "block_size": parameters.points_per_block}
-    plane = make_plane(unet, training.trained.cameras, seed, **config)
-    plane.gradient_checkpointing = parameters.gradient_checkpointing
-    train_plane(
-        plane,
-        unet,
-        training.model.schedule,
-        training.stages(),
-        training.place,
-        training.data_id,
-        parameters.density_learning(),
-    )
+    plane = training.run()
     return LatentPlaneFolder(plane), training.report(plane, zero123)

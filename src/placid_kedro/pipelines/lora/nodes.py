@@ -2,14 +2,14 @@
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import LoraParameters, ModelsParameters, RunParameters
-from placid_kedro.pipelines.types import Tensor
+from placid_kedro.pipelines.types import PosedViews, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
 
 
 def personalise(
     prompts: Prompts,
-    views: Tensor,
+    views: PosedViews,
     seed: int,
     models: ModelsParameters,
     run: RunParameters,
@@ -25,11 +25,11 @@ def personalise(
     device = start(run)
     model = load_text_to_image(folder_of(models.text_to_image), device)
     size = model.image_size
-    images = F.interpolate(views, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    images = F.interpolate(views.images, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return fine_tune(
         model,
         images.clamp(0, 1),
-        [prompts.at(360.0 * index / len(views)).text for index in range(len(views))],
+        [prompts.at(azimuth).text for azimuth in views.azimuths_deg()],
         rank=parameters.rank,
         learning_rate=parameters.learning_rate,
         steps=parameters.steps,

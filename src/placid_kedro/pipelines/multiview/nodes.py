@@ -2,7 +2,7 @@
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import ModelsParameters, MultiviewParameters, RunParameters
-from placid_kedro.pipelines.types import Tensor
+from placid_kedro.pipelines.types import PosedViews, Tensor
 from placid_kedro.randomness import stage_generator
 
 
@@ -12,18 +12,16 @@ def draw_views(
     models: ModelsParameters,
     run: RunParameters,
     parameters: MultiviewParameters,
-    resolution: int,
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> tuple[PosedViews, dict[str, Tensor]]:
     """Draw the object from all round.
 
     Returns:
-        The views [N, 3, H, W] in [0, 1], and the density field: `density` [R, R, R], softplus(sigma) over the
-        cube, indexed x, y, z.
+        The views, and the density field: `density` [R, R, R], softplus(sigma) over the cube, indexed x, y, z.
     """
     import torch
     from torch.nn import functional as F
 
-    from placid_kedro.cameras import ring
+    from placid_kedro.cameras import PosedViews, ring
     from placid_kedro.diffusion.loading import load_component
     from placid_kedro.diffusion.novel_view import load_novel_view
     from placid_kedro.images import over_white
@@ -35,7 +33,7 @@ def draw_views(
     device = start(run)
     model = load_novel_view(folder_of(models.zero123), device)
     plane = load_component(folder_of(models.latent_plane), "latent_plane").to(device)
-    plane.block_size = parameters.points_per_block
+    plane = plane.with_evaluation(plane.evaluation.model_copy(update={"block_size": parameters.block_size}))
     size = model.image_size
     seen = torch.cat([over_white(reference), reference[3:]])[None]
     seen = F.interpolate(seen, (size, size), mode="bilinear", antialias=True, align_corners=False)[0].clamp(
@@ -59,7 +57,7 @@ def draw_views(
     )
     inputs = views.plane_inputs
     assert inputs is not None, "sample_views was given a plane"
-    grid = density_grid(
-        lambda points: plane.density(inputs.features[0], inputs.t_emb[0], points), resolution, device
+    density = density_grid(
+        lambda points: plane.density_at(inputs[0], points), parameters.density_resolution, device
     )
-    return views.images.cpu(), {"density": grid}
+    return PosedViews(views.images.cpu(), cameras), {"density": density}

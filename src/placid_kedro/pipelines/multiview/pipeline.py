@@ -17,7 +17,6 @@ def create_pipeline() -> Pipeline:
                     "params:models",
                     "params:run",
                     "params:multiview",
-                    "params:init.resolution",
                 ],
                 outputs=["views", "density"],
                 name="draw_views",

@@ -1,4 +1,4 @@
-"""What the node of `latent_plane_train` derives from its parameters. Imported by it when it runs."""
+"""A Latent-Plane's training on a finished training set."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from placid_kedro.config import LatentPlaneTrainParameters
 from placid_kedro.diffusion.loading import model_identity
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.files import digest_of, file_hash
-from placid_kedro.latent_plane.training.batches import BatchShape, PlaneBatches
-from placid_kedro.latent_plane.training.recipe import PlaneStage, StageName
+from placid_kedro.latent_plane.plane import LatentPlane
+from placid_kedro.latent_plane.training.assembly import PlaneTraining
+from placid_kedro.latent_plane.training.config import LatentPlaneTrainParameters
 from placid_kedro.latent_plane.training.rendered import RenderedPlaneObjects
 from placid_kedro.latent_plane.training.report import PlaneTrainingReport
 from placid_kedro.latent_plane.training.validation import PlaneValidation, ValidationSettings
@@ -23,18 +23,16 @@ from placid_kedro.progress import Progress
 from placid_kedro.training import TrainingPlace
 
 # Of the parameters, what neither the batches nor the start values depend on.
-_NOT_IN_DATA = frozenset(
-    {
-        "density",
-        "features",
-        "validation",
-        "checkpoints",
-        "cache_mb",
-        "precision",
-        "points_per_block",
-        "gradient_checkpointing",
-    }
-)
+_NOT_IN_DATA: dict[str, Any] = {
+    "density": True,
+    "features": True,
+    "validation": True,
+    "checkpoints": True,
+    "cache_mb": True,
+    "precision": True,
+    "gradient_checkpointing": True,
+    "evaluation": {"method", "block_size"},
+}
 
 
 class TrainingOnSet:
@@ -94,7 +92,10 @@ class TrainingOnSet:
             self.model_identity,
             list(self.split.trained),
             self.seed,
-            self.parameters.model_dump(mode="json", exclude=set(_NOT_IN_DATA)),
+            self.parameters.model_dump(
+                mode="json",
+                exclude=_NOT_IN_DATA,
+            ),
         )
 
     def lines(self) -> list[str]:
@@ -115,30 +116,25 @@ class TrainingOnSet:
             "interrupted run goes on where it was",
         ]
 
-    def stages(self) -> tuple[PlaneStage, PlaneStage]:
-        """The density stage and the feature stage."""
-        return self._stage("density", self.parameters.rays), self._stage("features", 0)
-
-    def _stage(self, name: StageName, rays: int) -> PlaneStage:
-        parameters = self.parameters
-        loop = parameters.density if name == "density" else parameters.features
-        shape = BatchShape(
-            views=parameters.views,
-            objects=loop.batch_size,
-            reference_front=parameters.reference_front,
-            supervision_views=parameters.supervision_views,
-            rays=rays,
-            reference_supervision=parameters.reference_supervision,
-        )
+    def run(self) -> LatentPlane:
+        """The trained plane, on the CPU."""
         count = len(self.trained)
 
         def choose(generator: torch.Generator) -> int:
             return int(torch.randint(count, (), generator=generator))
 
-        batches = PlaneBatches(self.trained, choose, shape, self.place.device)
-        return PlaneStage(
-            name, batches, loop.settings(self.seed), self.validation(features=name == "features")
-        )
+        return PlaneTraining(
+            unet=self.model.unet,
+            schedule=self.model.schedule,
+            cameras=self.trained.cameras,
+            objects=self.trained,
+            choose=choose,
+            parameters=self.parameters,
+            place=self.place,
+            data_id=self.data_id,
+            validation=lambda stage: self.validation(features=stage == "features"),
+            gradient_checkpointing=self.parameters.gradient_checkpointing,
+        ).run()
 
     def validation(self, features: bool) -> PlaneValidation | None:
         """What measures on held-out objects, where there are some; also the diffusion loss with `features`."""

@@ -1,0 +1,43 @@
+"""Images together with the cameras that they were taken with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from placid_kedro.cameras.camera import Cameras
+from placid_kedro.errors import ShapeError
+
+
+@dataclass(frozen=True, eq=False)
+class PosedViews:
+    """N images of one object and their cameras.
+
+    Attributes:
+        images: [N, 3 or 4, H, W] float32 in [0, 1].
+        cameras: N cameras of images of W x H pixels.
+
+    Raises:
+        ShapeError: the two do not belong together.
+    """
+
+    images: Tensor
+    cameras: Cameras
+
+    def __post_init__(self) -> None:
+        expected = (len(self.cameras), self.cameras.height, self.cameras.width)
+        if self.images.ndim != 4 or (len(self.images), *self.images.shape[2:]) != expected:
+            raise ShapeError(
+                f"Posed views of {expected[0]} cameras need images [{expected[0]}, C, {expected[1]}, {expected[2]}], "
+                f"got {list(self.images.shape)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def azimuths_deg(self) -> list[float]:
+        """From where the object is seen, in [0, 360), counter-clockwise from the front."""
+        position = self.cameras.positions
+        return (torch.rad2deg(torch.atan2(position[:, 1], position[:, 0])) % 360).tolist()
