@@ -24,25 +24,33 @@ def register_pipelines() -> dict[str, Pipeline]:
     """Name every pipeline that `kedro run --pipeline NAME` knows.
 
     Returns:
-        `generate`: a prompt becomes a 3D object; it is also what `kedro run` alone does.
+        `generate`: a prompt becomes a 3D object; its stages also by their own names. It is what `kedro run` alone does.
         `prepare`: object libraries become a training set and a Latent-Plane; its stages also by their own names.
         `distill_2d`: the distillation algorithms side by side, without 3D.
         `pretrain`: the embedded models from scratch.
     """
-    stages = [prompt, reference, multiview, init, lora, bsd_3dgs, t3bench_eval]
-    generate = sum((stage.create_pipeline() for stage in stages), Pipeline([]))
+    generation = {
+        "prompt": prompt.create_pipeline(),
+        "reference": reference.create_pipeline(),
+        "multiview": multiview.create_pipeline(),
+        "init": init.create_pipeline(),
+        "lora": lora.create_pipeline(),
+        "bsd_3dgs": bsd_3dgs.create_pipeline(),
+        "t3bench_eval": t3bench_eval.create_pipeline(),
+    }
     preparation = {
         "objaverse_ingest": objaverse_ingest.create_pipeline(),
         "syncdreamer_render": syncdreamer_render.create_pipeline(),
         "filter": filter.create_pipeline(),
         "latent_plane_train": latent_plane_train.create_pipeline(),
     }
-    prepare = sum(preparation.values(), Pipeline([]))
+    generate = sum(generation.values(), Pipeline([]))
     return {
         "generate": generate,
-        "prepare": prepare,
+        "prepare": sum(preparation.values(), Pipeline([])),
         "pretrain": pretrain.create_pipeline(),
         "distill_2d": distill_2d.create_pipeline(),
+        **generation,
         **preparation,
         "__default__": generate,
     }

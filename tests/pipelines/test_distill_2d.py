@@ -166,7 +166,7 @@ def test_models_that_it_does_not_take_may_be_missing(
 ) -> None:
     models = {**tiny_models.parameters(), "zero123": "./nowhere", "latent_plane": "./nowhere"}
     with session(models=models) as kedro_session:
-        kedro_session.run(pipeline_names=["distill_2d"], node_names=["sample_ground_truth"])
+        kedro_session.run(pipeline_names=["distill_2d"], node_names=["distill_2d.sample_ground_truth"])
 
 
 RUN = RunParameters(device="cpu", threads=1, report_seconds=1.0, free_disk_mb=0.0)

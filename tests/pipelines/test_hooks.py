@@ -11,12 +11,11 @@ from placid_kedro.app.hooks import parameter_groups, run_tags, stage_of
 from placid_kedro.app.run_context import RunContext, current_run, set_current_run
 from placid_kedro.config import DistillationConfig, LoraParameters
 from placid_kedro.pipelines.prompt import create_pipeline
-from placid_kedro.pipelines.prompt.nodes import process_prompt
 from placid_kedro.splats import DensificationConfig
 
 
-def test_the_stage_of_a_node_is_its_folder() -> None:
-    assert stage_of(node(process_prompt, ["a", "b", "c"], "d")) == "prompt"
+def test_the_stage_of_a_node_is_its_namespace() -> None:
+    assert {stage_of(one) for one in create_pipeline().nodes} == {"prompt"}
     assert stage_of(node(len, "a", "b", name="length")) == "length"
 
 
@@ -59,7 +58,7 @@ def recorded(session: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with session(prompt="a palm tree", seed=2, tracking={"enabled": True}) as kedro_session:
-        kedro_session.run(pipeline_names=["generate"], node_names=["process_prompt"])
+        kedro_session.run(pipeline_names=["generate"], node_names=["prompt.process_prompt"])
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("test")
     return client.search_runs([experiment.experiment_id])

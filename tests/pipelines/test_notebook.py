@@ -21,7 +21,7 @@ def test_cells_run(
     monkeypatch.chdir(tmp_path)
     off: dict[str, Any] = {"prompt": "a teddy bear", "tracking": {"enabled": False}}
     with KedroSession.create(tmp_path, runtime_params=off, save_on_close=False) as session:
-        session.run(pipeline_names=["generate"], node_names=["process_prompt"])
+        session.run(pipeline_names=["generate"], node_names=["prompt.process_prompt"])
 
     shown: list[Any] = []
     monkeypatch.setattr(IPython.display, "display", shown.append)

@@ -82,7 +82,7 @@ def test_all_models_are_made_and_load(
 def test_a_finished_training_is_not_repeated(
     session: Callable[..., Any], objects: Path, tmp_path: Path
 ) -> None:
-    nodes = ["plan_pretrain", "make_views", "fit_autoencoder"]
+    nodes = [f"pretrain.{name}" for name in ("plan_pretrain", "make_views", "fit_autoencoder")]
     with session() as kedro_session:
         kedro_session.run(pipeline_names=["pretrain"], node_names=nodes)
     checkpoint = tmp_path / "data/test/06_models/pretrain/checkpoints/autoencoder.pt"
@@ -110,7 +110,7 @@ def test_a_missing_object_is_told_before_any_work(
 
 def test_a_training_goes_on_from_models(session: Callable[..., Any], objects: Path, tmp_path: Path) -> None:
     """With a learning rate of nearly nothing the UNets end as what they began with; the other parts are kept."""
-    trained = ["train_text_to_image", "train_novel_view"]
+    trained = ["pretrain.train_text_to_image", "pretrain.train_novel_view"]
     with session() as kedro_session:
         kedro_session.run(pipeline_names=["pretrain"], to_nodes=trained)
     first = (tmp_path / "data/test/06_models/embedded").rename(tmp_path / "first")

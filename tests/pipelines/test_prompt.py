@@ -28,7 +28,7 @@ def test_node_writes_a_prompt_for_each_direction() -> None:
 
 def run_prompt_stage(create: Callable[..., KedroSession], **parameters: Any) -> None:
     with create(**parameters) as kedro_session:
-        kedro_session.run(pipeline_names=["generate"], node_names=["process_prompt"])
+        kedro_session.run(pipeline_names=["generate"], node_names=["prompt.process_prompt"])
 
 
 def test_session_writes_under_the_slug(session: Callable[..., KedroSession], tmp_path: Path) -> None:

@@ -20,6 +20,19 @@ def test_default_is_generate() -> None:
     }
 
 
+@pytest.mark.parametrize("whole", ["generate", "prepare"])
+def test_every_stage_is_a_namespace_and_a_pipeline_of_its_name(whole: str) -> None:
+    """Collapsed, Kedro-Viz shows one box a stage, and each can be run by its name."""
+    stages = {node.namespace for node in pipelines[whole].nodes}
+    assert None not in stages
+    for stage in stages:
+        own = {node.name for node in pipelines[stage].nodes}
+        assert own == {node.name for node in pipelines[whole].nodes if node.namespace == stage}
+    assert not [
+        name for name in pipelines[whole].datasets() if "." in name and not name.startswith("params:")
+    ]
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_every_dataset_is_in_the_catalog(session: Callable[..., KedroSession], env: str) -> None:
     catalog = session(env=env).load_context().catalog

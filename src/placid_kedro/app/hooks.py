@@ -56,9 +56,8 @@ def typed_parameters(model: BaseModel | None, prefix: str = "params:") -> Iterat
 
 
 def stage_of(node: Node) -> str:
-    """Name of the stage a node belongs to: the folder under `pipelines/` that its function is in."""
-    parts = node.func.__module__.split(".")
-    return parts[parts.index("pipelines") + 1] if "pipelines" in parts[:-1] else node.name
+    """Name of the stage a node belongs to: its namespace."""
+    return node.namespace or node.name
 
 
 class PreflightHooks:
@@ -190,7 +189,7 @@ class TrackingHooks:
     @hook_impl
     def before_node_run(self, node: Node) -> None:
         """Start the stage's clock and its sign of life."""
-        self._node.enter_context(self._console.stage(node.name))
+        self._node.enter_context(self._console.stage(node.name.rpartition(".")[2]))
         self._node_started = time.monotonic()
 
     @hook_impl

@@ -1,5 +1,6 @@
-"""`kedro run` with three differences: `--params` takes free text, `--only-missing-outputs` also makes anew
-what is out of date, and an error that the project foresees is one sentence instead of a traceback."""
+"""`kedro run` with four differences: `--params` takes free text, `--only-missing-outputs` also makes anew
+what is out of date, nodes go by their own name or their stage's, and an error that the project foresees is one sentence
+instead of a traceback."""
 
 import copy
 import os
@@ -10,9 +11,11 @@ from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
+from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
 from placid_kedro.app.failures import sentence_for
+from placid_kedro.app.node_names import full_names
 from placid_kedro.app.runtime_params import parse_params
 from placid_kedro.errors import PlacidError
 
@@ -47,6 +50,7 @@ def _execute(verbose: bool, **options: Any) -> Any:
     if options["only_missing_outputs"] and not options["runner"]:
         options["runner"] = UPDATING_RUNNER
     try:
+        _name_nodes(options)
         return run_pipeline(**options)
     except click.ClickException:
         raise
@@ -56,6 +60,19 @@ def _execute(verbose: bool, **options: Any) -> Any:
             raise
         details = "" if isinstance(error, PlacidError) else _keep_traceback()
         raise click.ClickException(sentence + details) from error
+
+
+def _name_nodes(options: dict[str, Any]) -> None:
+    """Nodes and stages of the command line under the names that Kedro knows them by."""
+    from kedro.framework.project import pipelines
+
+    wanted = options["pipelines"] or ["__default__"]
+    known = [name for name in wanted if name in pipelines]
+    for option in ("node_names", "from_nodes", "to_nodes"):
+        if options.get(option) and known:
+            options[option] = full_names(
+                options[option], sum((pipelines[name] for name in known), Pipeline([]))
+            )
 
 
 def _keep_traceback() -> str:

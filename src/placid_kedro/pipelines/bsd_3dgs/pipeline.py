@@ -23,7 +23,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs="gaussians",
                 name="distill_into_gaussians",
-                tags="bsd_3dgs",
             )
-        ]
+        ],
+        namespace="bsd_3dgs",
+        prefix_datasets_with_namespace=False,
     )

@@ -52,5 +52,6 @@ def create_pipeline() -> Pipeline:
                 name="draw_figures",
             ),
         ],
-        tags="distill_2d",
+        namespace="distill_2d",
+        prefix_datasets_with_namespace=False,
     )

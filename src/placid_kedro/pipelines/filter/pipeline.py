@@ -14,7 +14,6 @@ def create_pipeline() -> Pipeline:
                 inputs=["rendered_objects", "params:syncdreamer_render", "params:filter"],
                 outputs="filtered_objects",
                 name="apply_filters",
-                tags="filter",
             ),
             node(
                 nodes.finish_set,
@@ -27,7 +26,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs=["training_set", "objects_by_reason"],
                 name="finish_set",
-                tags="filter",
             ),
-        ]
+        ],
+        namespace="filter",
+        prefix_datasets_with_namespace=False,
     )

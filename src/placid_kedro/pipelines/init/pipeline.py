@@ -19,7 +19,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs="initial_gaussians",
                 name="place_gaussians",
-                tags="init",
             )
-        ]
+        ],
+        namespace="init",
+        prefix_datasets_with_namespace=False,
     )

@@ -20,7 +20,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs=["trained_latent_plane", "latent_plane_report"],
                 name="train_on_set",
-                tags="latent_plane_train",
             )
-        ]
+        ],
+        namespace="latent_plane_train",
+        prefix_datasets_with_namespace=False,
     )

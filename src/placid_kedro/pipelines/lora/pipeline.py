@@ -21,7 +21,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs="lora",
                 name="personalise",
-                tags="lora",
             )
-        ]
+        ],
+        namespace="lora",
+        prefix_datasets_with_namespace=False,
     )

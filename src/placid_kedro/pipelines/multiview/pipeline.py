@@ -20,7 +20,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs=["views", "density"],
                 name="draw_views",
-                tags="multiview",
             )
-        ]
+        ],
+        namespace="multiview",
+        prefix_datasets_with_namespace=False,
     )

@@ -14,7 +14,8 @@ def create_pipeline() -> Pipeline:
                 inputs=["params:seed", "params:objaverse_ingest"],
                 outputs="objects",
                 name="ingest_objects",
-                tags="objaverse_ingest",
             )
-        ]
+        ],
+        namespace="objaverse_ingest",
+        prefix_datasets_with_namespace=False,
     )

@@ -58,5 +58,6 @@ def create_pipeline() -> Pipeline:
                 name="write_papers",
             ),
         ],
-        tags="pretrain",
+        namespace="pretrain",
+        prefix_datasets_with_namespace=False,
     )

@@ -14,7 +14,8 @@ def create_pipeline() -> Pipeline:
                 inputs=["params:prompt", "params:seed", "params:prompt_processor"],
                 outputs="prompts",
                 name="process_prompt",
-                tags="prompt",
             )
-        ]
+        ],
+        namespace="prompt",
+        prefix_datasets_with_namespace=False,
     )

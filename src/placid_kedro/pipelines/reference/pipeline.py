@@ -20,7 +20,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs="reference",
                 name="draw_reference",
-                tags="reference",
             )
-        ]
+        ],
+        namespace="reference",
+        prefix_datasets_with_namespace=False,
     )

@@ -14,7 +14,8 @@ def create_pipeline() -> Pipeline:
                 inputs=["objects", "params:seed", "params:syncdreamer_render"],
                 outputs="rendered_objects",
                 name="render_views",
-                tags="syncdreamer_render",
             )
-        ]
+        ],
+        namespace="syncdreamer_render",
+        prefix_datasets_with_namespace=False,
     )

@@ -14,7 +14,6 @@ def create_pipeline() -> Pipeline:
                 inputs=["gaussians", "params:run", "params:t3bench_eval"],
                 outputs="turntable",
                 name="film_turntable",
-                tags="t3bench_eval",
             ),
             node(
                 nodes.judge,
@@ -30,7 +29,8 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs="report",
                 name="judge",
-                tags="t3bench_eval",
             ),
-        ]
+        ],
+        namespace="t3bench_eval",
+        prefix_datasets_with_namespace=False,
     )
