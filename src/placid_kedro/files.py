@@ -15,6 +15,11 @@ MANIFEST = "manifest.json"
 _HASH_BLOCK = 1 << 20
 
 
+def is_local(source: str) -> bool:
+    """Whether the name of a model or file is a path here: it begins with `.`, `/` or `~`."""
+    return source.startswith((".", "/", "~"))
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Write a file whole: the body writes to the path it gets, which then takes the place of `path`.

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 # YAML has lists only; strict models would refuse them where a tuple is meant.
 Range = Annotated[tuple[float, float], Field(strict=False)]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-Numbers = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -15,6 +14,7 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Elevation = Annotated[float, Field(gt=-90, lt=90)]
+FieldOfView = Annotated[float, Field(gt=0, lt=180)]
 
 
 class ParameterModel(BaseModel):

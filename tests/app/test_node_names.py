@@ -7,7 +7,7 @@ from placid_kedro.app.node_names import full_names
 from placid_kedro.errors import ParameterError
 
 PIPELINE = pipeline(
-    [node(len, "a", "b", name="count"), node(str, "b", "c", name="show")],
+    [node(len, "a", "b", name="count"), node(repr, "b", "c", name="show")],
     namespace="first",
     prefix_datasets_with_namespace=False,
 ) + Pipeline([node(repr, "c", "d", name="print")])

@@ -11,11 +11,11 @@ import torch
 from placid_kedro.cameras import random_orbit, ring
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_to_image import TextToImage
-from placid_kedro.distillation import DistillationConfig
+from placid_kedro.distillation import DistillationConfig, splats
 from placid_kedro.distillation.splats import PromptEmbeddings, distill
 from placid_kedro.distillation.splats_config import BsdParameters
 from placid_kedro.errors import GuidanceError
-from placid_kedro.splats import Gaussians, render
+from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.surface.point_clouds import sphere
 
 PROMPTS = {45.0 * index: f"view {index}" for index in range(8)}
@@ -31,6 +31,7 @@ def settings(**changes: Any) -> BsdParameters:
         "cameras_per_step": 2,
         "image_size": SIZE,
         "timesteps": {"kind": "uniform", "low": 0.02, "high": 0.7},
+        "view_prompts": "all",
         "depth_share": 0.0,
         "flip_probability": 0.0,
         "backgrounds": ("white",),
@@ -193,7 +194,7 @@ def test_each_view_gets_its_own_prompt(ball: Gaussians, target: torch.Tensor) ->
 
 def test_embeddings_of_the_other_prompts(target: torch.Tensor) -> None:
     model, _ = knowing_model(target)
-    embeddings = PromptEmbeddings.of(model, PROMPTS)
+    embeddings = PromptEmbeddings.of(model, PROMPTS, "all")
     conditioning = embeddings.conditioning(torch.tensor([90.0, 0.0]), ring(2, 20.0, 1.5, 50.0, SIZE))
     assert conditioning.positive.argmax(-1).flatten().tolist() == [2, 0]
     assert not conditioning.unconditional.any() and not conditioning.negative.any()
@@ -246,3 +247,113 @@ def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) 
     assert {"guidance", "colour_variation", "scale", "norm_cg", "alpha", "gaussians"} <= set(metrics[0])
     assert all(value == value for value in metrics[0].values())
     assert metrics[2]["gaussians"] == 300
+
+
+def seen(rgb: torch.Tensor, depth: torch.Tensor, alpha: torch.Tensor | None = None) -> RenderedViews:
+    return RenderedViews(rgb, torch.ones_like(depth) if alpha is None else alpha, depth, {})
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
+    """By hand, in float64: Sec. 4's losses with weights that no two terms share."""
+    generator = torch.Generator().manual_seed(1)
+    rgb, depth = (torch.rand(2, k, 4, 4, generator=generator, dtype=torch.float64) for k in (3, 1))
+    latents, gradient = torch.randn(2, 2, 4, 3, 3, generator=generator, dtype=torch.float64)
+    latents.requires_grad_()
+    parameters = {"scales": torch.nn.Parameter(torch.tensor([[0.0, 1.0, 2.0]], dtype=torch.float64))}
+    weights = {"guidance": 3.0, "colour_variation": 5.0, "depth_variation": 7.0, "scale": 11.0}
+    losses = splats._losses(latents, gradient, seen(rgb, depth), parameters, settings(losses=weights))
+
+    def variation(images: torch.Tensor) -> torch.Tensor:
+        down = (images[..., 1:, :] - images[..., :-1, :]).square().sum() / images[..., 1:, :].numel()
+        across = (images[..., 1:] - images[..., :-1]).square().sum() / images[..., 1:].numel()
+        return down + across
+
+    expected = {
+        "guidance": 3.0 * 0.5 * gradient.square().sum() / 2,
+        "colour_variation": 5.0 * variation(rgb),
+        "depth_variation": 7.0 * variation(depth),
+        "scale": 11.0 * torch.tensor([1.0, torch.e, torch.e**2], dtype=torch.float64).mean(),
+    }
+    assert losses.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name].detach(), value, msg=name)
+    (by_latents,) = torch.autograd.grad(losses["guidance"], latents)
+    torch.testing.assert_close(by_latents, 3.0 * gradient / 2)
+
+
+def test_learning_rates_fall_log_linearly_and_reach_the_optimizers(
+    ball: Gaussians, target: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[dict[str, float]] = []
+    step = torch.optim.Adam.step
+
+    def recorded(self: torch.optim.Adam, *given: Any) -> Any:
+        group = self.param_groups[0]
+        rates.append({"width": float(group["params"][0].shape[-1]), "lr": group["lr"]})
+        return step(self, *given)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", recorded)
+    names = ("position", "colour", "scale", "rotation", "opacity")
+    starts = {name: 1e-3 * (index + 1) for index, name in enumerate(names)}
+    falling = {name: {"start": start, "end": start / 100} for name, start in starts.items()}
+    run(ball, target, steps=4, learning_rates=falling)
+    used: dict[float, set[float]] = {}
+    for one in rates:
+        used.setdefault(round(one["lr"], 12), set()).add(one["width"])
+    for start in (1e-3, 2e-3, 3e-3, 4e-3, 5e-3):
+        for done in (0.0, 0.25, 0.5, 0.75):
+            assert any(abs(rate - start * 100**-done) < 1e-9 for rate in used), (start, done)
+    assert max(used) == pytest.approx(5e-3)
+
+
+def test_a_depth_image_is_bright_where_the_surface_is_near() -> None:
+    depth = torch.tensor([[[[1.0, 2.0, 3.0, 9.0]]]])
+    alpha = torch.tensor([[[[1.0, 1.0, 0.8, 0.2]]]])  # the last pixel is background: its depth does not count
+    images = splats._depth_images(seen(torch.zeros(1, 3, 1, 4), depth, alpha))
+    expected = torch.tensor([1.0, 0.5, 0.0, 0.0])
+    for channel in range(3):
+        torch.testing.assert_close(images[0, channel, 0], expected)
+
+
+def test_depth_steps_distil_depth_images_and_mirrored_ones_turn_round() -> None:
+    rgb, depth = torch.rand(1, 3, 2, 3), torch.tensor([[[[1.0, 2.0, 3.0]] * 2]])
+    views, azimuth = seen(rgb, depth), torch.tensor([30.0])
+    for depth_share, flip in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
+        changes = {"depth_share": depth_share, "flip_probability": flip}
+        images, azimuths = splats._as_seen(views, azimuth, settings(**changes), torch.Generator())
+        expected = splats._depth_images(views) if depth_share else rgb
+        torch.testing.assert_close(images, expected.flip(-1) if flip else expected)
+        assert float(azimuths) == (-30.0 if flip else 30.0)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("white", {1.0}), ("black", {0.0})])
+def test_backgrounds_have_their_colour(name: str, expected: set[float]) -> None:
+    drawn = splats._draw_background(settings(backgrounds=(name,)), torch.Generator())
+    assert set(drawn.tolist()) == expected and drawn.shape == (3,)
+
+
+def test_random_backgrounds_are_drawn_anew_and_all_names_come() -> None:
+    generator = torch.Generator().manual_seed(0)
+    several = settings(backgrounds=("white", "random", "black"))
+    drawn = {tuple(splats._draw_background(several, generator).tolist()) for _ in range(40)}
+    assert (1.0, 1.0, 1.0) in drawn and (0.0, 0.0, 0.0) in drawn and len(drawn) > 5
+
+
+def test_front_side_and_back_are_blended_as_the_authors_do(target: torch.Tensor) -> None:
+    model, _ = knowing_model(target)
+    cameras, azimuths = ring(4, 20.0, 1.5, 50.0, SIZE), torch.tensor([0.0, 45.0, 270.0, 180.0])
+    three = PromptEmbeddings.of(model, PROMPTS, "front_side_back").conditioning(azimuths, cameras)
+    front, side, back = (torch.eye(8)[index] for index in (0, 2, 4))
+    expected = torch.stack([front, (front + side) / 2, side, back])
+    torch.testing.assert_close(three.positive[:, 0], expected)
+    assert three.perp_negatives is None and three.perp_weights is None
+
+
+def test_perp_neg_gives_negatives_with_their_weights(target: torch.Tensor) -> None:
+    model, _ = knowing_model(target)
+    cameras, azimuths = ring(2, 20.0, 1.5, 50.0, SIZE), torch.tensor([0.0, 180.0])
+    given = PromptEmbeddings.of(model, PROMPTS, "perp_neg").conditioning(azimuths, cameras)
+    front, side = torch.eye(8)[0], torch.eye(8)[2]
+    expected = torch.stack([torch.stack([front, side]), torch.stack([side, front])])
+    torch.testing.assert_close(given.perp_negatives[:, :, 0], expected)
+    assert given.perp_weights.shape == (2, 2)

@@ -6,7 +6,6 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
-from placid_kedro import __version__
 from placid_kedro.app import preflight
 from placid_kedro.app.run_context import RunContext, TrackedProgress, set_current_run
 from placid_kedro.app.runners.stamps import Stamps, dataset_path
@@ -26,8 +24,7 @@ from placid_kedro.config import ModelsParameters, Parameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.objects.checks import check_renderer, check_scorer
 from placid_kedro.progress import ConsoleProgress
-
-_VERSIONED = ("torch", "diffusers", "kedro", "numpy")
+from placid_kedro.versions import package_versions
 
 
 def parameter_groups(pipeline: Pipeline) -> set[str]:
@@ -244,7 +241,6 @@ def run_tags(project_path: Path, run_params: Mapping[str, Any]) -> dict[str, str
         "pipeline": ",".join(run_params.get("pipeline_names") or ["__default__"]),
         "environment": str(run_params.get("env") or "local"),
         "mlflow.source.git.commit": commit or "unknown",
-        "version.placid_kedro": __version__,
         "version.python": platform.python_version(),
-        **{f"version.{name}": version(name) for name in _VERSIONED},
+        **{f"version.{name}": number for name, number in package_versions().items()},
     }

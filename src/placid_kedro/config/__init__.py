@@ -10,25 +10,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from placid_kedro.config.run import (
-    ModelsParameters,
-    PromptProcessorParameters,
-    RunParameters,
-    TrackingParameters,
-)
-from placid_kedro.config.stages import (
-    EvaluationParameters,
-    LoraParameters,
-    MultiviewParameters,
-    ReferenceParameters,
-)
+from placid_kedro.config.run import ModelsParameters, RunParameters, TrackingParameters
+from placid_kedro.diffusion.config import LoraParameters, ReferenceParameters
 from placid_kedro.distillation import DistillationConfig
 from placid_kedro.distillation.lab.config import Distill2dParameters
 from placid_kedro.distillation.splats_config import BsdParameters
 from placid_kedro.embedded.training.config import PretrainParameters
+from placid_kedro.evaluation.config import EvaluationParameters
+from placid_kedro.latent_plane.config import MultiviewParameters
 from placid_kedro.latent_plane.training.config import LatentPlaneTrainParameters
 from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters
 from placid_kedro.parameter_types import ParameterModel
+from placid_kedro.prompts.config import PromptProcessorParameters
 from placid_kedro.surface.config import InitParameters
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from placid_kedro.errors import ModelError
-from placid_kedro.files import file_hash
+from placid_kedro.files import file_hash, is_local
 
 # A folder decides which classes are loaded, so only these libraries may be named in it.
 _LIBRARIES = {
@@ -41,7 +41,7 @@ def model_folder(source: str, root: Path) -> Path:
     Raises:
         ModelError: when there is no such folder, or the hub cannot be reached.
     """
-    if source[:1] in "./~":
+    if is_local(source):
         folder = (root / Path(source).expanduser()).resolve()
         if not (folder / INDEX).is_file():
             raise ModelError(

@@ -16,10 +16,11 @@ from placid_kedro.distillation import (
     Distiller,
     GuidanceGuard,
     NoisePredictor,
+    PerpNegViews,
     ViewEmbeddings,
     latent_loss,
 )
-from placid_kedro.distillation.splats_config import BsdParameters, DecayParameters
+from placid_kedro.distillation.splats_config import BsdParameters, DecayParameters, ViewPrompts
 from placid_kedro.errors import GuidanceError
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, RenderedViews, render
@@ -36,32 +37,50 @@ class PromptEmbeddings:
     """What the text says of the object, as context of the model.
 
     Attributes:
-        views: the directional prompts, blended by azimuth.
+        views: the directional prompts, by azimuth.
         unconditional: [1, L, D] of the empty prompt.
         negative: [1, L, D] of the negative prompt.
     """
 
-    views: ViewEmbeddings
+    views: ViewEmbeddings | PerpNegViews
     unconditional: Tensor
     negative: Tensor
 
     @classmethod
-    def of(cls, model: TextToImage, prompts: dict[float, str]) -> PromptEmbeddings:
+    def of(cls, model: TextToImage, prompts: dict[float, str], view_prompts: ViewPrompts) -> PromptEmbeddings:
         """Embed directional prompts, given by the azimuth in degrees that each describes."""
         return cls(
-            views=ViewEmbeddings(torch.tensor(list(prompts)), model.embed(list(prompts.values()))),
+            views=_view_embeddings(
+                dict(zip(prompts, model.embed(list(prompts.values())), strict=True)), view_prompts
+            ),
             unconditional=model.embed([""]),
             negative=model.embed([NEGATIVE_PROMPT]),
         )
 
     def conditioning(self, azimuth_deg: Tensor, cameras: Cameras) -> Conditioning:
         """The conditioning of a batch of rendered views."""
+        seen = self.views(azimuth_deg)
+        positive, negatives, weights = seen if isinstance(seen, tuple) else (seen, None, None)
         return Conditioning(
-            positive=self.views(azimuth_deg),
+            positive=positive,
             unconditional=self.unconditional,
             negative=self.negative,
+            perp_negatives=negatives,
+            perp_weights=weights,
             camera=cameras.world_to_camera.flatten(1).to(self.unconditional.device),
         )
+
+
+def _view_embeddings(
+    embeddings: dict[float, Tensor], view_prompts: ViewPrompts
+) -> ViewEmbeddings | PerpNegViews:
+    """By azimuth in degrees, from embeddings [L, D] at some azimuths, 0, 90 and 180 among them."""
+    if view_prompts == "all":
+        return ViewEmbeddings(torch.tensor(list(embeddings)), torch.stack(list(embeddings.values())))
+    front, side, back = (embeddings[azimuth] for azimuth in (0.0, 90.0, 180.0))
+    if view_prompts == "front_side_back":
+        return ViewEmbeddings.front_side_back(front, side, back)
+    return PerpNegViews(front, side, back)
 
 
 def distill(
@@ -92,12 +111,9 @@ def distill(
         GuidanceError: when the guidance stays zero or not finite, or makes every Gaussian vanish.
     """
     parameters = gaussians.to(model.device).to_parameters()
-    optimizers: dict[str, torch.optim.Optimizer] = {
-        name: torch.optim.Adam([parameter], lr=1.0, eps=_ADAM_EPSILON)
-        for name, parameter in parameters.items()
-    }
+    optimizers = _optimizers(parameters)
     densification = Densification(settings.densification, _SCENE_EXTENT, generator)
-    embeddings = PromptEmbeddings.of(model, prompts)
+    embeddings = PromptEmbeddings.of(model, prompts, settings.view_prompts)
     distiller = Distiller.create(algorithm, NoisePredictor(model.unet, model.schedule), generator)
     guard = GuidanceGuard()
     for step in progress.track(range(settings.steps), description="distillation"):
@@ -105,9 +121,8 @@ def distill(
         _set_learning_rates(optimizers, settings, done)
         cameras, azimuth_deg = _draw_cameras(settings, generator)
         background = _draw_background(settings, generator)
-        views = render(
-            Gaussians.from_parameters(parameters), cameras.to(model.device), background.to(model.device)
-        )
+        scene = Gaussians.from_parameters(parameters)
+        views = render(scene, cameras.to(model.device), background.to(model.device))
         densification.before_backward(views.meta)
         images, seen_azimuth_deg = _as_seen(views, azimuth_deg, settings, generator)
         latents = encode(model.autoencoder, images)
@@ -127,6 +142,14 @@ def distill(
             optimizer.zero_grad(set_to_none=True)
         _report(step, guidance.diagnostics.means(), losses, parameters, views, settings, progress)
     return Gaussians.from_parameters(parameters).detach().to("cpu")
+
+
+def _optimizers(parameters: dict[str, nn.Parameter]) -> dict[str, torch.optim.Optimizer]:
+    """Adam for each parameter; `_set_learning_rates` gives the rates."""
+    return {
+        name: torch.optim.Adam([parameter], lr=1.0, eps=_ADAM_EPSILON)
+        for name, parameter in parameters.items()
+    }
 
 
 def _draw_cameras(settings: BsdParameters, generator: torch.Generator) -> tuple[Cameras, Tensor]:

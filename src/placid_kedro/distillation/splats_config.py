@@ -16,6 +16,9 @@ from placid_kedro.parameter_types import (
 )
 from placid_kedro.splats import DensificationConfig
 
+# Which directional prompts are blended by azimuth: all eight, the authors' three, or those three with Perp-Neg.
+ViewPrompts = Literal["all", "front_side_back", "perp_neg"]
+
 
 class DecayParameters(ParameterModel):
     """A learning rate that falls log-linearly over the run."""
@@ -82,6 +85,7 @@ class BsdParameters(ParameterModel):
         cameras_per_step: rendered and distilled at once.
         image_size: pixels along each edge of the rendered images.
         timesteps: which noise levels are visited when.
+        view_prompts: which directional prompts are blended by azimuth, see `placid_kedro.distillation.views`.
         depth_share: share of the steps in which the depth map is encoded instead of the colours.
         flip_probability: of mirroring a rendered image.
         backgrounds: behind the rendered images, drawn anew each step: white, black or a random colour.
@@ -92,6 +96,7 @@ class BsdParameters(ParameterModel):
     cameras_per_step: PositiveInt
     image_size: Annotated[int, Field(ge=16, multiple_of=8)]
     timesteps: TimestepSchedule
+    view_prompts: ViewPrompts
     depth_share: Fraction
     flip_probability: Fraction
     backgrounds: Annotated[tuple[Literal["white", "black", "random"], ...], Field(strict=False, min_length=1)]

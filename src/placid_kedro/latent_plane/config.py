@@ -1,4 +1,4 @@
-"""What a Latent-Plane is like, as parameters; imports no torch."""
+"""Parameters of a Latent-Plane and of the stage `multiview`; imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from placid_kedro.parameter_types import ParameterModel, PositiveInt
+from placid_kedro.parameter_types import (
+    Elevation,
+    FieldOfView,
+    NonNegativeFloat,
+    ParameterModel,
+    PositiveFloat,
+    PositiveInt,
+)
 
 
 class PlaneModuleParameters(ParameterModel):
@@ -30,3 +37,29 @@ class PlaneModuleParameters(ParameterModel):
     feature_head_dim: PositiveInt
     samples_per_ray: Annotated[int, Field(ge=2)]
     block: Annotated[str, Field(min_length=1)] | None
+
+
+class MultiviewParameters(ParameterModel):
+    """Stage `multiview`: views round the object from the reference, enhanced by Latent-Plane (Sec. 4.1, 4.2).
+
+    Attributes:
+        views: number of views, evenly spaced in azimuth from the front on.
+        elevation_deg: of all views.
+        distance: of the cameras from the origin, in edges of the object's cube.
+        field_of_view_deg: full angle of the square images.
+        steps: DDIM steps.
+        guidance_scale: of classifier-free guidance.
+        plane_preset: `paper`, `official` or `frugal`: when Latent-Plane acts (`placid_kedro.latent_plane.presets`).
+        block_size: points evaluated at once; the memory grows with it, the result does not change.
+        density_resolution: samples of the density field along each edge of the cube.
+    """
+
+    views: PositiveInt
+    elevation_deg: Elevation
+    distance: PositiveFloat
+    field_of_view_deg: FieldOfView
+    steps: PositiveInt
+    guidance_scale: NonNegativeFloat
+    plane_preset: Literal["paper", "official", "frugal"]
+    block_size: PositiveInt
+    density_resolution: Annotated[int, Field(ge=8)]

@@ -108,12 +108,8 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         if not isinstance(cameras, dict):
             cameras = cameras_to_config(multiview_cameras() if cameras is None else cameras)
         self.cameras = cameras_from_config(cameras)
-        self.extensions = (
-            Extensions(**extensions) if isinstance(extensions, dict) else extensions or Extensions()
-        )
-        self.evaluation = (
-            Evaluation(**evaluation) if isinstance(evaluation, dict) else evaluation or Evaluation()
-        )
+        self.extensions = Extensions.model_validate(extensions or {})
+        self.evaluation = Evaluation.model_validate(evaluation or {})
         self.register_to_config(
             cameras=cameras, extensions=self.extensions.model_dump(), evaluation=self.evaluation.model_dump()
         )

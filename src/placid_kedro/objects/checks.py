@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from placid_kedro.errors import ModelError, ResourceError
+from placid_kedro.files import is_local
 from placid_kedro.objects.config import FilterParameters, RenderParameters
 
 
@@ -30,7 +31,7 @@ def check_scorer(parameters: FilterParameters, project_path: Path) -> None:
         ModelError: naming the folder.
     """
     scorer = parameters.score.scorer
-    if not parameters.score.enabled or not scorer.startswith((".", "/", "~")):
+    if not parameters.score.enabled or not is_local(scorer):
         return
     folder = project_path / Path(scorer).expanduser()
     if not folder.is_dir():

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 from torch import Tensor
 
-from placid_kedro.errors import ParameterError, ShapeError
-
-RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
+from placid_kedro.splats.splatting import RenderMode, Splatting
 
 
 def rasterization(
@@ -69,127 +67,15 @@ def rasterization(
         ShapeError: tensors do not fit together, have another dtype than float32 or are on several devices.
         ParameterError: width, height, render_mode, sh_degree or the planes are out of range.
     """
-    _check(
-        means,
-        quats,
-        scales,
-        opacities,
-        colors,
-        viewmats,
-        Ks,
-        width,
-        height,
-        near_plane,
-        far_plane,
-        sh_degree,
-        backgrounds,
-        render_mode,
-    )
+    given = Splatting(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane, far_plane,
+        radius_clip, eps2d, sh_degree, backgrounds, render_mode, absgrad,
+    )  # fmt: skip
+    given.check()
     if means.device.type == "cuda":
         import gsplat
 
-        return gsplat.rasterization(
-            means,
-            quats,
-            scales,
-            opacities,
-            colors,
-            viewmats,
-            Ks,
-            width,
-            height,
-            near_plane=near_plane,
-            far_plane=far_plane,
-            radius_clip=radius_clip,
-            eps2d=eps2d,
-            sh_degree=sh_degree,
-            packed=False,
-            backgrounds=backgrounds,
-            render_mode=render_mode,
-            absgrad=absgrad,
-        )
+        return gsplat.rasterization(**vars(given), packed=False)
     from placid_kedro.splats.cpu.rasterizer import rasterize
 
-    return rasterize(
-        means,
-        quats,
-        scales,
-        opacities,
-        colors,
-        viewmats,
-        Ks,
-        width,
-        height,
-        near_plane,
-        far_plane,
-        radius_clip,
-        eps2d,
-        sh_degree,
-        backgrounds,
-        render_mode,
-        absgrad,
-    )
-
-
-def _check(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    colors: Tensor,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
-    near_plane: float,
-    far_plane: float,
-    sh_degree: int | None,
-    backgrounds: Tensor | None,
-    render_mode: str,
-) -> None:
-    import torch
-
-    n = means.shape[0] if means.ndim == 2 else -1
-    c = viewmats.shape[0] if viewmats.ndim == 3 else -1
-    tensors = {
-        "means": (means, (n, 3)),
-        "quats": (quats, (n, 4)),
-        "scales": (scales, (n, 3)),
-        "opacities": (opacities, (n,)),
-        "viewmats": (viewmats, (c, 4, 4)),
-        "Ks": (Ks, (c, 3, 3)),
-    }
-    for name, (tensor, shape) in tensors.items():
-        if tuple(tensor.shape) != shape:
-            raise ShapeError(f"{name} has shape {tuple(tensor.shape)}, expected {shape} (N={n}, C={c}).")
-    trailing = 1 if sh_degree is None else 2
-    leading = tuple(colors.shape[:-trailing])
-    if leading not in ((n,), (c, n)):
-        kind = "[(C,) N, D]" if sh_degree is None else "[(C,) N, K, 3]"
-        raise ShapeError(f"colors has shape {tuple(colors.shape)}, expected {kind} with N={n}, C={c}.")
-    if sh_degree is not None:
-        if sh_degree not in (0, 1, 2, 3):
-            raise ParameterError(f"sh_degree is {sh_degree}; use 0, 1, 2, 3 or None.")
-        if colors.shape[-1] != 3 or colors.shape[-2] < (sh_degree + 1) ** 2:
-            raise ShapeError(
-                f"colors has shape {tuple(colors.shape)}, expected at least {(sh_degree + 1) ** 2} "
-                f"coefficients of 3 channels for sh_degree {sh_degree}."
-            )
-    if backgrounds is not None and tuple(backgrounds.shape) != (c, colors.shape[-1]):
-        raise ShapeError(
-            f"backgrounds has shape {tuple(backgrounds.shape)}, expected {(c, colors.shape[-1])}."
-        )
-    everything = [tensor for tensor, _ in tensors.values()] + [colors]
-    everything += [] if backgrounds is None else [backgrounds]
-    if any(tensor.dtype != torch.float32 for tensor in everything):
-        raise ShapeError("rasterization works in float32; convert all of its tensors with .float().")
-    if len({tensor.device for tensor in everything}) != 1:
-        raise ShapeError("rasterization's tensors are on several devices; move them to one.")
-    if render_mode not in get_args(RenderMode):
-        raise ParameterError(f"render_mode is {render_mode!r}; use one of {', '.join(get_args(RenderMode))}.")
-    if width < 1 or height < 1:
-        raise ParameterError(f"the image is {width} x {height} pixels; give at least 1 x 1.")
-    if not 0.0 < near_plane < far_plane:
-        raise ParameterError(
-            f"near_plane is {near_plane}, far_plane {far_plane}; use 0 < near_plane < far_plane."
-        )
+    return rasterize(given)

@@ -106,14 +106,7 @@ def color_points(
         ShapeError: when images, depth maps or alphas do not belong to the cameras.
         DataError: when no view sees any of the points.
     """
-    expected = (len(cameras), 3, cameras.height, cameras.width)
-    if images.shape != expected or depth_maps.dim() != 3 or len(depth_maps) != len(cameras):
-        raise ShapeError(
-            f"Colouring expects images {list(expected)} and as many depth maps, "
-            f"got {list(images.shape)} and {list(depth_maps.shape)}."
-        )
-    if alphas is not None and alphas.shape != (expected[0], *expected[2:]):
-        raise ShapeError(f"alphas must be {[expected[0], *expected[2:]]}, got {list(alphas.shape)}.")
+    _check_views(images, cameras, depth_maps, alphas)
     pixels = project(points, cameras).transpose(0, 1)
     grid = 2 * pixels / pixels.new_tensor([cameras.width, cameras.height]) - 1
     depths = planar_depth(points, cameras)
@@ -136,6 +129,17 @@ def color_points(
         _, nearest = cKDTree(points[seen].cpu().numpy()).query(points[~seen].cpu().numpy())
         blended[~seen] = blended[seen][torch.as_tensor(nearest, device=points.device)]
     return PointColors(blended.clamp(0, 1), seen)
+
+
+def _check_views(images: Tensor, cameras: Cameras, depth_maps: Tensor, alphas: Tensor | None) -> None:
+    expected = (len(cameras), 3, cameras.height, cameras.width)
+    if images.shape != expected or depth_maps.dim() != 3 or len(depth_maps) != len(cameras):
+        raise ShapeError(
+            f"Colouring expects images {list(expected)} and as many depth maps, "
+            f"got {list(images.shape)} and {list(depth_maps.shape)}."
+        )
+    if alphas is not None and alphas.shape != (expected[0], *expected[2:]):
+        raise ShapeError(f"alphas must be {[expected[0], *expected[2:]]}, got {list(alphas.shape)}.")
 
 
 def _lookup(maps: Tensor, grid: Tensor, mode: str) -> Tensor:

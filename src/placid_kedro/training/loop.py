@@ -117,12 +117,7 @@ def train(
         ParameterError: when a loss is no number any more.
     """
     objective.train()
-    optimizer = torch.optim.AdamW(
-        objective.trained_parameters(),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-    )
+    optimizer = _optimizer(objective, settings)
     model, prepared = accelerator.prepare(objective, optimizer)
     ema = EMAModel(objective.trained_parameters(), decay=settings.ema_decay)
     run = _Run(objective, prepared, ema, settings, accelerator, checkpoint, data_id)
@@ -136,17 +131,21 @@ def train(
             run.report(since_report, done, log)
             since_report = []
         if validate is not None and (done % settings.validate_every == 0 or last):
-            with run.averaged_weights():
-                if accelerator.is_main_process:
-                    with torch.no_grad():
-                        metrics = validate(objective.network, done)
-                    if log is not None:
-                        log(metrics, done)
+            run.validate(validate, done, log)
         if done % settings.checkpoint_every == 0 or last:
             run.save(done)
     ema.copy_to(objective.trained_parameters())
     objective.eval()
     objective.network.requires_grad_(True)
+
+
+def _optimizer(objective: Any, settings: TrainingSettings) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        objective.trained_parameters(),
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+    )
 
 
 class _Run:
@@ -217,6 +216,14 @@ class _Run:
             )
         if log is not None and self.accelerator.is_main_process:
             log({name: value for name, value in mean.items() if np.isfinite(value)}, step)
+
+    def validate(self, validate: Validation, step: int, log: Log | None) -> None:
+        with self.averaged_weights():
+            if self.accelerator.is_main_process:
+                with torch.no_grad():
+                    metrics = validate(self.objective.network, step)
+                if log is not None:
+                    log(metrics, step)
 
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from diffusers import UNet2DConditionModel
 
 from placid_kedro.cameras import multiview_cameras, random_orbit
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.latent_plane import LatentPlane
+from placid_kedro.latent_plane import Extensions, LatentPlane
 from placid_kedro.latent_plane.training.objectives import (
     DensityObjective,
     FeatureObjective,
@@ -83,8 +83,7 @@ def make_objective(kind: type, device: str = "cpu"):
         density_head_dim=4,
         feature_head_dim=4,
         samples_per_ray=8,
-        density_refinement=2,
-        silhouette_factor=2,
+        extensions=Extensions(density_refinement=2, silhouette_factor=2),
     )
 
     def denoise(batch, noisy, timesteps):

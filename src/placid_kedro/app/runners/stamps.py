@@ -19,7 +19,7 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 import placid_kedro
-from placid_kedro.files import MANIFEST, new_file
+from placid_kedro.files import MANIFEST, is_local, new_file
 
 
 class Stamps:
@@ -160,4 +160,4 @@ def _texts(value: Any) -> list[str]:
 def _is_place(text: str) -> bool:
     """Whether a text is a path of something that exists; a bare word is none, even if a file has that
     name."""
-    return text.startswith((".", "/", "~")) and Path(text).expanduser().exists()
+    return is_local(text) and Path(text).expanduser().exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _HEAD = """\
@@ -65,11 +65,3 @@ def _table(credits: Sequence[Credit]) -> str:
         cells = (credit.name, credit.creator or "not named", f"`{credit.catalog_id}`")
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def licence_counts(credits: Sequence[Credit]) -> Mapping[str, int]:
-    """How many objects each library contributes, by the library's name."""
-    counts: dict[str, int] = {}
-    for credit in credits:
-        counts[credit.library] = counts.get(credit.library, 0) + 1
-    return counts

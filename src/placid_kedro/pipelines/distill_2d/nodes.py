@@ -4,11 +4,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placid_kedro import __version__
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import Distill2dParameters, PromptProcessorParameters, RunParameters
 from placid_kedro.pipelines.types import DataFrame, LabReport, LabRun, Tensor
 from placid_kedro.prompts import check_text
+from placid_kedro.versions import package_versions
 
 if TYPE_CHECKING:
     from placid_kedro.distillation.lab.report import LabSetting
@@ -23,7 +23,6 @@ FIGURES = (
     "figure10_images",
     "figure11",
 )
-_VERSIONED = ("torch", "diffusers", "peft")
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +160,6 @@ def _checked_prompts(rules: PromptProcessorParameters, parameters: Distill2dPara
 
 
 def _setting(parameters: Distill2dParameters, source: str, folder: Path, device: str) -> "LabSetting":
-    from importlib.metadata import version
 
     import torch
 
@@ -184,5 +182,5 @@ def _setting(parameters: Distill2dParameters, source: str, folder: Path, device:
         truth_guidance_scale=parameters.truth.guidance_scale,
         device=device,
         threads=torch.get_num_threads(),
-        versions={"placid_kedro": __version__, **{name: version(name) for name in _VERSIONED}},
+        versions=package_versions(),
     )

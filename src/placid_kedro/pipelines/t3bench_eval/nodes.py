@@ -1,12 +1,10 @@
 """Nodes of the stage `t3bench_eval`."""
 
-from placid_kedro import __version__
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import DistillationConfig, EvaluationParameters, ModelsParameters, RunParameters
 from placid_kedro.pipelines.types import Cameras, Gaussians, Report, Tensor
 from placid_kedro.prompts import Prompts
-
-_VERSIONED = ("torch", "diffusers", "peft", "numba", "gsplat", "kedro")
+from placid_kedro.versions import package_versions
 
 
 def film_turntable(gaussians: Gaussians, run: RunParameters, parameters: EvaluationParameters) -> Tensor:
@@ -35,8 +33,6 @@ def judge(
     parameters: EvaluationParameters,
 ) -> Report:
     """Rank the prompt among all names that the scorer knows, for the object and for its start; report."""
-    from importlib.metadata import version
-
     from placid_kedro.embedded.networks.scorer import known_names, load_scorer
     from placid_kedro.evaluation import rank_of_prompt
     from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
@@ -57,7 +53,7 @@ def judge(
         prompt=prompts.text,
         slug=prompts.slug,
         seed=seed,
-        versions={"placid_kedro": __version__, **{name: version(name) for name in _VERSIONED}},
+        versions=package_versions(),
         models=models.model_dump(),
         distillation=distillation.model_dump(),
         stage_seconds=dict(current_run().stage_seconds),

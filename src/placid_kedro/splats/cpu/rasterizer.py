@@ -10,70 +10,36 @@ from torch.nn import functional as F
 
 from placid_kedro.errors import ParameterError
 from placid_kedro.splats.cpu.autograd import CHANNELS, Composite, Project
+from placid_kedro.splats.splatting import Splatting
 
 
-def rasterize(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    colors: Tensor,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
-    near_plane: float,
-    far_plane: float,
-    radius_clip: float,
-    eps2d: float,
-    sh_degree: int | None,
-    backgrounds: Tensor | None,
-    render_mode: str,
-    absgrad: bool,
-) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """See `placid_kedro.splats.rasterization`, which has checked the arguments."""
+def rasterize(given: Splatting) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """See `placid_kedro.splats.rasterization`, which has checked what is given."""
+    viewmats, Ks, width, height = given.viewmats, given.Ks, given.width, given.height
     if viewmats.requires_grad or Ks.requires_grad:
         raise ParameterError(
             "viewmats or Ks require a gradient, which the CPU rasterizer does not have; detach them."
         )
-    colors, opacities = _without_broken_colors(colors, opacities, 1 if sh_degree is None else 2)
+    trailing = 1 if given.sh_degree is None else 2
+    colors, opacities = _without_broken_colors(given.colors, given.opacities, trailing)
     means2d, conics, depths, radii = Project.apply(
-        means,
-        quats,
-        scales,
-        opacities,
-        viewmats,
-        Ks,
-        width,
-        height,
-        near_plane,
-        far_plane,
-        eps2d,
-        radius_clip,
-    )
-    if render_mode in ("D", "ED"):
-        features = depths[..., None]
-        backgrounds = None  # depth has none
-    else:
-        features = colors if sh_degree is None else _sh_colors(sh_degree, means, viewmats, colors, radii)
-        features = features.expand(len(viewmats), len(means), -1)
-        if render_mode != "RGB":
-            features = torch.cat([features, depths[..., None]], dim=-1)
-            backgrounds = None if backgrounds is None else F.pad(backgrounds, (0, 1))
-    if absgrad and features.shape[-1] > CHANNELS:
+        given.means, given.quats, given.scales, opacities, viewmats, Ks, width, height,
+        given.near_plane, given.far_plane, given.eps2d, given.radius_clip,
+    )  # fmt: skip
+    features, backgrounds = _channels(given, colors, depths, radii)
+    if given.absgrad and features.shape[-1] > CHANNELS:
         raise ParameterError(f"absgrad needs at most {CHANNELS} channels, got {features.shape[-1]}.")
-
     images = []
     for block in features.split(CHANNELS, dim=-1):
         padded = F.pad(block, (0, CHANNELS - block.shape[-1]))
         image, alphas = Composite.apply(
-            means2d, conics, opacities, padded, depths, radii, width, height, absgrad
+            means2d, conics, opacities, padded, depths, radii, width, height, given.absgrad
         )
         images.append(image[..., : block.shape[-1]])
     image = images[0] if len(images) == 1 else torch.cat(images, dim=-1)
     if backgrounds is not None:
         image = image + (1.0 - alphas) * backgrounds[:, None, None, :]
-    if render_mode in ("ED", "RGB+ED"):
+    if given.render_mode in ("ED", "RGB+ED"):
         expected = image[..., -1:] / alphas.clamp(min=1e-10)
         image = torch.cat([image[..., :-1], expected], dim=-1)
     meta = {
@@ -93,30 +59,38 @@ def rasterize(
     return image, alphas, meta
 
 
+def _channels(
+    given: Splatting, colors: Tensor, depths: Tensor, radii: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """[C, N, D] what is blended, by the render mode, and what stands behind it."""
+    if given.render_mode in ("D", "ED"):
+        return depths[..., None], None  # depth has no background
+    degree, views = given.sh_degree, given.viewmats
+    features = colors if degree is None else _sh_colors(degree, given.means, views, colors, radii)
+    features = features.expand(len(views), len(given.means), -1)
+    if given.render_mode == "RGB":
+        return features, given.backgrounds
+    backgrounds = None if given.backgrounds is None else F.pad(given.backgrounds, (0, 1))
+    return torch.cat([features, depths[..., None]], dim=-1), backgrounds
+
+
 def compile_kernels() -> None:
     """Compile every kernel, or load it from numba's cache, so that the first rendering does not have to.
 
     About ten seconds on one free core the first time, less than a second from then on.
     """
-    means = torch.tensor([[0.0, 0.0, 1.0]]).requires_grad_()
     image, alphas, _ = rasterize(
-        means,
-        quats=torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
-        scales=torch.full((1, 3), 0.1),
-        opacities=torch.tensor([0.5]),
-        colors=torch.zeros(1, 3),
-        viewmats=torch.eye(4)[None],
-        Ks=torch.tensor([[[8.0, 0.0, 4.0], [0.0, 8.0, 4.0], [0.0, 0.0, 1.0]]]),
-        width=8,
-        height=8,
-        near_plane=0.01,
-        far_plane=1e10,
-        radius_clip=0.0,
-        eps2d=0.3,
-        sh_degree=None,
-        backgrounds=None,
-        render_mode="RGB",
-        absgrad=False,
+        Splatting(
+            means=torch.tensor([[0.0, 0.0, 1.0]]).requires_grad_(),
+            quats=torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
+            scales=torch.full((1, 3), 0.1),
+            opacities=torch.tensor([0.5]),
+            colors=torch.zeros(1, 3),
+            viewmats=torch.eye(4)[None],
+            Ks=torch.tensor([[[8.0, 0.0, 4.0], [0.0, 8.0, 4.0], [0.0, 0.0, 1.0]]]),
+            width=8,
+            height=8,
+        )
     )
     (image.sum() + alphas.sum()).backward()
 

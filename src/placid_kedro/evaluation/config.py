@@ -1,0 +1,29 @@
+"""Parameters of the stage `t3bench_eval`; imports no torch."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from placid_kedro.parameter_types import Elevation, FieldOfView, ParameterModel, PositiveFloat, PositiveInt
+
+
+class EvaluationParameters(ParameterModel):
+    """Stage `t3bench_eval`: does the object match its prompt? And the turntable that shows it.
+
+    Attributes:
+        views: rendered for the scorer, evenly spaced in azimuth.
+        elevation_deg: of these views.
+        distance: of the cameras from the origin.
+        field_of_view_deg: full angle of the square images.
+        image_size: pixels along each edge of the scored images.
+        turntable_size: pixels along each edge of the video.
+        turntable_frames: frames of one turn.
+    """
+
+    views: PositiveInt
+    elevation_deg: Elevation
+    distance: PositiveFloat
+    field_of_view_deg: FieldOfView
+    image_size: Annotated[int, Field(ge=16)]
+    turntable_size: Annotated[int, Field(ge=16, multiple_of=2)]
+    turntable_frames: PositiveInt

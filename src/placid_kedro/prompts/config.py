@@ -1,0 +1,21 @@
+"""Parameters of the stage `prompt`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from placid_kedro.parameter_types import Names, ParameterModel, PositiveInt
+
+
+class PromptProcessorParameters(ParameterModel):
+    """Stage `prompt`.
+
+    Attributes:
+        max_characters: longest prompt; the text encoder cuts what is too long where the view words stand.
+        scripts: writing systems the text encoder reads, as Unicode's character names begin (`LATIN`).
+        view_template: directional prompt with the places `{prompt}` and `{view}`.
+    """
+
+    max_characters: PositiveInt
+    scripts: Names
+    view_template: Annotated[str, Field(pattern=r"\{prompt\}.*\{view\}|\{view\}.*\{prompt\}")]
