@@ -31,7 +31,7 @@ from placid_kedro.latent_plane.training.losses import (
     render_density,
     render_rays,
 )
-from placid_kedro.latent_plane.training.objectives import RaySupervision, draw_rays
+from placid_kedro.latent_plane.training.objectives import RaySupervision, sample_supervised_rays
 from placid_kedro.surface.background import remove_background
 from placid_kedro.threads import set_cpu_threads
 
@@ -67,7 +67,7 @@ def drawn_object(given: argparse.Namespace) -> tuple[LatentPlane, PlaneInputs, R
     masks = torch.stack([remove_background(image)[3] for image in views.images])
     with torch.no_grad():
         depths = render_density(plane, inputs[0], cameras).depth
-    return plane, inputs, draw_rays(cameras, masks, depths, given.rays, generator)
+    return plane, inputs, sample_supervised_rays(cameras, masks, depths, given.rays, generator)
 
 
 def gradient(

@@ -16,7 +16,7 @@ from placid_kedro.errors import ResourceError
 from placid_kedro.files import file_hash
 from placid_kedro.objects import cluster, render_stage, tasks
 from placid_kedro.objects.cluster import dask_client
-from placid_kedro.objects.config import IngestParameters, RenderParameters, ReshapeParameters
+from placid_kedro.objects.config import DeformationParameters, IngestParameters, RenderParameters
 from placid_kedro.objects.dataset import RenderedObjects
 from placid_kedro.objects.ingest import ingest
 from placid_kedro.objects.isolation import Outcome
@@ -24,9 +24,9 @@ from placid_kedro.objects.render_stage import RenderPlan, render_objects, views_
 from placid_kedro.objects.table import accepted, count_by_reason
 from placid_kedro.objects.views import read_views
 from placid_kedro.rejections import Reason
-from placid_kedro.rendering import ProportionRange, load_mesh, render_mesh, reshaped
+from placid_kedro.rendering import ProportionRange, deformed, load_mesh, render_mesh
 
-RESHAPE = ReshapeParameters(stretch=0.4, taper=0.3, turn_deg=20.0)
+DEFORMATION = DeformationParameters(stretch=0.4, taper=0.3, turn_deg=20.0)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_failures_are_tried_again_under_other_limits(plan: RenderPlan) -> None:
     assert not done(plan, Outcome(reason=Reason.WORKER_DIED.value))
 
 
-@pytest.mark.parametrize("change", ["seed", "size", "supersample", "renderer", "reshape"])
+@pytest.mark.parametrize("change", ["seed", "size", "supersample", "renderer", "deformation"])
 def test_other_parameters_mean_other_views(
     plan: RenderPlan, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,18 +143,18 @@ def test_other_parameters_mean_other_views(
             0,
         ),
         "renderer": RenderPlan(parameters.model_copy(update={"renderer": "blender"}), 0),
-        "reshape": RenderPlan(parameters.model_copy(update={"reshape": RESHAPE}), 0),
+        "deformation": RenderPlan(parameters.model_copy(update={"deformation": DEFORMATION}), 0),
     }[change]
     assert other.recipe("0") != plan.recipe("0")
 
 
-def test_reshaped_objects_are_rendered_with_their_own_proportions(meshes: Path, plan: RenderPlan) -> None:
-    parameters = plan.parameters.model_copy(update={"reshape": RESHAPE})
+def test_deformed_objects_are_rendered_with_their_own_proportions(meshes: Path, plan: RenderPlan) -> None:
+    parameters = plan.parameters.model_copy(update={"deformation": DEFORMATION})
     path, target = meshes / "tower.glb", meshes / "views.zip"
     job = RenderPlan(parameters, seed=3).job("t", str(path), file_hash(path))
     tasks.render(job.arguments | {"target": str(target)})
     views = read_views(target, "t", "", None)
-    mesh = reshaped(load_mesh(path), ProportionRange(**RESHAPE.model_dump()).draw("3:t"))
+    mesh = deformed(load_mesh(path), ProportionRange(**DEFORMATION.model_dump()).draw("3:t"))
     expected = render_mesh(mesh, views.cameras, parameters.embree.supersample)
     ours = views.rgba.permute(0, 2, 3, 1).numpy()[..., 3]
     assert np.abs(ours - expected.rgba[..., 3] / 255).max() < 0.01
@@ -162,9 +162,9 @@ def test_reshaped_objects_are_rendered_with_their_own_proportions(meshes: Path, 
     assert np.abs(ours - plain.rgba[..., 3] / 255).mean() > 0.01
 
 
-def test_blender_does_not_reshape(render_parameters: RenderParameters) -> None:
-    given = render_parameters.model_dump() | {"renderer": "blender", "reshape": RESHAPE.model_dump()}
-    with pytest.raises(ValidationError, match="renderer: embree with reshape"):
+def test_blender_does_not_deform(render_parameters: RenderParameters) -> None:
+    given = render_parameters.model_dump() | {"renderer": "blender", "deformation": DEFORMATION.model_dump()}
+    with pytest.raises(ValidationError, match="renderer: embree with a deformation"):
         RenderParameters.model_validate(given)
 
 

@@ -19,11 +19,11 @@ class ReferenceCondition:
 
     Attributes:
         context: [N, L, D] for the cross-attention.
-        beside: [N, C', h, w] stands behind the noisy latents.
+        concatenated: [N, C', h, w] stands behind the noisy latents.
     """
 
     context: Tensor
-    beside: Tensor
+    concatenated: Tensor
 
 
 class ReferenceConditioner(Protocol):

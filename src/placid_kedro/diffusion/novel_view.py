@@ -23,7 +23,7 @@ class NovelView:
     """The parts of a model that draws an object from another side.
 
     Attributes:
-        unet: its input is the noisy latents with `ReferenceCondition.beside` behind them.
+        unet: its input is the noisy latents with `ReferenceCondition.concatenated` behind them.
         autoencoder: as in `TextToImage`.
         conditioner: what the UNet is told of the reference.
         scheduler: DDIM of the model's noise levels.
@@ -99,21 +99,21 @@ class GuidedNovelView:
 
     Attributes:
         model: the novel-view model.
-        context, beside: [2 N, ...] as in `ReferenceCondition`.
+        context, concatenated: [2 N, ...] as in `ReferenceCondition`.
     """
 
     model: NovelView
     context: Tensor
-    beside: Tensor
+    concatenated: Tensor
 
     @classmethod
     def of(cls, model: NovelView, condition: ReferenceCondition) -> GuidedNovelView:
-        both = (torch.cat([torch.zeros_like(x), x]) for x in (condition.context, condition.beside))
+        both = (torch.cat([torch.zeros_like(x), x]) for x in (condition.context, condition.concatenated))
         return cls(model, *both)
 
     def predict(self, latents: Tensor, t: Tensor, guidance_scale: float) -> Tensor:
         """The guided output of the UNet [N, C, h, w]."""
-        inputs = torch.cat([latents.repeat(2, 1, 1, 1), self.beside], dim=1)
+        inputs = torch.cat([latents.repeat(2, 1, 1, 1), self.concatenated], dim=1)
         output = self.model.unet(inputs, t, encoder_hidden_states=self.context, return_dict=False)[0]
         return guide(output, guidance_scale)
 

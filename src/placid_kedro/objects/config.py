@@ -198,7 +198,7 @@ class ClusterParameters(ParameterModel):
     workers: NonNegativeInt
 
 
-class ReshapeParameters(ParameterModel):
+class DeformationParameters(ParameterModel):
     """Other proportions for every object, drawn by its uid and the seed.
 
     Attributes:
@@ -218,7 +218,7 @@ class RenderParameters(ParameterModel):
     Attributes:
         renderer: `embree` or `blender`.
         folder: where the views of each object go; all workers must see it.
-        reshape: of the objects before they are rendered; None leaves them as they are.
+        deformation: of the objects before they are rendered; None leaves them as they are.
     """
 
     renderer: Literal["embree", "blender"]
@@ -228,12 +228,14 @@ class RenderParameters(ParameterModel):
     blender: BlenderParameters
     limits: RenderLimits
     cluster: ClusterParameters
-    reshape: ReshapeParameters | None = None
+    deformation: DeformationParameters | None = None
 
     @model_validator(mode="after")
-    def _reshapes_what_it_loads(self) -> RenderParameters:
-        if self.reshape is not None and self.renderer != "embree":
-            raise ValueError("should have renderer: embree with reshape, Blender reads the files itself")
+    def _deforms_what_it_loads(self) -> RenderParameters:
+        if self.deformation is not None and self.renderer != "embree":
+            raise ValueError(
+                "should have renderer: embree with a deformation, Blender reads the files itself"
+            )
         return self
 
 

@@ -98,9 +98,9 @@ class RenderPlan:
         versions = {"placid_kedro": __version__, **{name: version(name) for name in _LIBRARIES}}
         if chosen == "blender":
             versions["blender"] = blender_version(renderer.pop("command"))  # where it is changes nothing
-        reshape = self.parameters.reshape
+        deformation = self.parameters.deformation
         return {
-            **({} if reshape is None else {"reshape": reshape.model_dump(mode="json")}),
+            **({} if deformation is None else {"deformation": deformation.model_dump(mode="json")}),
             "format": FORMAT,
             "seed": self.seed,
             "renderer": chosen,

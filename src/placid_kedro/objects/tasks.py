@@ -21,7 +21,7 @@ from placid_kedro.objects.renderers import make_renderer
 from placid_kedro.objects.sweethome3d import convert_model
 from placid_kedro.objects.views import object_cameras, write_views
 from placid_kedro.rejections import Reason, RejectedAsset
-from placid_kedro.rendering import MeshLimits, ProportionRange, load_parts, reshaped
+from placid_kedro.rendering import MeshLimits, ProportionRange, deformed, load_parts
 from placid_kedro.rendering.blender import is_read_alike
 from placid_kedro.rendering.mesh import merge_parts
 
@@ -68,8 +68,8 @@ def render(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if file_hash(path) != arguments["sha256"]:
         raise RejectedAsset(Reason.CHANGED_FILE, f"{path.name} is not the file that was ingested")
     uid, seed = arguments["uid"], arguments["seed"]
-    if parameters.reshape is not None:
-        mesh = reshaped(mesh, ProportionRange(**parameters.reshape.model_dump()).draw(f"{seed}:{uid}"))
+    if parameters.deformation is not None:
+        mesh = deformed(mesh, ProportionRange(**parameters.deformation.model_dump()).draw(f"{seed}:{uid}"))
     cameras = object_cameras(parameters.protocol, uid, seed)
     with tempfile.TemporaryDirectory() as scratch:
         shown = path

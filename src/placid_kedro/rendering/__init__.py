@@ -4,7 +4,7 @@ from placid_kedro.rendering.embree import Render, render_mesh
 from placid_kedro.rendering.limits import MeshLimits
 from placid_kedro.rendering.mesh import Y_UP_TO_WORLD, Coat, Mesh
 from placid_kedro.rendering.mesh_files import FORMATS, load_mesh, load_parts
-from placid_kedro.rendering.reshaping import ProportionRange, Proportions, reshaped
+from placid_kedro.rendering.deformation import ProportionRange, Proportions, deformed
 from placid_kedro.rendering.surfaces import Part, painted_part
 
 __all__ = [
@@ -21,5 +21,5 @@ __all__ = [
     "load_parts",
     "painted_part",
     "render_mesh",
-    "reshaped",
+    "deformed",
 ]

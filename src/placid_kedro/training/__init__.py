@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from placid_kedro.training.context import TrainingContext, with_seed
     from placid_kedro.training.loop import BatchSource, Log, Objective, Validation, make_accelerator, train
-    from placid_kedro.training.place import TrainingPlace, with_seed
     from placid_kedro.training.settings import LearningRateSchedule, TrainingSettings
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "LearningRateSchedule",
     "Log",
     "Objective",
-    "TrainingPlace",
+    "TrainingContext",
     "TrainingSettings",
     "Validation",
     "make_accelerator",
@@ -29,7 +29,7 @@ __all__ = [
 
 _LAZY = {
     "loop": ["BatchSource", "Log", "Objective", "Validation", "make_accelerator", "train"],
-    "place": ["TrainingPlace", "with_seed"],
+    "context": ["TrainingContext", "with_seed"],
     "settings": ["LearningRateSchedule", "TrainingSettings"],
 }
 __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_LAZY)

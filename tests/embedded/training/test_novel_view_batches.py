@@ -14,11 +14,11 @@ from placid_kedro.embedded.training.config import ReferenceShares
 from placid_kedro.embedded.training.copies import (
     ObjectCopy,
     copied,
+    deformed_copies,
     encode_copy,
     encode_twice,
     is_mirrored,
     mirrored_cameras,
-    reshaped_copies,
 )
 from placid_kedro.embedded.training.novel_view_batches import NovelViewBatches, NovelViewSource
 from placid_kedro.embedded.training.views import ViewArrays
@@ -84,8 +84,8 @@ def test_latents_of_a_copy_are_those_of_its_images(tiny_models):
     torch.testing.assert_close(latents[1, 5].float(), expected, atol=5e-3, rtol=2e-3)
 
 
-def test_reshaped_objects_come_in_blocks_as_they_are_and_mirrored(tiny_models):
-    """Two objects, reshaped twice each."""
+def test_deformed_objects_come_in_blocks_as_they_are_and_mirrored(tiny_models):
+    """Two objects, deformed twice each."""
     from placid_kedro.diffusion.loading import load_component
 
     autoencoder = load_component(tiny_models.zero123, "vae")
@@ -95,9 +95,9 @@ def test_reshaped_objects_come_in_blocks_as_they_are_and_mirrored(tiny_models):
         ("a", "b") * 2, rgba, np.ones((4, 8, 16, 16), np.float16), poses, np.eye(3, dtype=np.float32), "x"
     )
     latents = encode_twice(autoencoder, views)
-    copies = reshaped_copies(views, latents, 2)
+    copies = deformed_copies(views, latents, 2)
     assert [copy.mirrored for copy in copies] == [False, True, False, True]
-    second = copies[3]  # the second reshaping, in the mirror: rows 2 and 3
+    second = copies[3]  # the second deformation, in the mirror: rows 2 and 3
     assert torch.equal(second.latents, latents[1, 2:])
     torch.testing.assert_close(second.world_to_camera, mirrored_cameras(torch.tensor(poses[2:])))
     cover = torch.tensor(rgba[3, 5, :, :, 3] / 255.0).reshape(2, 8, 2, 8).mean((1, 3)).float()
@@ -123,7 +123,7 @@ def source():
         ),
         made=(ObjectCopy(latents[0, :3] + 10, coverage[:3], cameras[:3], mirrored=False),),
         made_share=0.0,
-        favourites=torch.tensor([3]),
+        vocabulary_rows=torch.tensor([3]),
         ring=16,
         focal=1.09375,
     )
@@ -166,6 +166,6 @@ def test_so_many_references_show_made_objects(source):
     drawn = torch.cat([batches(seed, generator(seed)).reference[:, :2, 0, 0] for seed in range(80)])
     made = drawn[:, 0] >= 10
     assert float(made.float().mean()) == pytest.approx(0.3, abs=0.05)
-    # All of them alike, without favourites.
+    # All of them alike, without vocabulary_rows.
     shares = torch.bincount((drawn[made, 1] - 10).long()) / made.sum()
     assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.1)

@@ -1,4 +1,4 @@
-"""What Latent-Plane is shown: objects, reshaped copies and made ones, one after the other."""
+"""What Latent-Plane is shown: objects, deformed copies and made ones, one after the other."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def views(name: str, count: int) -> ViewArrays:
 
 @pytest.fixture
 def source() -> PlaneSource:
-    """Three objects, each reshaped twice, and two made ones."""
+    """Three objects, each deformed twice, and two made ones."""
     sets = [
         (views("object", 3), torch.zeros(3, 8, 4, 2, 2)),
-        (views("reshaped", 6), torch.zeros(6, 8, 4, 2, 2)),
+        (views("deformed", 6), torch.zeros(6, 8, 4, 2, 2)),
     ]
     made = (views("made", 2), torch.zeros(2, 8, 4, 2, 2))
-    return PlaneSource(sets=sets, made=made, made_share=0.3, favourites=torch.tensor([1]), ring=8)
+    return PlaneSource(sets=sets, made=made, made_share=0.3, vocabulary_rows=torch.tensor([1]), ring=8)
 
 
 def test_made_objects_stand_behind_the_others(source):
@@ -46,7 +46,7 @@ def test_made_objects_stand_behind_the_others(source):
 def test_the_references_silhouette_comes_with_its_ring():
     class Conditioner:
         def of_latents(self, latents, reference_cameras, cameras):
-            return ReferenceCondition(context=latents, beside=latents)
+            return ReferenceCondition(context=latents, concatenated=latents)
 
     one = views("object", 1)
     one.rgba[0, 5, 4:9, 2:7, 3] = 255
@@ -56,10 +56,10 @@ def test_the_references_silhouette_comes_with_its_ring():
     assert torch.equal(objects.ring_views(0, [5, 6, 7, 0, 1, 2, 3, 4]).silhouette, expected)
 
 
-def test_reshaped_copies_have_silhouettes_cut_from_their_colours(source):
+def test_deformed_copies_have_silhouettes_cut_from_their_colours(source):
     objects = source.objects(conditioner=None, device=torch.device("cpu"))
-    (library, own), (reshaped, copy), (made, last) = objects.places[1], objects.places[4], objects.places[-1]
-    for one, index in ((library, own), (reshaped, copy), (made, last)):
+    (library, own), (deformed, copy), (made, last) = objects.places[1], objects.places[4], objects.places[-1]
+    for one, index in ((library, own), (deformed, copy), (made, last)):
         # A black square whose right half is white: only the alpha channel knows of that half.
         one.views.rgba[index, 2, 4:10, 4:10, 3] = 255
         one.views.rgba[index, 2, 4:10, 7:10, :3] = 255
@@ -67,9 +67,9 @@ def test_reshaped_copies_have_silhouettes_cut_from_their_colours(source):
     whole[4:10, 4:10] = half[4:10, 4:7] = 1
     assert torch.equal(library.silhouette(library.views, own, 2), whole)
     assert torch.equal(made.silhouette(made.views, last, 2), whole)
-    assert torch.equal(reshaped.silhouette(reshaped.views, copy, 2), half)
+    assert torch.equal(deformed.silhouette(deformed.views, copy, 2), half)
     # Nothing to cut: as rendered.
-    assert torch.equal(reshaped.silhouette(reshaped.views, copy, 3), torch.zeros(16, 16))
+    assert torch.equal(deformed.silhouette(deformed.views, copy, 3), torch.zeros(16, 16))
 
 
 def test_shares_of_what_is_drawn(source):

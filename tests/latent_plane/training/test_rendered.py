@@ -113,8 +113,10 @@ def test_ring_views_are_what_the_model_makes_of_the_images(objects, model):
     torch.testing.assert_close(
         ring.latents, modes * model.autoencoder.config.scaling_factor, atol=1e-5, rtol=1e-4
     )
-    torch.testing.assert_close(ring.beside[:, :4], modes[:1].expand(8, -1, -1, -1), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(ring.beside, condition.beside, atol=2e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        ring.concatenated[:, :4], modes[:1].expand(8, -1, -1, -1), atol=1e-5, rtol=1e-4
+    )
+    torch.testing.assert_close(ring.concatenated, condition.concatenated, atol=2e-4, rtol=1e-3)
     torch.testing.assert_close(ring.context, condition.context, atol=1e-4, rtol=1e-4)
     mask = torch.nn.functional.interpolate(rgba[:1, 3:], (64, 64), mode="bilinear", antialias=True)
     torch.testing.assert_close(ring.silhouette, mask[0, 0], atol=1e-5, rtol=0)
@@ -146,7 +148,7 @@ def test_batches_turn_rays_with_the_ring(objects, model):
     source.ring_views = recorded  # type: ignore[method-assign]
     batches = PlaneBatches(source, lambda generator: 0, shape, CPU)
     batch = batches(0, torch.Generator().manual_seed(1))
-    assert batch.latents.shape == (2, 8, 4, 8, 8) and batch.beside.shape[:2] == (16, 4 + 9)
+    assert batch.latents.shape == (2, 8, 4, 8, 8) and batch.concatenated.shape[:2] == (16, 4 + 9)
     firsts = [views[0] for views in seen]
     assert len(set(firsts)) == 2 and 0 not in firsts
     for object_, first in enumerate(firsts):

@@ -16,7 +16,7 @@ from placid_kedro.latent_plane.training.objectives import (
     DensityObjective,
     FeatureObjective,
     RaySupervision,
-    draw_rays,
+    sample_supervised_rays,
 )
 from placid_kedro.training import LearningRateSchedule, TrainingSettings, make_accelerator, train
 
@@ -52,7 +52,7 @@ def make_batch(number: int, generator: torch.Generator, device: str = "cpu") -> 
         gap = (origins + closest[..., None] * directions).norm(dim=-1)
         mask = (gap < radius).float()
         depth = closest - ((radius**2 - gap**2).clamp(min=0) / squared).sqrt()
-        rays.append(draw_rays(cameras, mask, depth, 96, generator))
+        rays.append(sample_supervised_rays(cameras, mask, depth, 96, generator))
         silhouettes.append(mask[0])
     merged = RaySupervision(*(torch.cat([getattr(r, name) for r in rays]) for name in vars(rays[0])))
     states = torch.zeros(OBJECTS * VIEWS, 1, 8, device=device)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from placid_kedro.latent_plane.training.config import PlaneLearningParameters
-from placid_kedro.objects.config import IngestParameters, RenderParameters, ReshapeParameters
+from placid_kedro.objects.config import DeformationParameters, IngestParameters, RenderParameters
 from placid_kedro.parameter_types import (
     Fraction,
     NonNegativeFloat,
@@ -151,7 +151,7 @@ class LiftedParameters(ParameterModel):
     training: LoopParameters
 
 
-class ReshapedParameters(ParameterModel):
+class DeformedParameters(ParameterModel):
     """Objects with other proportions, which the novel-view model and Latent-Plane learn from as well.
 
     Attributes:
@@ -160,7 +160,7 @@ class ReshapedParameters(ParameterModel):
     """
 
     copies: PositiveInt
-    shape: ReshapeParameters
+    shape: DeformationParameters
 
 
 class MadeParameters(ParameterModel):
@@ -256,7 +256,7 @@ class PretrainParameters(ParameterModel):
         precision: `auto` (bfloat16 where the hardware computes in it), `bf16` or `no`.
         ingest: where the objects come from.
         rendering: from where they are seen; the first ring begins at the front.
-        reshaped, made: what is learned from beside the objects themselves.
+        deformed, made: what is learned from beside the objects themselves.
     """
 
     start: str
@@ -265,7 +265,7 @@ class PretrainParameters(ParameterModel):
     precision: Literal["auto", "bf16", "no"]
     ingest: IngestParameters
     rendering: RenderParameters
-    reshaped: ReshapedParameters
+    deformed: DeformedParameters
     made: MadeParameters
     autoencoder: AutoencoderParameters
     text_to_image: TextToImageParameters

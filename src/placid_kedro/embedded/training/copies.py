@@ -1,4 +1,4 @@
-"""Copies of the training views in which an object is another one: mirrored, with its colours exchanged, or reshaped.
+"""Copies of the training views in which an object is another one: mirrored, with its colours exchanged, or deformed.
 
 Hundreds of objects are few for a network that is to see the far side of any; all changes keep what views of one object
 have in common. Copy 0 is the objects themselves, odd copies are mirrored, and from copy 2 on colours are exchanged.
@@ -50,8 +50,8 @@ def object_copies(views: ViewArrays, latents: Sequence[Tensor]) -> list[ObjectCo
     return _copies(views, list(enumerate(latents)), slice(None))
 
 
-def reshaped_copies(views: ViewArrays, latents: Tensor, objects: int) -> list[ObjectCopy]:
-    """The copies of R times `objects` reshaped objects, from the latents that `encode_twice` gave."""
+def deformed_copies(views: ViewArrays, latents: Tensor, objects: int) -> list[ObjectCopy]:
+    """The copies of R times `objects` deformed objects, from the latents that `encode_twice` gave."""
     numbered = list(zip(_TWICE, latents, strict=True))
     blocks = [slice(start, start + objects) for start in range(0, len(views), objects)]
     return [copy for block in blocks for copy in _copies(views, numbered, block)]
@@ -59,7 +59,7 @@ def reshaped_copies(views: ViewArrays, latents: Tensor, objects: int) -> list[Ob
 
 def made_copies(views: ViewArrays, latents: Tensor) -> list[ObjectCopy]:
     """The copies of made objects, from the latents that `encode_twice` gave."""
-    return reshaped_copies(views, latents, len(views))
+    return deformed_copies(views, latents, len(views))
 
 
 def _copies(views: ViewArrays, numbered: list[tuple[int, Tensor]], rows: slice) -> list[ObjectCopy]:

@@ -27,7 +27,7 @@ from placid_kedro.embedded.training.objectives import (
     TextToImageObjective,
 )
 from placid_kedro.embedded.training.recipes import PATCH_SIZE, embedded_schedule
-from placid_kedro.training import TrainingPlace
+from placid_kedro.training import TrainingContext
 from placid_kedro.training.config import LoopParameters
 
 # Core seconds to render and pack one object, 32 views at 128 px, 2 x 2 rays a pixel; measured on one core.
@@ -100,7 +100,7 @@ def make_plan(
     objects: int,
     vocabulary: int,
     held_out: int,
-    place: TrainingPlace,
+    place: TrainingContext,
     cores: int,
 ) -> PretrainPlan:
     """Time a step of each of the large trainings here, and add up.
@@ -116,7 +116,7 @@ def make_plan(
     latents = parameters.autoencoder.latent_channels * pixels // PATCH_SIZE**2
     others = parameters.novel_view.copies - 1
     rays = views * pixels * parameters.rendering.embree.supersample**2
-    copies = parameters.reshaped.copies
+    copies = parameters.deformed.copies
     made = parameters.made.count
     render = ((1 + copies) * objects + made) * _RENDER_SECONDS * rays / _REFERENCE_RAYS / cores / 3600
     stages = [StageCost(stage="views", steps=0, samples=0, hours=render)]
@@ -213,7 +213,7 @@ def _latents(parameters: PretrainParameters) -> tuple[int, int, NoiseSchedule]:
     return parameters.autoencoder.latent_channels, size, embedded_schedule()
 
 
-def _seconds_per_step(loop: LoopParameters, probe: Probe, place: TrainingPlace) -> float:
+def _seconds_per_step(loop: LoopParameters, probe: Probe, place: TrainingContext) -> float:
     """Of the second of two steps; the first one makes the optimizer's state and chooses kernels."""
     objective, batch = probe
     if place.device.type == "cpu":
@@ -233,7 +233,7 @@ def _seconds_per_step(loop: LoopParameters, probe: Probe, place: TrainingPlace) 
     return time.perf_counter() - started
 
 
-def _machine(place: TrainingPlace, cores: int) -> str:
+def _machine(place: TrainingContext, cores: int) -> str:
     if place.device.type == "cuda":
         return torch.cuda.get_device_name(place.device)
     precision = "bfloat16" if place.accelerator.mixed_precision == "bf16" else "float32"

@@ -23,7 +23,7 @@ class NovelViewSource:
         copies: of all N trained objects.
         made: copies of objects made by chance.
         made_share: of the references that show one of them.
-        favourites: indices of the vocabulary's objects.
+        vocabulary_rows: indices of the vocabulary's objects.
         ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on; the later ones
             have the same azimuths, again from the front on.
         focal: of all cameras, in image widths.
@@ -32,7 +32,7 @@ class NovelViewSource:
     copies: Sequence[ObjectCopy]
     made: Sequence[ObjectCopy]
     made_share: float
-    favourites: Tensor
+    vocabulary_rows: Tensor
     ring: int
     focal: float
 
@@ -93,7 +93,7 @@ class NovelViewBatches:
             copy = source.made[self._below(len(source.made), generator)]
             return copy, self._below(len(copy.latents), generator)
         count = len(source.copies[0].latents)
-        index = int(draw_object(count, source.favourites, self.shares.vocabulary, generator))
+        index = int(pick_object(count, source.vocabulary_rows, self.shares.vocabulary, generator))
         return source.copies[self._below(len(source.copies), generator)], index
 
     def _views(self, count: int, generator: torch.Generator) -> tuple[int, Tensor]:
@@ -116,8 +116,10 @@ class NovelViewBatches:
         return int(torch.randint(bound, (), generator=generator))
 
 
-def draw_object(count: int, favourites: Tensor, favourite_share: float, generator: torch.Generator) -> Tensor:
-    """One of the favourites so often, any of all `count` objects otherwise; a scalar index."""
-    if float(torch.rand((), generator=generator)) < favourite_share:
-        return favourites[torch.randint(len(favourites), (), generator=generator)]
+def pick_object(
+    count: int, vocabulary_rows: Tensor, vocabulary_share: float, generator: torch.Generator
+) -> Tensor:
+    """One of the vocabulary so often, any of all `count` objects otherwise; a scalar index."""
+    if float(torch.rand((), generator=generator)) < vocabulary_share:
+        return vocabulary_rows[torch.randint(len(vocabulary_rows), (), generator=generator)]
     return torch.randint(count, (), generator=generator)

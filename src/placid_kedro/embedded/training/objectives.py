@@ -180,7 +180,7 @@ class NovelViewObjective(nn.Module):
         x_t = self.schedule.add_noise(clean, noise, t)
         condition = self.conditioner.of_latents(batch.reference, batch.reference_cameras, batch.cameras)
         context = condition.context.float() * kept
-        inputs = torch.cat([x_t, condition.beside.float() * kept[..., None]], dim=1)
+        inputs = torch.cat([x_t, condition.concatenated.float() * kept[..., None]], dim=1)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         unet: Any = self.network["unet"]
         seen: list[Tensor] = []

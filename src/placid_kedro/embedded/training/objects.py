@@ -73,13 +73,13 @@ def packed_views(
     return PackedViews(tuple(sets), digest_of(*made_of), progress)
 
 
-def reshaped_plans(parameters: PretrainParameters, seed: int) -> list[RenderPlan]:
+def deformed_plans(parameters: PretrainParameters, seed: int) -> list[RenderPlan]:
     """The plans by which the objects are rendered with other proportions, once a copy."""
-    rendering, wanted = parameters.rendering, parameters.reshaped
+    rendering, wanted = parameters.rendering, parameters.deformed
     return [
         RenderPlan(
             rendering.model_copy(
-                update={"reshape": wanted.shape, "folder": f"{rendering.folder}_reshaped_{copy}"}
+                update={"deformation": wanted.shape, "folder": f"{rendering.folder}_deformed_{copy}"}
             ),
             seed + copy,
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
-from placid_kedro.embedded.training.novel_view_batches import draw_object
+from placid_kedro.embedded.training.novel_view_batches import pick_object
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.errors import DataError
 from placid_kedro.latent_plane.training.batches import RingViews, TrueViews, views_around
@@ -78,7 +78,7 @@ class PackedPlaneObjects:
         latents = self.latents[index, list(views)].float().to(self.device)
         condition = self.conditioner.of_latents(latents[:1], self.poses[:1], self.poses[None])
         silhouette = self.silhouette(self.views, index, views[0])
-        return RingViews(latents, condition.beside, condition.context, silhouette)
+        return RingViews(latents, condition.concatenated, condition.context, silhouette)
 
     def true_views(self, index: int, views: Sequence[int]) -> TrueViews:
         """Cameras, masks and depths of any views."""
@@ -121,18 +121,18 @@ class PlaneSource:
     """All that Latent-Plane learns from.
 
     Attributes:
-        sets: views and latents [M, V, C, h, w] of the objects and of their reshaped copies: each set holds all
+        sets: views and latents [M, V, C, h, w] of the objects and of their deformed copies: each set holds all
             objects in their order, once or several times.
         made: the same of objects made by chance.
         made_share: of the draws that are one of these.
-        favourites: rows of the vocabulary's objects in the first set.
+        vocabulary_rows: rows of the vocabulary's objects in the first set.
         ring: how many views the ring has.
     """
 
     sets: Sequence[tuple[ViewArrays, Tensor]]
     made: tuple[ViewArrays, Tensor]
     made_share: float
-    favourites: Tensor
+    vocabulary_rows: Tensor
     ring: int
 
     @property
@@ -141,25 +141,25 @@ class PlaneSource:
         return plane_cameras(self.sets[0][0], self.ring)
 
     def objects(self, conditioner: EmbeddedConditioner, device: torch.device) -> JoinedPlaneObjects:
-        """All objects, those made by chance last. References of reshaped copies have cut silhouettes."""
+        """All objects, those made by chance last. References of deformed copies have cut silhouettes."""
         packed = partial(PackedPlaneObjects, ring=self.ring, conditioner=conditioner, device=device)
-        library, *reshaped = self.sets
+        library, *deformed = self.sets
         return JoinedPlaneObjects(
             [
                 packed(*library),
-                *(packed(*one, silhouette=cut_silhouette) for one in reshaped),
+                *(packed(*one, silhouette=cut_silhouette) for one in deformed),
                 packed(*self.made),
             ]
         )
 
-    def choose(self, favourite_share: float, generator: torch.Generator) -> int:
-        """Where one of `objects` stands, the favourites more often than the others."""
+    def choose(self, vocabulary_share: float, generator: torch.Generator) -> int:
+        """Where one of `objects` stands, the vocabulary more often than the others."""
         count = len(self.sets[0][0])
         copies = sum(len(views) for views, _ in self.sets) // count
         if float(torch.rand((), generator=generator)) < self.made_share:
             return copies * count + int(torch.randint(len(self.made[0]), (), generator=generator))
         copy = int(torch.randint(copies, (), generator=generator))
-        return copy * count + int(draw_object(count, self.favourites, favourite_share, generator))
+        return copy * count + int(pick_object(count, self.vocabulary_rows, vocabulary_share, generator))
 
 
 def plane_cameras(views: ViewArrays, ring: int) -> Cameras:

@@ -46,14 +46,14 @@ from placid_kedro.files import digest_of
 from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.training.assembly import PlaneTraining
 from placid_kedro.progress import SILENT, Progress
-from placid_kedro.training import BatchSource, TrainingPlace, Validation, with_seed
+from placid_kedro.training import BatchSource, TrainingContext, Validation, with_seed
 from placid_kedro.training.config import LoopParameters
 
 PATCH_SIZE = 8
 
 
 def _train(
-    place: TrainingPlace,
+    place: TrainingContext,
     name: str,
     objective: Any,
     batches: BatchSource,
@@ -85,7 +85,10 @@ def make_autoencoder(
 
 
 def train_repair(
-    autoencoder: PatchAutoencoder, views: ViewArrays, parameters: AutoencoderParameters, place: TrainingPlace
+    autoencoder: PatchAutoencoder,
+    views: ViewArrays,
+    parameters: AutoencoderParameters,
+    place: TrainingContext,
 ) -> None:
     """Train the decoder's repair network in place."""
     objective = RepairObjective(autoencoder, parameters)
@@ -99,7 +102,7 @@ def train_text_to_image(
     azimuths_deg: Tensor,
     objects: Sequence[CuratedObject],
     parameters: TextToImageParameters,
-    place: TrainingPlace,
+    place: TrainingContext,
     data_id: str,
     validate: Validation | None = None,
     start: StartModels | None = None,
@@ -151,7 +154,7 @@ def embed_texts(texts: Sequence[str], progress: Progress = SILENT, block: int = 
 
 
 def train_lifted_reference(
-    views: NovelViewSource, parameters: NovelViewParameters, place: TrainingPlace, data_id: str
+    views: NovelViewSource, parameters: NovelViewParameters, place: TrainingContext, data_id: str
 ) -> Any:
     """The `LiftedReference` that the novel-view model lifts its reference with."""
     channels, size = views.copies[0].latents.shape[2], views.copies[0].latents.shape[-1]
@@ -169,7 +172,7 @@ def train_novel_view(
     views: NovelViewSource,
     lifted: Any,
     parameters: NovelViewParameters,
-    place: TrainingPlace,
+    place: TrainingContext,
     data_id: str,
     validate: Validation | None = None,
     start: StartModels | None = None,
@@ -204,7 +207,7 @@ def train_latent_plane(
     unet: Any,
     conditioner: EmbeddedConditioner,
     parameters: PlaneParameters,
-    place: TrainingPlace,
+    place: TrainingContext,
     data_id: str,
 ) -> LatentPlane:
     """A Latent-Plane for a frozen novel-view model: first its density, then its features.
@@ -230,7 +233,7 @@ def train_latent_plane(
 
 
 def train_scorer(
-    views: ViewArrays, objects: Sequence[CuratedObject], parameters: ScorerParameters, place: TrainingPlace
+    views: ViewArrays, objects: Sequence[CuratedObject], parameters: ScorerParameters, place: TrainingContext
 ) -> tuple[ImageScorer, tuple[str, ...]]:
     """A scorer of all trained objects, and the names that it knows."""
     scorer: ImageScorer = with_seed(

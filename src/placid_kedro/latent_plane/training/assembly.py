@@ -14,7 +14,7 @@ from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.training.batches import BatchShape, PlaneBatches, PlaneObjects
 from placid_kedro.latent_plane.training.config import PlaneLearningParameters
 from placid_kedro.latent_plane.training.recipe import PlaneStage, StageName, make_plane, train_plane
-from placid_kedro.training import TrainingPlace, Validation
+from placid_kedro.training import TrainingContext, Validation
 
 
 def no_validation(stage: StageName) -> Validation | None:
@@ -45,7 +45,7 @@ class PlaneTraining:
     objects: PlaneObjects
     choose: Callable[[torch.Generator], int]
     parameters: PlaneLearningParameters
-    place: TrainingPlace
+    place: TrainingContext
     data_id: str
     validation: Callable[[StageName], Validation | None] = no_validation
     gradient_checkpointing: bool = False

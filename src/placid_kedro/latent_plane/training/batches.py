@@ -11,7 +11,7 @@ from torch import Tensor
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.errors import ParameterError
-from placid_kedro.latent_plane.training.objectives import RaySupervision, draw_rays
+from placid_kedro.latent_plane.training.objectives import RaySupervision, sample_supervised_rays
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class RingViews:
 
     Attributes:
         latents: [N, C, h, w] clean, as the UNet's noisy ones are scaled.
-        beside: [N, C', h, w] what the UNet is given of the reference behind the noisy latents.
+        concatenated: [N, C', h, w] what the UNet is given of the reference behind the noisy latents.
         context: [N, L, D] what the cross-attention sees.
         silhouette: [H, W] coverage of the reference in [0, 1], at the size of the model's images.
     """
 
     latents: Tensor
-    beside: Tensor
+    concatenated: Tensor
     context: Tensor
     silhouette: Tensor
 
@@ -73,14 +73,14 @@ class PlaneBatch:
     Attributes:
         latents: [B, N, C, h, w].
         rays: true masks and depths.
-        beside: [B * N, C', h, w] what the UNet is given of the reference behind the noisy latents.
+        concatenated: [B * N, C', h, w] what the UNet is given of the reference behind the noisy latents.
         context: [B * N, L, D] what the UNet's cross-attention sees.
         silhouettes: [B, H, W] coverage of the references in [0, 1].
     """
 
     latents: Tensor
     rays: RaySupervision
-    beside: Tensor
+    concatenated: Tensor
     context: Tensor
     silhouettes: Tensor
 
@@ -93,7 +93,7 @@ class PlaneBatch:
         return cls(
             torch.stack([one.latents for one in objects]).to(device),
             merged.to(device),
-            torch.cat([one.beside for one in objects]).to(device),
+            torch.cat([one.concatenated for one in objects]).to(device),
             torch.cat([one.context for one in objects]).to(device),
             torch.stack([one.silhouette for one in objects]).to(device),
         )
@@ -168,7 +168,7 @@ class PlaneBatches:
             chosen[0] = first
         truth = self.objects.true_views(index, sorted(chosen))
         turned = turned_back(truth.cameras, 360.0 * first / self.objects.ring)
-        return draw_rays(turned, truth.masks, truth.depths, self.shape.rays, generator)
+        return sample_supervised_rays(turned, truth.masks, truth.depths, self.shape.rays, generator)
 
 
 def no_rays() -> RaySupervision:
@@ -209,7 +209,7 @@ def make_denoiser(unet: Any) -> Callable[[PlaneBatch, Tensor, Tensor], Tensor]:
     """Call a frozen novel-view UNet as the objectives want it."""
 
     def denoise(batch: PlaneBatch, noisy: Tensor, timesteps: Tensor) -> Tensor:
-        inputs = torch.cat([noisy, batch.beside], dim=1)
+        inputs = torch.cat([noisy, batch.concatenated], dim=1)
         output: Tensor = unet(inputs, timesteps, encoder_hidden_states=batch.context, return_dict=False)[0]
         return output
 

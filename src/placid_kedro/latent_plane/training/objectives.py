@@ -48,7 +48,7 @@ class RaySupervision:
         return RaySupervision(*(part.to(device) for part in parts))
 
 
-def draw_rays(
+def sample_supervised_rays(
     cameras: Cameras, masks: Tensor, depths: Tensor, count: int, generator: torch.Generator
 ) -> RaySupervision:
     """`count` rays through pixels drawn uniformly from one object's images, as a batch of one.

@@ -20,7 +20,7 @@ from placid_kedro.latent_plane.training.validation import PlaneValidation, Valid
 from placid_kedro.objects.dataset import TABLE, RenderedObjects
 from placid_kedro.objects.split import split_objects
 from placid_kedro.progress import Progress
-from placid_kedro.training import TrainingPlace
+from placid_kedro.training import TrainingContext
 
 # Of the parameters, what neither the batches nor the start values depend on.
 _NOT_IN_DATA: dict[str, Any] = {
@@ -78,7 +78,7 @@ class TrainingOnSet:
         self.data_id = self._data_id(training_set)
         # A folder for each set of data: a run on other data begins anew, beside the checkpoints of this one.
         folder = Path(parameters.checkpoints) / self.data_id
-        self.place = TrainingPlace(accelerator, folder, seed, progress)
+        self.place = TrainingContext(accelerator, folder, seed, progress)
 
     def _source(self, chosen: tuple[int, ...]) -> RenderedPlaneObjects:
         return RenderedPlaneObjects(

@@ -20,7 +20,7 @@ from placid_kedro.latent_plane.training.objectives import (
     DensityObjective,
     FeatureObjective,
 )
-from placid_kedro.training import BatchSource, TrainingPlace, TrainingSettings, Validation, with_seed
+from placid_kedro.training import BatchSource, TrainingContext, TrainingSettings, Validation, with_seed
 
 StageName = Literal["density", "features"]
 
@@ -82,7 +82,7 @@ def train_plane(
     unet: Any,
     schedule: NoiseSchedule,
     stages: Sequence[PlaneStage],
-    place: TrainingPlace,
+    place: TrainingContext,
     data_id: str,
     density: DensityLearning = PAPER_DENSITY,
 ) -> None:

@@ -108,7 +108,7 @@ class RenderedPlaneObjects:
         condition = self.model.conditioner(image, moments[:1], self._poses[:1], self._poses)
         return RingViews(
             latents=moments * self.model.autoencoder.config.scaling_factor,
-            beside=condition.beside,
+            concatenated=condition.concatenated,
             context=condition.context,
             silhouette=self._silhouette(index, views[0]),
         )

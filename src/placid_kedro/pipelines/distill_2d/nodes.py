@@ -106,7 +106,7 @@ def measure(
     )
 
 
-def draw_figures(
+def plot_figures(
     runs: dict[str, LabRun],
     images: dict[str, Tensor],
     truth: dict[str, Tensor],

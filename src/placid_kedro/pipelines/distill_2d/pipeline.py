@@ -36,7 +36,7 @@ def create_pipeline() -> Pipeline:
                 name="measure_runs",
             ),
             node(
-                nodes.draw_figures,
+                nodes.plot_figures,
                 inputs=[
                     "distill_2d_runs",
                     "distill_2d_images",
@@ -49,7 +49,7 @@ def create_pipeline() -> Pipeline:
                     for figure in nodes.FIGURES
                     for kind in ("image", "plot")
                 },
-                name="draw_figures",
+                name="plot_figures",
             ),
         ],
         namespace="distill_2d",

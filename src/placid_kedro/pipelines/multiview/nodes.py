@@ -6,7 +6,7 @@ from placid_kedro.pipelines.types import PosedViews, Tensor
 from placid_kedro.randomness import stage_generator
 
 
-def draw_views(
+def sample_object_views(
     reference: Tensor,
     seed: int,
     models: ModelsParameters,

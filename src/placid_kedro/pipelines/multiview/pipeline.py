@@ -10,7 +10,7 @@ def create_pipeline() -> Pipeline:
     return pipeline(
         [
             node(
-                nodes.draw_views,
+                nodes.sample_object_views,
                 inputs=[
                     "reference",
                     "params:seed",
@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
                     "params:multiview",
                 ],
                 outputs=["views", "density"],
-                name="draw_views",
+                name="sample_object_views",
             )
         ],
         namespace="multiview",

@@ -33,15 +33,15 @@ def make_views(
     """Convert and render what is not rendered yet, and pack all views into arrays.
 
     Returns:
-        The table of the trained objects, their views, those of their reshaped copies, and those of objects made by
+        The table of the trained objects, their views, those of their deformed copies, and those of objects made by
         chance.
     """
     from placid_kedro.app.preflight import check_disk
     from placid_kedro.embedded.made import write_made
     from placid_kedro.embedded.training.objects import (
+        deformed_plans,
         made_plan,
         packed_views,
-        reshaped_plans,
         trained_objects,
     )
     from placid_kedro.objects.render_stage import RenderPlan
@@ -53,7 +53,7 @@ def make_views(
     return (
         objects,
         packed_views(objects, [RenderPlan(parameters.rendering, seed)], progress),
-        packed_views(objects, reshaped_plans(parameters, seed), progress),
+        packed_views(objects, deformed_plans(parameters, seed), progress),
         packed_views(
             write_made(parameters.made.count, Path(parameters.made.folder), progress),
             [made_plan(parameters, seed)],
@@ -64,7 +64,7 @@ def make_views(
 
 def fit_autoencoder(
     views: Path,
-    reshaped_views: Path,
+    deformed_views: Path,
     made_views: Path,
     seed: int,
     run: RunParameters,
@@ -74,7 +74,7 @@ def fit_autoencoder(
 
     Returns:
         The autoencoder, and `latents` [N, V, C, h, w] of all views with `copies` [A, N, V, C, h, w] of the objects'
-        other copies, `reshaped` [2, R * N, V, C, h, w] of the reshaped objects and their altered copies, and `made`
+        other copies, `deformed` [2, R * N, V, C, h, w] of the deformed objects and their altered copies, and `made`
         [2, M, V, C, h, w] of the same of objects made by chance.
     """
     from placid_kedro.embedded.training.copies import encode_copy, encode_other_copies, encode_twice
@@ -82,7 +82,7 @@ def fit_autoencoder(
     from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, start_of
 
     place, start = place_of(seed, run, parameters), start_of(parameters)
-    every = AllViews.open(views, reshaped_views, made_views)
+    every = AllViews.open(views, deformed_views, made_views)
     arrays = every.objects
     if start is None:
         autoencoder = make_autoencoder(arrays, parameters.autoencoder, seed, place.progress)
@@ -90,10 +90,10 @@ def fit_autoencoder(
         autoencoder = start.part("zero123", "vae")
     latents = encode_copy(autoencoder, arrays, 0, place.progress)
     copies = encode_other_copies(autoencoder, arrays, latents, parameters.novel_view.copies, place.progress)
-    reshaped, made = (encode_twice(autoencoder, one, place.progress) for one in (every.reshaped, every.made))
+    deformed, made = (encode_twice(autoencoder, one, place.progress) for one in (every.deformed, every.made))
     if start is None:
         train_repair(autoencoder, arrays, parameters.autoencoder, place)
-    return autoencoder, {"latents": latents, "copies": copies, "reshaped": reshaped, "made": made}
+    return autoencoder, {"latents": latents, "copies": copies, "deformed": deformed, "made": made}
 
 
 def train_text_to_image(
@@ -130,7 +130,7 @@ def train_text_to_image(
 
 def train_lifted_reference(
     views: Path,
-    reshaped_views: Path,
+    deformed_views: Path,
     made_views: Path,
     latents: dict[str, Tensor],
     seed: int,
@@ -144,7 +144,7 @@ def train_lifted_reference(
     if start := start_of(parameters):
         kept: FolderWriter = start.part("zero123", "lifted_reference")
         return kept
-    every = AllViews.open(views, reshaped_views, made_views)
+    every = AllViews.open(views, deformed_views, made_views)
     lifted: FolderWriter = train_lifted_reference(
         novel_views_of(every, latents, parameters),
         parameters.novel_view,
@@ -156,7 +156,7 @@ def train_lifted_reference(
 
 def train_novel_view(
     views: Path,
-    reshaped_views: Path,
+    deformed_views: Path,
     made_views: Path,
     autoencoder: Path,
     latents: dict[str, Tensor],
@@ -178,11 +178,11 @@ def train_novel_view(
     from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of, ring_of, start_of
 
     place, ring = place_of(seed, run, parameters), ring_of(parameters)
-    every = AllViews.open(views, reshaped_views, made_views)
+    every = AllViews.open(views, deformed_views, made_views)
     source = novel_views_of(every, latents, parameters)
     decoder = PatchAutoencoder.from_pretrained(autoencoder).eval().requires_grad_(False)
     lifted = LiftedReference.from_pretrained(lifted_reference)
-    shown = source.favourites[: parameters.novel_view.sample_objects].tolist()
+    shown = source.vocabulary_rows[: parameters.novel_view.sample_objects].tolist()
     truth = torch.stack([every.objects.images(index, ring_views(ring)) for index in shown])
     cameras = plane_cameras(every.objects, ring)
     network = train_novel_view(
@@ -201,7 +201,7 @@ def train_novel_view(
 
 def train_latent_plane(
     views: Path,
-    reshaped_views: Path,
+    deformed_views: Path,
     made_views: Path,
     latents: dict[str, Tensor],
     zero123: Path,
@@ -217,7 +217,7 @@ def train_latent_plane(
     from placid_kedro.latent_plane.training.export import LatentPlaneFolder
     from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, plane_source_of
 
-    every = AllViews.open(views, reshaped_views, made_views)
+    every = AllViews.open(views, deformed_views, made_views)
     # Densities and distances along rays need float32.
     place = place_of(seed, run, parameters, precision="no")
     unet, tokens, lifted = (
@@ -247,7 +247,9 @@ def train_scorer(views: Path, seed: int, run: RunParameters, parameters: Pretrai
     return ScorerFolder(*train_scorer(ViewArrays.open(views), trained, parameters.scorer, place))
 
 
-def write_papers(plan: PretrainPlan, objects: DataFrame, parameters: PretrainParameters) -> tuple[str, str]:
+def write_card_and_attribution(
+    plan: PretrainPlan, objects: DataFrame, parameters: PretrainParameters
+) -> tuple[str, str]:
     """What goes with the weights.
 
     Returns:

@@ -9,7 +9,7 @@ def create_pipeline() -> Pipeline:
     """Object libraries in; four model folders, their card and their attribution out."""
     common = ["params:seed", "params:run", "params:pretrain"]
     views = "pretrain_views"
-    all_views = [views, "pretrain_reshaped_views", "pretrain_made_views"]
+    all_views = [views, "pretrain_deformed_views", "pretrain_made_views"]
     autoencoder, latents = "pretrain_autoencoder", "pretrain_latents"
     return pipeline(
         [
@@ -52,10 +52,10 @@ def create_pipeline() -> Pipeline:
             ),
             node(nodes.train_scorer, [views, *common], "embedded_scorer", name="train_scorer"),
             node(
-                nodes.write_papers,
+                nodes.write_card_and_attribution,
                 ["pretrain_plan", "pretrain_objects", "params:pretrain"],
                 ["embedded_card", "embedded_attribution"],
-                name="write_papers",
+                name="write_card_and_attribution",
             ),
         ],
         namespace="pretrain",

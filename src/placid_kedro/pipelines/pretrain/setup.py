@@ -11,7 +11,7 @@ from torch import Tensor
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import PretrainParameters, RunParameters
-from placid_kedro.embedded.training.copies import made_copies, object_copies, reshaped_copies
+from placid_kedro.embedded.training.copies import deformed_copies, made_copies, object_copies
 from placid_kedro.embedded.training.novel_view_batches import NovelViewSource
 from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource
 from placid_kedro.embedded.training.split import CURATED, ObjectSplit, read_split
@@ -20,16 +20,16 @@ from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.training.batches import check_ring
 from placid_kedro.pipelines.loading import start
-from placid_kedro.training import TrainingPlace, make_accelerator
+from placid_kedro.training import TrainingContext, make_accelerator
 
 
 def place_of(
     seed: int, run: RunParameters, parameters: PretrainParameters, precision: str | None = None
-) -> TrainingPlace:
+) -> TrainingContext:
     """Device, precision, checkpoints and progress of a training."""
     device = start(run)
     accelerator = make_accelerator(precision or parameters.precision, cpu=device.type == "cpu")
-    return TrainingPlace(accelerator, Path(parameters.checkpoints), seed, current_run().progress)
+    return TrainingContext(accelerator, Path(parameters.checkpoints), seed, current_run().progress)
 
 
 def split_of(parameters: PretrainParameters) -> ObjectSplit:
@@ -60,22 +60,22 @@ class AllViews:
 
     Attributes:
         objects: of the libraries' objects.
-        reshaped: of their copies with other proportions.
+        deformed: of their copies with other proportions.
         made: of objects made by chance.
     """
 
     objects: ViewArrays
-    reshaped: ViewArrays
+    deformed: ViewArrays
     made: ViewArrays
 
     @classmethod
-    def open(cls, objects: Path, reshaped: Path, made: Path) -> AllViews:
+    def open(cls, objects: Path, deformed: Path, made: Path) -> AllViews:
         """Open three folders of packed views."""
-        return cls(*(ViewArrays.open(folder) for folder in (objects, reshaped, made)))
+        return cls(*(ViewArrays.open(folder) for folder in (objects, deformed, made)))
 
     def data_id(self, parameters: PretrainParameters, *others: str) -> str:
         """What the latents of all of them are made of."""
-        return data_id(self.objects, parameters, self.reshaped.digest, self.made.digest, *others)
+        return data_id(self.objects, parameters, self.deformed.digest, self.made.digest, *others)
 
 
 def novel_views_of(
@@ -86,11 +86,11 @@ def novel_views_of(
     return NovelViewSource(
         copies=(
             *object_copies(arrays, [latents["latents"], *latents["copies"]]),
-            *reshaped_copies(views.reshaped, latents["reshaped"], len(arrays)),
+            *deformed_copies(views.deformed, latents["deformed"], len(arrays)),
         ),
         made=made_copies(views.made, latents["made"]),
         made_share=parameters.made.share,
-        favourites=vocabulary_rows(split_of(parameters)),
+        vocabulary_rows=vocabulary_rows(split_of(parameters)),
         ring=ring_of(parameters),
         focal=arrays.focal,
     )
@@ -101,10 +101,10 @@ def plane_source_of(
 ) -> PlaneSource:
     """What Latent-Plane learns from."""
     return PlaneSource(
-        sets=((views.objects, latents["latents"]), (views.reshaped, latents["reshaped"][0])),
+        sets=((views.objects, latents["latents"]), (views.deformed, latents["deformed"][0])),
         made=(views.made, latents["made"][0]),
         made_share=parameters.made.share,
-        favourites=vocabulary_rows(split_of(parameters)),
+        vocabulary_rows=vocabulary_rows(split_of(parameters)),
         ring=ring_of(parameters),
     )
 

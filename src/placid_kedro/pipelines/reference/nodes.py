@@ -7,7 +7,7 @@ from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
 
 
-def draw_reference(
+def sample_reference(
     prompts: Prompts, seed: int, models: ModelsParameters, run: RunParameters, parameters: ReferenceParameters
 ) -> Tensor:
     """Draw the object from the front and cut it out: [4, H, W] in [0, 1]."""

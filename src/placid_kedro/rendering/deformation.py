@@ -50,7 +50,7 @@ class ProportionRange:
         return Proportions((float(x), float(y), float(z)), float(taper), float(turn))
 
 
-def reshaped(mesh: Mesh, proportions: Proportions) -> Mesh:
+def deformed(mesh: Mesh, proportions: Proportions) -> Mesh:
     """The mesh with other proportions, again centred in the unit cube with its longest side 1."""
     vertices = mesh.vertices.astype(np.float64) * proportions.stretch
     height = vertices[:, 2]

@@ -17,7 +17,7 @@ from placid_kedro.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
-class TrainingPlace:
+class TrainingContext:
     """Where and how a training runs.
 
     Attributes:
