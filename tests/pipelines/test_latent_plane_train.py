@@ -162,7 +162,14 @@ def test_any_conversion_of_zero123(
     session: Callable[..., KedroSession], tmp_path: Path, training_set: Path, zero123_folder: Path
 ) -> None:
     """Another autoencoder, a CLIP image encoder and a pose projection; four views; mixed parameters."""
-    run(session, zero123_folder, views=4, combination="add", density={"steps": 1}, features={"steps": 1})
+    run(
+        session,
+        zero123_folder,
+        views=4,
+        plane={"combination": "add"},
+        density={"steps": 1},
+        features={"steps": 1},
+    )
     plane = load_component(tmp_path / "data/test/06_models/latent_plane", "latent_plane")
     assert len(plane.cameras) == 4 and plane.config.combination == "add"
 
@@ -187,7 +194,7 @@ def test_other_data_begin_anew_and_other_settings_are_refused(
         ({"views": 5}, ParameterError, "has 8 views, but Latent-Plane takes 5"),
         ({"density": {"batch_size": 0}}, ParameterError, r"latent_plane_train\.density\.batch_size' is 0"),
         ({"precision": "fp16"}, ParameterError, "needs CUDA"),
-        ({"samples_per_ray": 1}, ParameterError, "samples_per_ray' is 1"),
+        ({"plane": {"samples_per_ray": 1}}, ParameterError, r"plane\.samples_per_ray' is 1"),
     ],
 )
 def test_bad_parameters_are_one_sentence(
