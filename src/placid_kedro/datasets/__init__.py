@@ -1,12 +1,11 @@
 """Kedro datasets of the project's artifacts, each with a preview for Kedro-Viz."""
 
 from placid_kedro.datasets.base import FileDataset
-from placid_kedro.datasets.figure import FigureDataset
+from placid_kedro.datasets.delegated import FigureDataset, TableDataset, TextDataset
 from placid_kedro.datasets.folders import FolderDataset
 from placid_kedro.datasets.gaussians import GaussiansDataset
 from placid_kedro.datasets.images import ImageDataset, PosedViewsDataset
 from placid_kedro.datasets.json_model import JsonModelDataset
-from placid_kedro.datasets.table import TableDataset
 from placid_kedro.datasets.tensors import TensorsDataset
 from placid_kedro.datasets.video import VideoDataset
 
@@ -20,5 +19,6 @@ __all__ = [
     "PosedViewsDataset",
     "TableDataset",
     "TensorsDataset",
+    "TextDataset",
     "VideoDataset",
 ]

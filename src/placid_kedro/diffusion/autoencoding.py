@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
+from placid_kedro.diffusion.networks import Autoencoder
 
-def pixels_per_latent(autoencoder: Any) -> int:
+
+def pixels_per_latent(autoencoder: Autoencoder) -> int:
     """Side in pixels of what one latent pixel stands for: 8 for Stable Diffusion's and the embedded one."""
     config = autoencoder.config
     if "patch_size" in config:
@@ -15,7 +15,7 @@ def pixels_per_latent(autoencoder: Any) -> int:
     return int(2 ** (len(config.block_out_channels) - 1))
 
 
-def encode(autoencoder: Any, images: Tensor) -> Tensor:
+def encode(autoencoder: Autoencoder, images: Tensor) -> Tensor:
     """The mode of the latents of images [B, 3, H, W] in [0, 1], scaled as the UNet expects: [B, C, h, w].
 
     Differentiable by the images.
@@ -25,7 +25,7 @@ def encode(autoencoder: Any, images: Tensor) -> Tensor:
     return latents.to(images.dtype)
 
 
-def decode(autoencoder: Any, latents: Tensor) -> Tensor:
+def decode(autoencoder: Autoencoder, latents: Tensor) -> Tensor:
     """Images [B, 3, H, W] in [0, 1] of scaled latents [B, C, h, w]."""
     scaled = latents.to(autoencoder.dtype) / autoencoder.config.scaling_factor
     images: Tensor = autoencoder.decode(scaled).sample

@@ -13,6 +13,7 @@ from placid_kedro.diffusion.autoencoding import pixels_per_latent
 from placid_kedro.diffusion.conditioning import ClipConditioner, ReferenceCondition, ReferenceConditioner
 from placid_kedro.diffusion.guidance import guide
 from placid_kedro.diffusion.loading import component_names, load_component
+from placid_kedro.diffusion.networks import Autoencoder, Denoiser
 from placid_kedro.diffusion.sampling import load_ddim
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.errors import ModelError, ShapeError
@@ -32,8 +33,8 @@ class NovelView:
         device: of the networks.
     """
 
-    unet: Any
-    autoencoder: Any
+    unet: Denoiser
+    autoencoder: Autoencoder
     conditioner: ReferenceConditioner
     scheduler: Any
     schedule: NoiseSchedule

@@ -14,6 +14,7 @@ from torch import Tensor
 from placid_kedro.diffusion.autoencoding import decode, pixels_per_latent
 from placid_kedro.diffusion.guidance import guide
 from placid_kedro.diffusion.loading import component_names, load_component
+from placid_kedro.diffusion.networks import Autoencoder, Denoiser
 from placid_kedro.diffusion.sampling import load_ddim, sample_ddim
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_encoders import ClipTextEncoder, TextEncoder
@@ -33,8 +34,8 @@ class TextToImage:
         device: of the networks.
     """
 
-    unet: Any
-    autoencoder: Any
+    unet: Denoiser
+    autoencoder: Autoencoder
     text_encoder: TextEncoder
     scheduler: Any
     schedule: NoiseSchedule

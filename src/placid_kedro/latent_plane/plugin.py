@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from placid_kedro.diffusion.networks import HasParts
 from placid_kedro.errors import ModelError, ShapeError
 from placid_kedro.latent_plane.inputs import PlaneInputs
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.presets import Action, Branches, CallPlan, always_render
 
 
-def decoder_block(unet: nn.Module) -> str:
+def decoder_block(unet: HasParts) -> str:
     """Name of the decoder block that the paper chooses: highest resolution, then smallest index.
 
     A block's resolution is that of its output; every block with an upsampler doubles it. For Zero-1-to-3 this
@@ -70,7 +71,7 @@ class LatentPlaneAttachment:
 
     def __init__(
         self,
-        unet: nn.Module,
+        unet: HasParts,
         plane: LatentPlane,
         plan: CallPlan = always_render,
         *,
@@ -167,7 +168,7 @@ class LatentPlaneAttachment:
         return t_emb.reshape(branches, -1, views, t_emb.shape[-1])[:, :, 0]
 
 
-def find_module(unet: nn.Module, name: str) -> nn.Module:
+def find_module(unet: HasParts, name: str) -> nn.Module:
     """A part of a UNet by its name.
 
     Raises:
@@ -182,7 +183,7 @@ def find_module(unet: nn.Module, name: str) -> nn.Module:
 
 
 def _check_widths(
-    unet: nn.Module, name: str, block: nn.Module, time_embedding: nn.Module, plane: LatentPlane
+    unet: HasParts, name: str, block: nn.Module, time_embedding: nn.Module, plane: LatentPlane
 ) -> None:
     resnets = getattr(block, "resnets", None)
     channels = getattr(resnets[-1], "out_channels", None) if resnets else None

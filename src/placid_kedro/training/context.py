@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from placid_kedro.progress import SILENT, Progress
-from placid_kedro.training.loop import BatchSource, Validation, train
+from placid_kedro.training.loop import BatchSource, Objective, Validation, train
 from placid_kedro.training.settings import TrainingSettings
 
 
@@ -40,7 +40,7 @@ class TrainingContext:
     def train(
         self,
         name: str,
-        objective: Any,
+        objective: Objective,
         batches: BatchSource,
         settings: TrainingSettings,
         data_id: str,
@@ -70,7 +70,7 @@ class TrainingContext:
             description=name,
         )
         # Safetensors holds no other memory format.
-        objective.network.to("cpu", memory_format=torch.contiguous_format).eval()
+        objective.network.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
 
 
 def with_seed(seed: int, make: Callable[[], nn.Module]) -> Any:

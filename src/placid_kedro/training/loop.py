@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,20 +28,22 @@ Log = Callable[[dict[str, float], int], None]
 Validation = Callable[[Any, int], dict[str, float]]
 
 
-class Objective(Protocol):
-    """A loss and the network that it trains; also an `nn.Module`, called as `objective(batch, generator)`.
-
-    It returns scalars by name, NaN for one that a batch says nothing of; the one to minimise is called "loss".
+class Objective(nn.Module, ABC):
+    """A loss and the network that it trains.
 
     Attributes:
         network: what a checkpoint holds, a part of the module.
     """
 
-    @property
-    def network(self) -> nn.Module: ...
+    network: nn.Module
 
+    @abstractmethod
     def trained_parameters(self) -> list[nn.Parameter]:
         """The parameters of the network that are trained."""
+
+    @abstractmethod
+    def forward(self, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+        """Scalars by name, NaN for one that a batch says nothing of; the one to minimise is called "loss"."""
 
 
 def make_accelerator(mixed_precision: str = "no", cpu: bool = False) -> Accelerator:
@@ -81,7 +84,7 @@ def cpu_has_bf16() -> bool:
 
 
 def train(
-    objective: Any,
+    objective: Objective,
     batches: BatchSource,
     settings: TrainingSettings,
     accelerator: Accelerator,
@@ -139,7 +142,7 @@ def train(
     objective.network.requires_grad_(True)
 
 
-def _optimizer(objective: Any, settings: TrainingSettings) -> torch.optim.Optimizer:
+def _optimizer(objective: Objective, settings: TrainingSettings) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         objective.trained_parameters(),
         lr=settings.learning_rate,
@@ -153,7 +156,7 @@ class _Run:
 
     def __init__(
         self,
-        objective: Any,
+        objective: Objective,
         optimizer: Any,
         ema: EMAModel,
         settings: TrainingSettings,

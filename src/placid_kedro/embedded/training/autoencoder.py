@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,6 +12,7 @@ from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
 from placid_kedro.embedded.training.config import AutoencoderParameters
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.progress import SILENT, Progress
+from placid_kedro.training.loop import Objective
 
 
 @torch.no_grad()
@@ -32,7 +35,7 @@ def patch_moment(views: ViewArrays, patch_size: int, every: int, progress: Progr
     return total / count
 
 
-class RepairObjective(nn.Module):
+class RepairObjective(Objective):
     """What the decoder's repair network minimises: squared and some absolute error of decoded images.
 
     The encoder and the linear decoder stay as they are. Part of the latents carry noise, so that the repair also
@@ -42,6 +45,8 @@ class RepairObjective(nn.Module):
         network: the autoencoder, its linear part fitted.
         parameters: strength and share of the noise, weight of the absolute error.
     """
+
+    network: Any  # diffusers' base class has no types
 
     def __init__(self, network: PatchAutoencoder, parameters: AutoencoderParameters) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
 from placid_kedro.evaluation.view_metrics import silhouette_iou
 from placid_kedro.latent_plane import decoder_block
 from placid_kedro.latent_plane.training.losses import soft_iou
+from placid_kedro.training.loop import Objective
 
 # Of the signal-to-noise ratio, as the weight of the x0 error (after Hang et al. 2023, "Min-SNR").
 _WEIGHT_BOUNDS = (0.4, 1.5)
@@ -58,7 +59,7 @@ class TextToImageBatch:
     target: Tensor
 
 
-class TextToImageObjective(nn.Module):
+class TextToImageObjective(Objective):
     """The x0 error of a text-to-image UNet against the targets of its batches.
 
     Args:
@@ -102,7 +103,7 @@ class NovelViewBatch:
     cameras: Tensor
 
 
-class LiftingObjective(nn.Module):
+class LiftingObjective(Objective):
     """What a lifted reference tells of other views against those views: their latents and silhouettes.
 
     Args:
@@ -139,7 +140,7 @@ class LiftingObjective(nn.Module):
         }
 
 
-class NovelViewObjective(nn.Module):
+class NovelViewObjective(Objective):
     """The diffusion loss of a novel-view model, in part without its condition.
 
     Args:
@@ -150,6 +151,8 @@ class NovelViewObjective(nn.Module):
         decoder_weight: of the loss of the clean latents that `from_decoder` reads from the decoder block that
             Latent-Plane enhances (deep supervision, Lee et al. 2015); the map itself is not kept.
     """
+
+    network: nn.ModuleDict
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ from placid_kedro.files import digest_of
 from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.training.assembly import PlaneTraining
 from placid_kedro.progress import SILENT, Progress
-from placid_kedro.training import BatchSource, TrainingContext, Validation, with_seed
+from placid_kedro.training import BatchSource, Objective, TrainingContext, Validation, with_seed
 from placid_kedro.training.config import LoopParameters
 
 PATCH_SIZE = 8
@@ -55,7 +55,7 @@ PATCH_SIZE = 8
 def _train(
     place: TrainingContext,
     name: str,
-    objective: Any,
+    objective: Objective,
     batches: BatchSource,
     loop: LoopParameters,
     data_id: str,

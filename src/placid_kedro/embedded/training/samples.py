@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.networks import Autoencoder, Denoiser
 from placid_kedro.diffusion.novel_view import NovelView
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_to_image import TextToImage, sample_images
@@ -24,11 +25,11 @@ _SEED = 0
 
 
 def text_to_image_samples(
-    autoencoder: Any, parameters: TextToImageParameters, device: torch.device, progress: Progress
+    autoencoder: Autoencoder, parameters: TextToImageParameters, device: torch.device, progress: Progress
 ) -> Validation:
     """Draw the sample prompts, always from the same noise."""
 
-    def validate(unet: Any, step: int) -> dict[str, float]:
+    def validate(unet: Denoiser, step: int) -> dict[str, float]:
         scheduler = embedded_scheduler()
         model = TextToImage(
             unet=unet,
@@ -52,7 +53,7 @@ def text_to_image_samples(
 
 
 def novel_view_samples(
-    autoencoder: Any,
+    autoencoder: Autoencoder,
     lifted: Any,
     truth: Tensor,
     cameras: Cameras,

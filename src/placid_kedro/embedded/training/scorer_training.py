@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from placid_kedro.embedded.training.config import ScorerParameters
 from placid_kedro.embedded.training.split import CuratedObject
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.objects.split import normal_name
+from placid_kedro.training.loop import Objective
 
 # Sides, as a share of the image's, through which blurred images go.
 _BLURRED_SIDES = (0.125, 0.1875, 0.25, 0.375)
@@ -111,13 +113,15 @@ def distort(images: Tensor, parameters: ScorerParameters, generator: torch.Gener
     return (images * (1 + parameters.colour_cast * uniform(count, 3, 1, 1))).clamp(0, 1)
 
 
-class ScorerObjective(nn.Module):
+class ScorerObjective(Objective):
     """Cross-entropy of each image over all names.
 
     Args:
         network: the scorer.
         parameters: its smoothing and temperature.
     """
+
+    network: Any  # diffusers' base class has no types
 
     def __init__(self, network: ImageScorer, parameters: ScorerParameters) -> None:
         super().__init__()

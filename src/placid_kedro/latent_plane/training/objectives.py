@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.networks import HasParts
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.plugin import LatentPlaneAttachment
@@ -24,6 +25,7 @@ from placid_kedro.latent_plane.training.losses import (
     density_loss,
     render_rays,
 )
+from placid_kedro.training.loop import Objective
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class DensityLearning:
 PAPER_DENSITY = DensityLearning()
 
 
-class PlaneObjective(nn.Module):
+class PlaneObjective(Objective):
     """A stage's loss. The UNet stays outside the module: it is frozen and neither saved nor synchronised.
 
     Args:
@@ -142,15 +144,17 @@ class PlaneObjective(nn.Module):
         schedule: of that UNet.
     """
 
+    network: LatentPlane
+
     def __init__(
         self,
         plane: LatentPlane,
-        unet: nn.Module,
+        unet: HasParts,
         denoise: Denoiser,
         schedule: NoiseSchedule,
     ) -> None:
         super().__init__()
-        self.plane = plane
+        self.network = plane
         # A plain reference: the UNet is none of the modules that are trained and saved.
         self._unet = (unet,)
         self.denoise = denoise
@@ -164,17 +168,9 @@ class PlaneObjective(nn.Module):
         return LatentPlaneAttachment(self._unet[0], self.plane, plan, silhouette=batch.silhouettes)
 
     @property
-    def network(self) -> LatentPlane:
-        """The plane."""
-        return self.plane
-
-    def trained_parameters(self) -> list[nn.Parameter]:
-        """The parameters that this stage trains."""
-        raise NotImplementedError
-
-    def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Scalars; the one to minimise is called "loss"."""
-        raise NotImplementedError
+    def plane(self) -> LatentPlane:
+        """The network that is trained."""
+        return self.network
 
 
 class DensityObjective(PlaneObjective):
@@ -187,7 +183,7 @@ class DensityObjective(PlaneObjective):
     def __init__(
         self,
         plane: LatentPlane,
-        unet: nn.Module,
+        unet: HasParts,
         denoise: Denoiser,
         schedule: NoiseSchedule,
         learning: DensityLearning = PAPER_DENSITY,
