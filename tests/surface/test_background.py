@@ -119,3 +119,57 @@ def test_the_object_is_centred_with_its_margin(box: tuple, margin: float, size: 
 def test_nothing_to_centre() -> None:
     with pytest.raises(DataError, match="no object to centre"):
         fit_with_margin(torch.zeros(4, 8, 8), 0.1, 8)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_turning_and_mirroring_the_image_turns_and_mirrors_the_cut(seed: int) -> None:
+    """No border counts more than another: blots anywhere, at borders and corners too."""
+    generator = torch.Generator().manual_seed(seed)
+    blots = (torch.rand(5, 5, generator=generator) < 0.4).float()
+    image = torch.stack([1 - 0.7 * blots, 1 - 0.5 * blots, 1 - blots])
+    expected = remove_background(image)
+    for turns in range(4):
+        for mirrored in (False, True):
+            changed = torch.rot90(image, turns, dims=(1, 2))
+            changed = changed.flip(2) if mirrored else changed
+            cut = remove_background(changed)
+            cut = cut.flip(2) if mirrored else cut
+            torch.testing.assert_close(torch.rot90(cut, -turns, dims=(1, 2)), expected)
+
+
+def test_alpha_is_soft_beside_the_background_only() -> None:
+    """0.09 is three quarters of twice the tolerance; the same colour inside the object is opaque."""
+    image = torch.ones(3, 9, 9)
+    image[:, 2:7, 2:7] = 0.91
+    alpha = remove_background(image)[3]
+    expected = torch.zeros(9, 9)
+    expected[2:7, 2:7] = 0.75
+    expected[3:6, 3:6] = 1.0
+    torch.testing.assert_close(alpha, expected)
+
+
+def test_an_object_that_fits_already_stays_as_it_is() -> None:
+    """Closed form: without a margin and at its own size only the place changes, to the last row and column."""
+    generator = torch.Generator().manual_seed(2)
+    content = torch.rand(4, 6, 6, generator=generator).clamp(0.6, 0.99)
+    rgba = torch.zeros(4, 11, 12)
+    rgba[:, 3:9, 5:11] = content
+    torch.testing.assert_close(fit_with_margin(rgba, 0.0, 6), content)
+    # A faint fringe is not the object's box, but half as wide an object is centred and keeps its height.
+    narrow = torch.zeros(4, 11, 12)
+    narrow[:, 3:9, 5:7] = content[:, :, :2]
+    narrow[3, 0, 0] = 0.5
+    expected = torch.zeros(4, 6, 6)
+    expected[:, :, 2:4] = content[:, :, :2]
+    torch.testing.assert_close(fit_with_margin(narrow, 0.0, 6), expected)
+
+
+def test_making_an_object_smaller_averages_it() -> None:
+    stripes = torch.zeros(4, 16, 16)
+    stripes[3] = 1.0
+    stripes[:3, :, ::2] = 1.0
+    small = fit_with_margin(stripes, 0.0, 4)
+    torch.testing.assert_close(small[:3], torch.full((3, 4, 4), 0.5), atol=0.06, rtol=0)
+    thin = torch.zeros(4, 16, 16)
+    thin[:, 7] = 1.0
+    assert fit_with_margin(thin, 0.0, 4)[3].gt(0.5).any(dim=1).sum() == 1

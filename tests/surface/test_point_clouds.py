@@ -149,3 +149,29 @@ def test_unreadable_files_are_refused(tmp_path):
             from_point_cloud_file(tmp_path / name)
     with pytest.raises(DataError, match="coincide"):
         fit_to_cube(PointCloud(torch.ones(3, 3), torch.ones(3, 3), None), 1.0)
+
+
+def test_baselines_follow_their_generator_and_are_grey():
+    one, again, other = (random(5, torch.Generator().manual_seed(seed), 0.25) for seed in (1, 1, 2))
+    assert torch.equal(one.points, again.points) and not torch.equal(one.points, other.points)
+    assert float(one.points.abs().max()) <= 0.25
+    assert one.colors.shape == (5, 3) and (one.colors == 0.5).all() and one.normals is None
+
+
+def test_colours_of_a_file_end_in_their_range_and_unknown_ones_are_grey(tmp_path):
+    coordinates = np.arange(9, dtype=np.float64).reshape(3, 3)
+    channels = {"R": [1.5, np.nan, 0.25], "G": [-0.5, 0.5, 0.5], "B": [0.0, 1.0, 0.75]}
+    np.savez(tmp_path / "cloud.npz", coords=coordinates, **{k: np.array(v) for k, v in channels.items()})
+    cloud = from_point_cloud_file(tmp_path / "cloud.npz")
+    expected = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 1.0], [0.25, 0.5, 0.75]])
+    torch.testing.assert_close(cloud.colors, expected)
+    assert cloud.points.dtype == cloud.colors.dtype == torch.float32
+    np.savez(tmp_path / "plain.npz", coords=coordinates)
+    plain = from_point_cloud_file(tmp_path / "plain.npz")
+    assert plain.colors.dtype == torch.float32 and (plain.colors == 0.5).all()
+
+
+def test_a_small_cloud_is_brought_to_size_as_well():
+    small = PointCloud(torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.05, 0.0]]), torch.full((2, 3), 0.5), None)
+    fitted = fit_to_cube(small, 0.8)
+    torch.testing.assert_close(fitted.points, torch.tensor([[-0.4, -0.2, 0.0], [0.4, 0.2, 0.0]]))

@@ -126,16 +126,7 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
         width = token_channels + 2 * embedding_dim
         self.sigma_embedding = nn.Parameter(torch.randn(token_channels))
         self.feature_projection = nn.Linear(feature_channels, token_channels)
-        self.refinement = (
-            FineDetail(
-                feature_channels,
-                self.silhouette_factor**2,
-                token_channels,
-                self.extensions.density_refinement,
-            )
-            if self.extensions.refines
-            else None
-        )
+        self.refinement = _refinement(self.extensions, feature_channels, token_channels)
         self.time_projection = nn.Linear(time_embedding_dim, token_channels)
         self.sigma_token = nn.Linear(2 * token_channels, width)
         self.density_transformer = TokenTransformer(
@@ -353,3 +344,11 @@ class LatentPlane(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 f"The silhouette must have the shape {list(wanted)} beside {width}x{height} feature maps, "
                 f"got {list(inputs.silhouette.shape)}."
             )
+
+
+def _refinement(extensions: Extensions, feature_channels: int, token_channels: int) -> FineDetail | None:
+    """What makes finer maps for the density, where the extensions say so."""
+    if not extensions.refines:
+        return None
+    pixels = extensions.silhouette_factor**2
+    return FineDetail(feature_channels, pixels, token_channels, extensions.density_refinement)

@@ -222,3 +222,21 @@ def test_maps_of_another_shape_are_refused():
     render = render_of(torch.zeros(2, 4), torch.zeros(2, 4))
     with pytest.raises(ShapeError, match=r"\[2, 4\], got \[2, 5\]"):
         density_loss(render, torch.zeros(2, 5), torch.zeros(2, 5))
+
+
+def test_pearson_is_numpys_row_by_row_whatever_the_scale():
+    generator = torch.Generator().manual_seed(3)
+    first, second = torch.randn(2, 3, 20, generator=generator, dtype=torch.float64)
+    second = 0.5 * first + second
+    rows = [float(np.corrcoef(a, b)[0, 1]) for a, b in zip(first.numpy(), second.numpy(), strict=True)]
+    ones = torch.ones_like(first)
+    for scale in (1.0, 0.03, 40.0):
+        torch.testing.assert_close(
+            pearson(scale * first, second, ones), torch.tensor(rows, dtype=torch.float64)
+        )
+    # A weight of zero takes a value out.
+    kept = ones.clone()
+    kept[:, 10:] = 0
+    torch.testing.assert_close(
+        pearson(first, second, kept), pearson(first[:, :10], second[:, :10], ones[:, :10])
+    )

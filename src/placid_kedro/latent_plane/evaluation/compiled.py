@@ -10,6 +10,7 @@ keys `B A_j` and values need not be formed, because `q . (B A_j) = (B^T q) . A_j
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -185,16 +186,10 @@ def _kernel(
 ) -> Callable[..., None]:
     """The loop over points for one set of sizes; a density token is first, and is the one that is read."""
     N, H, D, S = num_views, num_heads, head_dim, int(density_token)
-    T, inner_width = N + S, H * D
-    scale = np.float32(D**-0.5)
-    rows_of_scores = max(T, H)
-    columns = (3 if shared else 5) * inner_width
-    scores_at = T * columns
-    highest_at = scores_at + rows_of_scores * T
-    attended_at = highest_at + rows_of_scores
-    inner_at = attended_at + T * inner_width
-    out_at = inner_at + inner_width
-    total_size = out_at + inner_width
+    T, inner_width, scale = N + S, H * D, np.float32(D**-0.5)
+    rows_of_scores, columns = max(T, H), (3 if shared else 5) * inner_width
+    sizes = (T * columns, rows_of_scores * T, rows_of_scores, T * inner_width, inner_width, inner_width)
+    scores_at, highest_at, attended_at, inner_at, out_at, total_size = itertools.accumulate(sizes)
 
     @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
     def run(  # type: ignore[no-untyped-def]
@@ -284,9 +279,7 @@ class CompiledAttention:
             eps: the LayerNorm's.
         """
         first, last = folded.layers
-        earlier = last.earlier[0]
-        inner = earlier.shape[1]
-        density_token = first.sigma is not None
+        earlier, inner = last.earlier[0], last.earlier[0].shape[1]
 
         def rows(name: str) -> Tensor:
             # The last layer's queries of views that are not read are never asked for.
@@ -330,7 +323,7 @@ class CompiledAttention:
             cameras=_array(torch.cat([camera_sums, cameras], dim=1)),
             arguments=arguments,
             sizes=(len(first.camera), num_heads, inner // num_heads),
-            density_token=density_token,
+            density_token=first.sigma is not None,
             shared=shared,
         )
 
