@@ -357,3 +357,12 @@ def test_perp_neg_gives_negatives_with_their_weights(target: torch.Tensor) -> No
     expected = torch.stack([torch.stack([front, side]), torch.stack([side, front])])
     torch.testing.assert_close(given.perp_negatives[:, :, 0], expected)
     assert given.perp_weights.shape == (2, 2)
+
+
+def test_each_view_has_its_own_depth_range_and_an_empty_one_is_black() -> None:
+    depth = torch.tensor([[1.0, 1.1, 0.5], [5.0, 7.0, 6.0], [1.0, 2.0, 3.0]])[:, None, None]
+    alpha = torch.tensor([[1.0, 1.0, 0.2], [1.0, 1.0, 0.6], [0.0, 0.3, 0.4]])[:, None, None]
+    images = splats._depth_images(seen(torch.zeros(3, 3, 1, 3), depth, alpha))
+    # A faint pixel in front of the object is as bright as the nearest one, times its opacity.
+    expected = torch.tensor([[1.0, 0.0, 0.2], [1.0, 0.0, 0.3], [0.0, 0.0, 0.0]])
+    torch.testing.assert_close(images[:, 0, 0], expected)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -117,3 +119,39 @@ def test_bad_inputs_are_named():
         color_points(torch.zeros(1, 3), torch.zeros(2, 3, 32, 32), cameras, torch.zeros(2, 32, 32))
     with pytest.raises(ParameterError, match="positive"):
         point_depth_maps(torch.zeros(1, 3), cameras, 0.0)
+
+
+def test_depth_maps_are_squares_of_the_points_size_pixel_by_pixel():
+    """Written out: points everywhere, also behind a camera and beside the image, in a wide and in a tall image."""
+    generator = torch.Generator().manual_seed(6)
+    points = 1.6 * (torch.rand(60, 3, generator=generator) - 0.5)
+    points[0] = torch.tensor([3.0, 0.0, 0.0])  # behind the first camera
+    radius = 0.04
+    for width, height in ((9, 6), (6, 9)):
+        cameras = orbit([0.0, 130.0], [0.0, 35.0], [1.5, 1.2], 7.0, 8).resized(width, height)
+        expected = torch.full((2, height, width), torch.inf)
+        for view in range(2):
+            in_camera = (
+                cameras.world_to_camera[view, :3, :3] @ points.T + cameras.world_to_camera[view, :3, 3:]
+            )
+            for x, y, z in (cameras.K[view] @ in_camera).T.tolist():
+                if z <= 1e-6:
+                    continue
+                column, row = math.floor(x / z), math.floor(y / z)
+                reach = round(float(cameras.K[view, 0, 0]) * radius / z)
+                for r in range(max(0, row - reach), min(height, row + reach + 1)):
+                    for c in range(max(0, column - reach), min(width, column + reach + 1)):
+                        expected[view, r, c] = min(expected[view, r, c], z)
+        torch.testing.assert_close(point_depth_maps(points, cameras, radius), expected, rtol=1e-5, atol=1e-5)
+        assert expected.isinf().any() and not expected.isinf().all()
+
+
+def test_a_point_outside_of_every_image_takes_the_nearest_points_colour():
+    cameras = orbit([0.0], [0.0], [1.5], 30.0, 16)
+    points = torch.tensor([[0.0, -0.2, 0.0], [0.0, 0.2, 0.0], [0.0, 3.0, 0.0], [4.0, 0.0, 0.0]])
+    images = torch.zeros(1, 3, 16, 16)
+    images[0, 0, :, :8], images[0, 1, :, 8:] = 1.0, 1.0
+    colors = color_points(points, images, cameras, torch.full((1, 16, 16), torch.inf))
+    assert colors.seen.tolist() == [True, True, False, False]
+    torch.testing.assert_close(colors.colors[2], colors.colors[1])
+    assert not torch.equal(colors.colors[0], colors.colors[1])
