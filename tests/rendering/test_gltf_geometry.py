@@ -125,6 +125,15 @@ def test_modes_and_kinds_of_indices(
     assert part.vertices[part.faces].tolist() == SQUARE[np.array(faces)].tolist()
 
 
+def test_what_is_not_seen_is_not_looked_at(tmp_path: Path, new_gltf: Any) -> None:
+    """A program's own attribute of a kind that no mesh has, and too short normals."""
+    file = new_gltf()
+    file.attribute("NORMAL", SQUARE[:2])
+    own = {"bufferView": 0, "componentType": 5126, "count": 1, "type": "MAT3"}
+    file.primitive["attributes"]["_OWN"] = file.add("accessors", own)
+    assert len(load_mesh(file.write(tmp_path)).faces) == 2
+
+
 def test_points_and_lines_are_no_surface(tmp_path: Path, new_gltf: Any) -> None:
     file = new_gltf()
     for mode in range(4):

@@ -27,7 +27,7 @@ from placid_kedro.rendering.blender import blender_version
 
 # Raised by hand when the same object and parameters give other images.
 FORMAT = 2
-_LIBRARIES = ("embreex", "numpy", "pillow", "torch", "trimesh")
+_LIBRARIES = ("dracopy", "embreex", "mapbox-earcut", "numpy", "pillow", "torch")
 FACT_COLUMNS = ("faces", "textures", "is_colored", "color_deviation", "coverage", "extent", "border")
 VIEW_COLUMNS = ("views", "views_sha256", "views_bytes", *FACT_COLUMNS)
 

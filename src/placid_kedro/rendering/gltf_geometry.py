@@ -16,6 +16,8 @@ from placid_kedro.rendering.gltf_accessors import normalized, read_accessor, rea
 
 _DRACO = "KHR_draco_mesh_compression"
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+# What decides place and colour; others (normals, tangents, a program's own) are not decoded.
+_SEEN = ("POSITION", "TEXCOORD_", "COLOR_", "JOINTS_", "WEIGHTS_")
 _FRACTIONS = ("COLOR_", "WEIGHTS_")
 # Of a morph target; what else it moves (normals, tangents) is not seen.
 _MORPHED = ("POSITION", "TEXCOORD_", "COLOR_")
@@ -64,7 +66,7 @@ def read_primitive(
         RejectedAsset: it is compressed in a way that cannot be read, or has indices of vertices that it does not have.
     """
     draco = primitive.get("extensions", {}).get(_DRACO)
-    names = primitive["attributes"]
+    names = {name: index for name, index in primitive["attributes"].items() if name.startswith(_SEEN)}
     if draco is not None:
         attributes, corners = _decode_draco(document, primitive, draco)
         attributes |= {name: _read(document, name, names[name]) for name in names if name not in attributes}
@@ -157,6 +159,8 @@ def _decode_draco(
     by_id = {attribute["unique_id"]: np.asarray(attribute["data"]) for attribute in mesh.attributes}
     attributes = {}
     for name, identifier in draco["attributes"].items():
+        if not name.startswith(_SEEN):
+            continue
         values = by_id[identifier]
         accessor = document.item("accessors", primitive["attributes"][name])
         is_fraction = accessor.get("normalized", False) or name.startswith(_FRACTIONS)
