@@ -186,7 +186,9 @@ def test_a_record_tells_how_the_views_were_made(plan: RenderPlan) -> None:
     assert record["made_by"]["renderer"] == "embree"
     assert record["made_by"]["renderer_parameters"] == {"supersample": plan.parameters.embree.supersample}
     assert record["made_by"]["protocol"]["size"] == 32
-    assert {"embreex", "numpy", "mapbox-earcut", "dracopy", "placid_kedro"} <= set(record["made_by"]["versions"])
+    assert {"embreex", "numpy", "mapbox-earcut", "dracopy", "placid_kedro"} <= set(
+        record["made_by"]["versions"]
+    )
 
 
 def test_places_and_workers_do_not_change_the_views(plan: RenderPlan) -> None:
