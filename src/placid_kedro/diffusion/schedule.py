@@ -20,11 +20,13 @@ _SMALLEST_DIVISOR = 2.0**-12
 class NoiseSchedule:
     """Noise levels of a diffusion model with T steps, and what its network predicts.
 
-    alphas_cumprod: [T] floating point in [0, 1], non-increasing; it may end at exactly 0 (zero terminal SNR).
-    prediction_type: "epsilon" (the noise e), "v_prediction" (v = a_t e - s_t x, Salimans and Ho 2022,
-        App. D) or "sample" (x itself).
+    Attributes:
+        alphas_cumprod: [T] floating point in [0, 1], non-increasing; it may end at exactly 0 (zero terminal SNR).
+        prediction_type: "epsilon" (the noise e), "v_prediction" (v = a_t e - s_t x, Salimans and Ho 2022, App. D) or
+            "sample" (x itself).
 
-    Raises ParameterError when the levels or the prediction type are outside those ranges.
+    Raises:
+        ParameterError: the levels or the prediction type are outside those ranges.
     """
 
     alphas_cumprod: Tensor

@@ -9,7 +9,7 @@
         guidance = distiller(latents, conditioning, t, generator, step / steps)
         loss = latent_loss(latents, guard.filtered(guidance.gradient))
 
-The parameter types (`config`, `timesteps`, `values`) import no torch; the rest loads when first asked for.
+The parameter types (`config`, `timesteps`, `weighting`) import no torch; the rest loads when first asked for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import lazy_loader
 
 from placid_kedro.distillation.config import DistillationConfig
 from placid_kedro.distillation.timesteps import TimestepSchedule
-from placid_kedro.distillation.values import Weighting
+from placid_kedro.distillation.weighting import Weighting
 
 if TYPE_CHECKING:
     from placid_kedro.distillation.balancing import balance

@@ -16,17 +16,21 @@ _ROUNDING = 32
 def balance(delta_cg: Tensor, delta_sg: Tensor, lam: float) -> tuple[Tensor, Tensor]:
     """The shortest vector between lam delta_CG and delta_SG, per sample over the whole latent.
 
-    delta_cg, delta_sg: [B,...] of one floating dtype; lam > 0, finite.
-    Returns
-        alpha [B] in [0, 1], the minimiser of ||alpha lam delta_CG + (1 - alpha) delta_SG||^2 (Eq. 20, 23),
-        in float32 (float64 for float64 guidances);
-        direction [B,...] in the guidances' dtype, the vector itself (Eq. 22 without w). Its product with
-        neither guidance is negative.
-
     Where both scaled guidances are equal every alpha gives the same direction, and alpha is 1/2. Where they
     are opposite, or one is zero, the direction is exactly zero: nothing improves both. NaN gives NaN.
 
-    Raises ParameterError for lam outside (0, inf), ShapeError for guidances of different shapes.
+    Args:
+        delta_cg, delta_sg: [B, ...] of one floating dtype, classifier and smoothing guidance.
+        lam: weight of the classifier guidance, above 0 and finite.
+
+    Returns:
+        alpha [B] in [0, 1], the minimiser of ||alpha lam delta_CG + (1 - alpha) delta_SG||^2 (Eq. 20, 23), in float32
+        (float64 for float64 guidances); and the direction [B, ...] in the guidances' dtype, that vector itself (Eq. 22
+        without w). Its product with neither guidance is negative.
+
+    Raises:
+        ParameterError: lam is not above 0 and finite.
+        ShapeError: the guidances have different shapes.
     """
     if not (lam > 0 and math.isfinite(lam)):
         raise ParameterError(

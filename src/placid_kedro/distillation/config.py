@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, RootModel, model_validator
 
-from placid_kedro.distillation.values import Value, Weighting
+from placid_kedro.distillation.weighting import Weighting
+from placid_kedro.parameter_types import ParameterModel
 
 Scale = Annotated[float, Field(ge=0.0)]
 Lambda = Annotated[float, Field(gt=0.0, description="weight of the classifier guidance; above 0")]
@@ -26,7 +27,7 @@ EQUATION_WEIGHTINGS: dict[SweptPreset, Weighting] = {
 }
 
 
-class SDS(Value):
+class SDS(ParameterModel):
     """Score Distillation Sampling: w (e_u + s D - e)."""
 
     algorithm: Literal["sds"] = "sds"
@@ -34,7 +35,7 @@ class SDS(Value):
     weighting: Weighting = NOISE_VARIANCE
 
 
-class CSD(Value):
+class CSD(ParameterModel):
     """Classifier Score Distillation: w (D + n (e_u - e_neg)), n falling from negative_weight to 0."""
 
     algorithm: Literal["csd"] = "csd"
@@ -42,7 +43,7 @@ class CSD(Value):
     weighting: Weighting = NOISE_VARIANCE
 
 
-class LoraSettings(Value):
+class LoraSettings(ParameterModel):
     """The LoRA copy that Variational Score Distillation trains along with the scene."""
 
     rank: Annotated[int, Field(ge=1)] = 4
@@ -50,7 +51,7 @@ class LoraSettings(Value):
     camera_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
 
 
-class VSD(Value):
+class VSD(ParameterModel):
     """Variational Score Distillation: w (e_u + s D - e_lora)."""
 
     algorithm: Literal["vsd"] = "vsd"
@@ -59,7 +60,7 @@ class VSD(Value):
     lora: LoraSettings = LoraSettings()
 
 
-class ISM(Value):
+class ISM(ParameterModel):
     """Interval Score Matching: w (e_u(x_t) + s D(x_t) - e_u(x_s)), with x_s and x_t by DDIM inversion.
 
     The interval t - s shrinks from interval_start to interval_end over the first `interval_until` of the run;
@@ -76,7 +77,7 @@ class ISM(Value):
     weighting: Weighting = Weighting(signal_power=-1, noise_power=1)
 
 
-class SSD(Value):
+class SSD(ParameterModel):
     """Stable Score Distillation: w D, for t <= last_projected the part of e_c that e does not explain."""
 
     algorithm: Literal["ssd"] = "ssd"
@@ -84,7 +85,7 @@ class SSD(Value):
     weighting: Weighting = NOISE_VARIANCE
 
 
-class NFSD(Value):
+class NFSD(ParameterModel):
     """Noise-Free Score Distillation: w (d_D + s D), d_D = e_u below first_negative, else e_u - e_neg."""
 
     algorithm: Literal["nfsd"] = "nfsd"
@@ -96,7 +97,7 @@ class NFSD(Value):
 BSDPreset = Literal["paper", "sds_weighted", "official_3d", "official_2d", "auto"]
 
 
-class BSD(Value):
+class BSD(ParameterModel):
     """Balanced Score Distillation, Eq. 22: w (alpha lam delta_CG + (1 - alpha) delta_SG), alpha by Eq. 23.
 
     preset: "paper" is the equation with w = a_t^2, "sds_weighted" the equation with w = s_t^3, which weights noise
@@ -113,7 +114,7 @@ class BSD(Value):
     lam: Lambda | None = None
 
 
-class VSDMGDA(Value):
+class VSDMGDA(ParameterModel):
     """VSD balanced as BSD is (Fig. 11): delta_SG = (e_u - e_lora) / s_t."""
 
     algorithm: Literal["vsd_mgda"] = "vsd_mgda"
@@ -122,7 +123,7 @@ class VSDMGDA(Value):
     lora: LoraSettings = LoraSettings()
 
 
-class FixedRatio(Value):
+class FixedRatio(ParameterModel):
     """Both guidances in a fixed ratio, without balancing (Fig. 10): w (ratio delta_CG + delta_SG)."""
 
     algorithm: Literal["fixed_ratio"] = "fixed_ratio"

@@ -19,12 +19,17 @@ from placid_kedro.errors import ParameterError, ShapeError
 class Conditioning:
     """Text embeddings of a batch; each is [B,L,D] (or [1,L,D], shared by the batch).
 
-    positive, unconditional: of the prompt and of the empty prompt.
-    negative: of a negative prompt, which NFSD, CSD's negative term and BSD's official_3d need.
-    perp_negatives [B,N,L,D] with perp_weights [B,N]: Perp-Neg's negatives (weights mostly <= 0, see `views`);
-        with them e_c stands for e_u + D + the weighted perpendicular parts, in every algorithm.
-    camera [B,16]: what VSD's LoRA copy is told about the view, a flattened 4x4 matrix.
-    extra: further keyword arguments of the network, [B,...].
+    Attributes:
+        positive, unconditional: of the prompt and of the empty prompt.
+        negative: of a negative prompt, which NFSD, CSD's negative term and BSD's official_3d need.
+        perp_negatives: [B, N, L, D] Perp-Neg's negatives; with them e_c stands for e_u + D + the weighted perpendicular
+            parts, in every algorithm.
+        perp_weights: [B, N] of these, mostly <= 0 (see `views`).
+        camera: [B, 16] what VSD's LoRA copy is told about the view, a flattened 4 x 4 matrix.
+        extra: further keyword arguments of the network, [B, ...].
+
+    Raises:
+        ParameterError: one of the two Perp-Neg parts is missing.
     """
 
     positive: Tensor
@@ -50,8 +55,17 @@ class Conditioning:
 class Step:
     """One step of distillation: latents [B,C,h,w] at timesteps t [B], and all that is known about them.
 
-    generator: draws the noise; progress: share of the run that is done, in [0, 1], for what is annealed.
-    Raises ShapeError and ParameterError for shapes that do not belong together or a t outside the schedule.
+    Attributes:
+        latents: [B, C, h, w].
+        predictor: the network's noise predictions.
+        conditioning: its text.
+        t: [B] timesteps.
+        generator: draws the noise.
+        progress: share of the run that is done, in [0, 1], for what is annealed.
+
+    Raises:
+        ShapeError: shapes do not belong together.
+        ParameterError: a t outside the schedule.
     """
 
     latents: Tensor
@@ -128,9 +142,13 @@ def predict(step: Step, x_t: Tensor, *others: Tensor) -> Predictions:
 class Diagnostics:
     """What a step did, per sample: float32 [B]; NaN where the algorithm has no such number.
 
-    norm_cg, norm_sg, cosine: of delta_CG = D / s_t and delta_SG = e_u / s_t (Sec. 4.3).
-    norm_residual: ||e_u - e|| (Fig. 9). alpha: of Eq. 23. cfg_equivalent: weight of D over that of e_u.
-    t: the timesteps. forwards: network evaluations a sample, a LoRA training step counted as one more.
+    Attributes:
+        t: the timesteps.
+        norm_cg, norm_sg, cosine: of delta_CG = D / s_t and delta_SG = e_u / s_t (Sec. 4.3).
+        norm_residual: ||e_u - e|| (Fig. 9).
+        alpha: of Eq. 23.
+        cfg_equivalent: weight of D over that of e_u.
+        forwards: network evaluations a sample, a LoRA training step counted as one more.
     """
 
     t: Tensor

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from placid_kedro.distillation.values import Value
+from placid_kedro.parameter_types import ParameterModel
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Range(Value):
+class _Range(ParameterModel):
     """The share [low, high) of the schedule's T timesteps."""
 
     low: Share = 0.02

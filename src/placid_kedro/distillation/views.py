@@ -12,9 +12,15 @@ from placid_kedro.errors import ParameterError, ShapeError
 
 @dataclass(frozen=True, eq=False)
 class ViewEmbeddings:
-    """Prompt embeddings of N >= 1 directions round the object: embeddings [N,L,D] at azimuths_deg [N].
+    """Prompt embeddings of N >= 1 directions round the object.
 
-    Raises ShapeError when they do not belong together, ParameterError when two azimuths are the same.
+    Attributes:
+        azimuths_deg: [N].
+        embeddings: [N, L, D].
+
+    Raises:
+        ShapeError: the two do not belong together.
+        ParameterError: two azimuths are the same.
     """
 
     azimuths_deg: Tensor
@@ -61,8 +67,15 @@ def _circular_weights(azimuth_deg: Tensor, anchors_deg: Tensor) -> Tensor:
 def perp_neg(D: Tensor, D_negatives: Tensor, weights: Tensor) -> Tensor:
     """D plus the weighted parts of the negatives' guidances that are perpendicular to it (Perp-Neg, Eq. 8).
 
-    D [B,C,h,w] = e_c - e_u; D_negatives [B,N,C,h,w] = e_i - e_u; weights [B,N], negative ones push away.
-    Returns [B,C,h,w]. A zero D takes nothing from the negatives.
+    A zero D takes nothing from the negatives.
+
+    Args:
+        D: [B, C, h, w] e_c - e_u.
+        D_negatives: [B, N, C, h, w] e_i - e_u.
+        weights: [B, N], negative ones push away.
+
+    Returns:
+        [B, C, h, w].
     """
     flat, negatives = D.flatten(1).float(), D_negatives.flatten(2).float()
     squared = flat.square().sum(1).clamp_min(torch.finfo(torch.float32).tiny)

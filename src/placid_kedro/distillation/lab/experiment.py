@@ -22,15 +22,15 @@ from placid_kedro.distillation.guard import GuidanceGuard
 from placid_kedro.distillation.interface import Conditioning, Diagnostics, latent_loss
 from placid_kedro.distillation.predictor import NoisePredictor
 from placid_kedro.distillation.timesteps import TimestepSchedule, Uniform
-from placid_kedro.distillation.values import Value
 from placid_kedro.errors import ShapeError
 from placid_kedro.files import new_file
+from placid_kedro.parameter_types import ParameterModel
 from placid_kedro.progress import SILENT, Progress
 
 RECORDED = ("t", "norm_cg", "norm_sg", "cosine", "norm_residual", "alpha", "cfg_equivalent")
 
 
-class LabSettings(Value):
+class LabSettings(ParameterModel):
     """How long and how fast; the defaults are the paper's 2D experiments.
 
     snapshots: numbers of steps after which the result is kept, the last one being the length of the run.

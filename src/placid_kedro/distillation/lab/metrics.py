@@ -25,7 +25,8 @@ def image_metrics(images: Tensor) -> dict[str, np.ndarray]:
     chroma: mean sqrt(a*^2 + b*^2) of CIELAB (D65), 0 to about 134.
     detail: variance of the luminance that lies above a quarter of a cycle per pixel, times 1e4.
 
-    Raises ShapeError for other shapes.
+    Raises:
+        ShapeError: other shapes.
     """
     if images.ndim != 4 or images.shape[1] != 3:
         raise ShapeError(f"images must be [N,3,H,W], got {list(images.shape)}.")

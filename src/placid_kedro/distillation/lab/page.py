@@ -23,7 +23,8 @@ _ANSWERS = {True: "holds", False: "does not hold", None: "cannot be told from th
 def fill(page: str, report: LabReport) -> str:
     """The page with a report's text between the two marks.
 
-    Raises DataError when the page has no such marks.
+    Raises:
+        DataError: the page has no such marks.
     """
     before, mark, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -134,7 +134,8 @@ def carry_out(
 ) -> dict[str, LabRun]:
     """Every run by its label. Finished ones are read back from `folder`, interrupted ones go on.
 
-    Raises GuidanceError naming the run whose guidance keeps being zero or not finite.
+    Raises:
+        GuidanceError: names the run whose guidance keeps being zero or not finite.
     """
     results: dict[str, LabRun] = {}
     for number, run in enumerate(progress.track(runs, description="runs"), start=1):

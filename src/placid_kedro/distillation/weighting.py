@@ -1,10 +1,10 @@
-"""Base of the parameter values of distillation, and the weighting w(t); imports no torch."""
+"""The weighting w(t) of distillation; imports no torch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from placid_kedro.parameter_types import ParameterModel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -12,13 +12,7 @@ if TYPE_CHECKING:
     from placid_kedro.diffusion.schedule import NoiseSchedule
 
 
-class Value(BaseModel):
-    """A frozen parameter value: unknown names, other types, infinities and NaN are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Weighting(Value):
+class Weighting(ParameterModel):
     """w(t) = scale * a_t^signal_power * s_t^noise_power.
 
     DreamFusion's `1 - alphas_cumprod` is noise_power 2, ISM's `sqrt((1 - ac) / ac)` is powers -1 and 1, BSD's
