@@ -55,25 +55,10 @@ def means() -> Conditioning:
     return Conditioning(drawn[0], 0.2 * drawn[1], negative=0.5 * drawn[2])
 
 
-def make_unet(prediction_type_seed: int = 0) -> UNet2DConditionModel:
-    torch.manual_seed(prediction_type_seed)
-    return UNet2DConditionModel(
-        sample_size=8,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(8, 16),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        layers_per_block=1,
-        norm_num_groups=4,
-        attention_head_dim=4,
-        cross_attention_dim=12,
-    ).eval()
-
-
 @pytest.fixture
-def unet() -> UNet2DConditionModel:
-    return make_unet()
+def unet(make_unet) -> UNet2DConditionModel:
+    torch.manual_seed(0)
+    return make_unet(cross_attention_dim=12).eval()
 
 
 @pytest.fixture

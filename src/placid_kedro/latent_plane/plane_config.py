@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from placid_kedro.cameras.rays import MissedRays
 from placid_kedro.errors import ParameterError
 from placid_kedro.latent_plane.combinations import COMBINATIONS
 
@@ -31,5 +32,7 @@ def check_plane_config(config: Any) -> None:
         raise ParameterError(
             f"combination must be one of {sorted(COMBINATIONS)}, got {config['combination']!r}."
         )
-    if config["missed_rays"] not in ("empty", "crossed"):
-        raise ParameterError(f"missed_rays must be 'empty' or 'crossed', got {config['missed_rays']!r}.")
+    if config["missed_rays"] not in get_args(MissedRays):
+        raise ParameterError(
+            f"missed_rays must be one of {list(get_args(MissedRays))}, got {config['missed_rays']!r}."
+        )
