@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from scipy.spatial.transform import Rotation
 
 from placid_kedro.errors import DataError
 from placid_kedro.splats import Gaussians, load_ply, save_ply
@@ -22,13 +23,22 @@ def some_gaussians(count: int = 20, sh_degree: int = 3) -> Gaussians:
     return Gaussians(*(torch.randn(count, *shape, generator=generator) for shape in shapes))
 
 
+def covariances(quats: np.ndarray, log_scales: np.ndarray) -> np.ndarray:
+    """[N, 3, 3] by scipy."""
+    rotations = Rotation.from_quat(quats, scalar_first=True).as_matrix()
+    halves = rotations * np.exp(log_scales)[:, None, :]
+    return halves @ halves.transpose(0, 2, 1)
+
+
 @pytest.mark.parametrize("sh_degree", [0, 1, 2, 3])
 def test_what_is_written_is_read(tmp_path, sh_degree):
     gaussians = some_gaussians(sh_degree=sh_degree)
     save_ply(gaussians, tmp_path / "gaussians.ply")
     again = load_ply(tmp_path / "gaussians.ply")
-    for name in FIELDS:
+    for name in FIELDS[:-1]:
         assert torch.equal(getattr(again, name), getattr(gaussians, name)), name
+    # Bands above the first are turned by roots of three.
+    torch.testing.assert_close(again.shN, gaussians.shN, rtol=1e-5, atol=1e-6)
 
 
 def test_another_reader_finds_every_property(tmp_path):
@@ -40,15 +50,24 @@ def test_another_reader_finds_every_property(tmp_path):
     order += [f"f_rest_{i}" for i in range(45)]
     order += ["opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
     assert list(vertices.dtype.names) == order
+    x, y, z = gaussians.means.T
+    for column, expected in [("x", y), ("y", -z), ("z", -x), ("opacity", gaussians.logit_opacities)]:
+        np.testing.assert_array_equal(vertices[column].ravel(), expected)
     for channel in range(3):
         np.testing.assert_array_equal(vertices[f"f_dc_{channel}"].ravel(), gaussians.sh0[:, 0, channel])
-        for band in range(15):
+        # The first band is (-y, z, -x) in its own axes, of which the file's y and z are the world's -z and -x.
+        world_y, world_z, world_x = gaussians.shN[:, :3, channel].T * torch.tensor([[-1], [1], [-1]])
+        for band, expected in enumerate([world_z, -world_x, -world_y]):
             column = vertices[f"f_rest_{15 * channel + band}"].ravel()
-            np.testing.assert_array_equal(column, gaussians.shN[:, band, channel])
-    np.testing.assert_array_equal(vertices["z"].ravel(), gaussians.means[:, 2])
-    np.testing.assert_array_equal(vertices["opacity"].ravel(), gaussians.logit_opacities)
-    np.testing.assert_array_equal(vertices["scale_1"].ravel(), gaussians.log_scales[:, 1])
-    np.testing.assert_array_equal(vertices["rot_0"].ravel(), gaussians.quats[:, 0])
+            np.testing.assert_allclose(column, expected, atol=1e-6)
+    turned = np.array([[0, 1, 0], [0, 0, -1], [-1, 0, 0]])
+    quats, scales = (
+        np.stack([vertices[f"{name}_{i}"].ravel() for i in range(n)], axis=1)
+        for name, n in (("rot", 4), ("scale", 3))
+    )
+    written = covariances(quats, scales)
+    original = covariances(gaussians.quats.numpy(), gaussians.log_scales.numpy())
+    np.testing.assert_allclose(written, turned @ original @ turned.T, rtol=1e-4, atol=1e-6)
     assert not vertices["ny"].any()
 
 
@@ -157,3 +176,18 @@ def test_damaged_files_are_refused(tmp_path, kind):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"nothing\.ply"):
         load_ply(tmp_path / "nothing.ply")
+
+
+def test_a_file_from_before_the_axes_were_turned_is_told_by_its_missing_comment(tmp_path):
+    gaussians = some_gaussians(sh_degree=0)
+    save_ply(gaussians, tmp_path / "new.ply")
+    content = (tmp_path / "new.ply").read_bytes()
+    comment = b"comment placid_kedro axes: x right, y down, z forward\n"
+    assert content.count(comment) == 1 and content.split(b"\n")[2].startswith(b"element vertex")
+    (tmp_path / "unmarked.ply").write_bytes(content.replace(comment, b""))
+    as_written = load_ply(tmp_path / "unmarked.ply")
+    assert torch.equal(as_written.means[:, 0], gaussians.means[:, 1])
+    assert torch.equal(as_written.means, load_ply(tmp_path / "new.ply", axes="world").means)
+    from_elsewhere = load_ply(tmp_path / "unmarked.ply", axes="viewer")
+    for name in FIELDS:
+        assert torch.equal(getattr(from_elsewhere, name), getattr(gaussians, name)), name

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kedro_datasets._typing import PlotlyPreview
 
@@ -10,6 +10,7 @@ from placid_kedro.datasets.base import FileDataset
 
 if TYPE_CHECKING:
     from placid_kedro.splats import Gaussians
+    from placid_kedro.splats.ply import PlyAxes
 
 _SHOWN_POINTS = 3000
 
@@ -17,15 +18,30 @@ _SHOWN_POINTS = 3000
 class GaussiansDataset(FileDataset["Gaussians"]):
     """Gaussians in a `.ply` file that splat viewers open."""
 
+    def __init__(
+        self, *, filepath: str, axes: "PlyAxes" = "marked", metadata: dict[str, Any] | None = None
+    ) -> None:
+        """
+        Args:
+            filepath: path of the `.ply` file.
+            axes: of the file that is read, see `placid_kedro.splats.load_ply`.
+            metadata: read by Kedro-Viz.
+        """
+        super().__init__(filepath=filepath, metadata=metadata)
+        self._axes = axes
+
     def _read(self, path: Path) -> "Gaussians":
         from placid_kedro.splats import load_ply
 
-        return load_ply(path)
+        return load_ply(path, axes=self._axes)
 
     def _write(self, path: Path, data: "Gaussians") -> None:
         from placid_kedro.splats import save_ply
 
         save_ply(data, path)
+
+    def _describe(self) -> dict[str, Any]:
+        return {**super()._describe(), "axes": self._axes}
 
     def preview(self) -> PlotlyPreview:
         """The most opaque centres in their colours, to turn about in Kedro-Viz."""

@@ -4,12 +4,15 @@ One float32 vertex a Gaussian: x y z, nx ny nz (unused, zero), f_dc_0..2, f_rest
 then green, then blue), opacity (logit), scale_0..2 (logarithm), rot_0..3 (wxyz). gsplat's exporter leaves the
 normals out, but the reference viewer reads records of a fixed layout that has them; so this module writes its
 own.
+
+Viewers count y downwards and look along z, so the file has those axes (`WORLD_TO_VIEWER`), and a comment that says so.
+A file without the comment has the axes of the world, as this project wrote it before, unless the caller knows better.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -17,8 +20,12 @@ from torch import Tensor
 
 from placid_kedro.errors import DataError
 from placid_kedro.files import new_file
+from placid_kedro.splats.axes import WORLD_TO_VIEWER, turn
 from placid_kedro.splats.gaussians import Gaussians
 
+PlyAxes = Literal["marked", "viewer", "world"]
+
+_AXES_COMMENT = "comment placid_kedro axes: x right, y down, z forward"
 _POSITION = ("x", "y", "z")
 _NORMAL = ("nx", "ny", "nz")
 _DC = tuple(f"f_dc_{i}" for i in range(3))
@@ -46,10 +53,10 @@ _DTYPES = {
 
 
 def save_ply(gaussians: Gaussians, path: Path, *, sh_degree: int = 3) -> None:
-    """Write Gaussians as a binary ply file, whole or not at all.
+    """Write Gaussians as a binary ply file, whole or not at all; it stands upright and faces who opens it.
 
     Args:
-        gaussians: those with a value that is not finite are left out, for no viewer can show them.
+        gaussians: in the world; those with a value that is not finite are left out, for no viewer can show them.
         path: the file; what it held before is replaced.
         sh_degree: degree of the file. The reference viewer expects 3 unless told otherwise; missing bands are
             written as zeros.
@@ -59,19 +66,27 @@ def save_ply(gaussians: Gaussians, path: Path, *, sh_degree: int = 3) -> None:
         DataError: the path is a folder.
         OSError: the file cannot be written.
     """
-    columns = _columns(gaussians.detach().to("cpu").with_sh_degree(sh_degree))
+    turned = turn(gaussians.detach().to("cpu").with_sh_degree(sh_degree), WORLD_TO_VIEWER)
+    columns = _columns(turned)
     vertices = torch.cat(list(columns.values()), dim=1)
     vertices = vertices[torch.isfinite(vertices).all(dim=1)]
     names = [name for group in columns for name in group]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}"]
-    header += [f"property float {name}" for name in names] + ["end_header", ""]
+    # The reference viewer takes the third line for the count, so the comment stands last.
+    header += [f"property float {name}" for name in names] + [_AXES_COMMENT, "end_header", ""]
     with new_file(path) as temporary, temporary.open("wb") as stream:
         stream.write("\n".join(header).encode("ascii"))
         stream.write(vertices.numpy().astype("<f4").tobytes())
 
 
-def load_ply(path: Path) -> Gaussians:
-    """Read a ply file of Gaussians; spherical-harmonic bands that are zero throughout are left out.
+def load_ply(path: Path, *, axes: PlyAxes = "marked") -> Gaussians:
+    """Read a ply file of Gaussians into the world; spherical-harmonic bands that are zero throughout are left out.
+
+    Args:
+        path: the file.
+        axes: those of the file. "marked": the viewers' where this project's comment says so, else the world's, as in
+            files from before there was the comment. "viewer": x right, y down, z forward, as other 3DGS programs
+            write. "world": z up, the front towards x.
 
     Raises:
         DataError: the file is missing, cut off, not a binary little-endian ply, or holds something else.
@@ -79,7 +94,7 @@ def load_ply(path: Path) -> Gaussians:
     if not path.is_file():
         raise DataError(f"There is no ply file {path}; give the path of a file of Gaussians.")
     with path.open("rb") as stream:
-        count, layout = _read_header(stream, path)
+        count, layout, is_marked = _read_header(stream, path)
         data = stream.read(count * layout.itemsize)
     if len(data) < count * layout.itemsize:
         raise DataError(f"{path} is cut off: it holds fewer than the {count} Gaussians that it announces.")
@@ -110,7 +125,8 @@ def load_ply(path: Path) -> Gaussians:
     while degree > 0 and not gaussians.shN[:, degree**2 - 1 :].any():
         degree -= 1
         gaussians = gaussians.with_sh_degree(degree)
-    return gaussians
+    is_turned = axes == "viewer" or (axes == "marked" and is_marked)
+    return turn(gaussians, WORLD_TO_VIEWER.inverse) if is_turned else gaussians
 
 
 def _columns(gaussians: Gaussians) -> dict[tuple[str, ...], Tensor]:
@@ -127,8 +143,9 @@ def _columns(gaussians: Gaussians) -> dict[tuple[str, ...], Tensor]:
     }
 
 
-def _read_header(stream: BinaryIO, path: Path) -> tuple[int, np.dtype]:
-    """Number of vertices and the layout of one; leaves the stream at the first vertex."""
+def _read_header(stream: BinaryIO, path: Path) -> tuple[int, np.dtype, bool]:
+    """Number of vertices, the layout of one, whether this project's comment on axes is there; leaves the stream at the
+    first vertex."""
     lines: list[list[str]] = []
     while not lines or lines[-1] != ["end_header"]:
         line = stream.readline(_LARGEST_HEADER)
@@ -154,4 +171,4 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[int, np.dtype]:
         layout = np.dtype([(name, _DTYPES[kind]) for _, kind, name in properties])
     except ValueError as error:
         raise DataError(f"{path} is not a ply file of Gaussians: {error}.") from error
-    return int(elements[0][2]), layout
+    return int(elements[0][2]), layout, _AXES_COMMENT.split() in lines
