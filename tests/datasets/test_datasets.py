@@ -185,7 +185,10 @@ def test_gaussians(tmp_path: Path) -> None:
         Gaussians(means, quats, torch.zeros(6, 3), torch.linspace(-2, 2, 6), sh0, torch.zeros(6, 0, 3))
     )
     assert torch.equal(dataset.load().means, means)
-    assert np.allclose(trimesh.load(tmp_path / "gaussians.ply").vertices, means.numpy())
+    x, y, z = means.T.numpy()
+    assert np.allclose(trimesh.load(tmp_path / "gaussians.ply").vertices, np.stack([y, -z, -x], axis=1))
+    from_elsewhere = GaussiansDataset(filepath=str(tmp_path / "gaussians.ply"), axes="world")
+    assert np.allclose(from_elsewhere.load().means, np.stack([y, -z, -x], axis=1))
     points = dataset.preview()["data"][0]
     assert (points["type"], len(points["marker"]["color"])) == ("scatter3d", 6)
 
