@@ -2,6 +2,7 @@
 
 import inspect
 
+import numba
 from kedro.config import OmegaConfigLoader
 from kedro.runner import SequentialRunner
 
@@ -44,3 +45,14 @@ def test_kedro_viz_knows_previews_by_types_of_kedro_datasets() -> None:
     ]
     for dataset in shown:
         assert inspect.signature(dataset.preview).return_annotation in kinds, dataset
+
+
+def test_numba_tells_whether_its_cache_has_a_kernel() -> None:
+    """`kernels.in_cache` asks before numba would compile; the public interface tells only afterwards."""
+    from placid_kedro.kernels import in_cache
+    from placid_kedro.splats.cpu.tiling import sort_into_tiles
+
+    kinds = (numba.int64[::1], numba.int32[:, :, ::1], numba.int64, numba.int64)
+    sort_into_tiles.compile(kinds)
+    assert in_cache(sort_into_tiles, kinds)
+    assert not in_cache(sort_into_tiles, (numba.float64[::1], *kinds[1:]))

@@ -30,6 +30,19 @@ for line in sys.stdin:
         child = subprocess.Popen(["sleep", "60"])
         open(job["arguments"]["pid_file"], "w").write(str(child.pid))
         time.sleep(60)
+    if job["task"] == "computes":
+        while time.process_time() < job["arguments"]["seconds"]:
+            pass
+    if job["task"] == "starts another":
+        subprocess.run([sys.executable, "-S", "-c", "while True: pass"])
+    if job["task"] == "stopped":
+        # Others have the processor: this process waits with its work undone, and goes on now and then.
+        end = time.process_time() + job["arguments"]["seconds"]
+        while time.process_time() < end:
+            time.sleep(0.02)
+            start = time.process_time()
+            while time.process_time() < start + 0.01:
+                pass
     if job["task"] == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
     if job["task"] == "raise":
@@ -65,6 +78,20 @@ def test_a_job_that_hangs_ends_with_everything_it_started(process: IsolatedProce
         time.sleep(0.05)
     assert not child.exists() or "zombie" in child.read_text()
     assert process.run("work", {}, 30.0).reason == ""
+
+
+@pytest.mark.parametrize("task", ["computes", "starts another"])
+def test_a_job_that_computes_too_long_ends_whoever_computes(process: IsolatedProcess, task: str) -> None:
+    outcome = process.run(task, {"seconds": 1000.0}, 1.0)
+    assert outcome.reason == Reason.TIMED_OUT
+    assert "processor time" in outcome.detail
+
+
+def test_time_that_others_take_is_not_counted(process: IsolatedProcess) -> None:
+    """It gets a third of a processor, as on a machine with other work: three limits long, under the limit."""
+    outcome = process.run("stopped", {"seconds": 0.7}, 1.0)
+    assert outcome.reason == ""
+    assert outcome.seconds > 1.2
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import torch
 import trimesh
 from kedro.framework.session import KedroSession
 from PIL import Image
@@ -105,6 +106,7 @@ def test_the_report_tells_how_it_was_made(runs: Any, tiny_models: Any) -> None:
     assert (report.prompt, report.slug, report.seed) == ("a cactus", "a-cactus_seed5", 5)
     assert report.models == tiny_models.parameters()
     assert set(report.stage_seconds) >= STAGES
+    assert report.threads == torch.get_num_threads()
     assert all(seconds >= 0 for seconds in report.stage_seconds.values())
     assert report.distillation["algorithm"] == "bsd"
     assert report.gaussians == len(load_ply(folder / "gaussians.ply"))

@@ -35,6 +35,7 @@ class Report(BaseModel):
         slug: folder name of the run.
         seed: of the run.
         versions: of the packages that decide the result.
+        threads: that torch computed with on the CPU; another number gives other last bits.
         models: where each model came from.
         distillation: the algorithm with all its parameters.
         stage_seconds: wall-clock seconds of each stage that this run computed; stages whose results were kept
@@ -50,6 +51,7 @@ class Report(BaseModel):
     slug: str
     seed: int
     versions: dict[str, str]
+    threads: int
     models: dict[str, str]
     distillation: dict[str, Any]
     stage_seconds: dict[str, float]

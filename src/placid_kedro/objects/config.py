@@ -172,7 +172,7 @@ class RenderLimits(ParameterModel):
     """What one object may cost before it is given up.
 
     Attributes:
-        seconds: of rendering, loading included.
+        seconds: of processor time for rendering, loading included: a busy machine changes nothing.
         memory_mb: MiB that its process may allocate.
         file_mb: MiB of its file.
         faces: triangles.

@@ -11,14 +11,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
+
+import psutil
 
 from placid_kedro.errors import ResourceError
 from placid_kedro.rejections import Reason
 
 _START_SECONDS = 300.0
 _TAIL_BYTES = 2000
+_LOOK_SECONDS = 0.5
+_IDLE_SHARE = (
+    0.01  # a process that computes less than this share of the time waits for something that never comes
+)
 # One process an object: threads inside it would fight with those of the others.
 _ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -71,7 +78,8 @@ class IsolatedProcess:
         Args:
             task: name in `placid_kedro.objects.tasks.TASKS`.
             arguments: of the task, as JSON.
-            seconds: after which it is given up; the start of the process does not count.
+            seconds: of processor time after which it is given up, however busy the machine is with others; or that it
+                waits without computing. The start of the process does not count.
 
         Raises:
             ResourceError: the process does not start.
@@ -93,7 +101,9 @@ class IsolatedProcess:
             line = b""
         if line is None:
             self.close()
-            return Outcome(reason=Reason.TIMED_OUT.value, detail=f"gave no result in {seconds:g} s")
+            return Outcome(
+                reason=Reason.TIMED_OUT.value, detail=f"gave no result in {seconds:g} s of processor time"
+            )
         if not line:
             return self._post_mortem()
         return Outcome(**json.loads(line))
@@ -133,17 +143,16 @@ class IsolatedProcess:
         return self._process
 
     def _line(self, seconds: float) -> bytes | None:
-        """One line of the process's output; empty when it ended, None when the time is over."""
+        """One line of the process's output; empty when it ended, None when its time is over."""
         assert self._process is not None
         assert self._process.stdout is not None
-        deadline = time.monotonic() + seconds
+        budget = _Budget(self._process.pid, seconds)
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._unread:
-                left = deadline - time.monotonic()
-                if left <= 0:
+                if budget.is_spent():
                     return None
-                if selector.select(left):
+                if selector.select(min(_LOOK_SECONDS, seconds)):
                     block = os.read(self._process.stdout.fileno(), 1 << 16)
                     if not block:
                         return b""
@@ -167,3 +176,43 @@ class IsolatedProcess:
         return Outcome(
             reason=Reason.CRASHED.value, detail=f"its process ended with {name}: {last}".rstrip(": ")
         )
+
+
+class _Budget:
+    """Processor time that a process, with all that it starts, may still use.
+
+    Args:
+        pid: of the process.
+        seconds: it may compute, and may wait without computing.
+    """
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        self._pid, self._seconds = pid, seconds
+        self._start = self._used = processor_seconds(pid)
+        self._checked = time.monotonic()
+
+    def is_spent(self) -> bool:
+        """Whether the process used its time up, or hardly any of it for as long."""
+        now, used = time.monotonic(), processor_seconds(self._pid)
+        if used - self._start >= self._seconds:
+            return True
+        if now - self._checked < self._seconds:
+            return False
+        idle = used - self._used < _IDLE_SHARE * (now - self._checked)
+        self._checked, self._used = now, used
+        return idle
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds that the processors worked for a process and all that it started; 0 for one that has ended."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0.0
+    total = 0.0
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            times = member.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total

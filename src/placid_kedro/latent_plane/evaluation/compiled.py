@@ -21,6 +21,7 @@ import torch
 from numpy.polynomial import chebyshev
 from torch import Tensor
 
+from placid_kedro import kernels
 from placid_kedro import threads as threads
 from placid_kedro.latent_plane.evaluation.folded import FoldedTransformer, ReadTokens
 from placid_kedro.latent_plane.geometry import SampledPoints
@@ -336,8 +337,9 @@ class CompiledAttention:
         inner = num_heads * head_dim
         result = torch.zeros(len(points), 2 * inner + 2)
         reads = np.zeros(0, np.int64) if query is None else query.numpy()
-        kernel = _kernel(num_views, num_heads, head_dim, self.density_token, self.shared)
-        kernel(
+        sizes = (num_views, num_heads, head_dim, self.density_token, self.shared)
+        kernels.call(
+            _kernel(*sizes),
             self.table,
             points.taps.rows.numpy(),
             points.taps.weights.numpy(),
@@ -346,6 +348,7 @@ class CompiledAttention:
             self.cameras,
             *self.arguments,
             result.numpy(),
+            made_by=(__name__, _kernel.__name__, sizes),
         )
         return ReadTokens((result[:, :inner], result[:, inner:-2]), result[:, -2], result[:, -1])
 

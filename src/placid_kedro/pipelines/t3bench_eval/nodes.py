@@ -33,6 +33,8 @@ def judge(
     parameters: EvaluationParameters,
 ) -> Report:
     """Rank the prompt among all names that the scorer knows, for the object and for its start; report."""
+    import torch
+
     from placid_kedro.embedded.networks.scorer import known_names, load_scorer
     from placid_kedro.evaluation import rank_of_prompt
     from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
@@ -54,6 +56,7 @@ def judge(
         slug=prompts.slug,
         seed=seed,
         versions=package_versions(),
+        threads=torch.get_num_threads(),
         models=models.model_dump(),
         distillation=distillation.model_dump(),
         stage_seconds=dict(current_run().stage_seconds),

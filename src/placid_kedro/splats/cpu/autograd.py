@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from placid_kedro import kernels
 from placid_kedro.splats.cpu import compositing, projection, tiling
 
 CHANNELS = 4
@@ -48,7 +49,8 @@ class Project(torch.autograd.Function):
         depths = means.new_zeros(views, gaussians)
         radii = torch.zeros(views, gaussians, 2, dtype=torch.int32)
         with _PARALLEL:
-            projection.project_forward(
+            kernels.call(
+                projection.project_forward,
                 _numpy(means),
                 _numpy(quats),
                 _numpy(scales),
@@ -81,7 +83,8 @@ class Project(torch.autograd.Function):
         )
         width, height = ctx.size
         with _PARALLEL:
-            projection.project_backward(
+            kernels.call(
+                projection.project_backward,
                 _numpy(means),
                 _numpy(quats),
                 _numpy(scales),
@@ -145,8 +148,16 @@ class Composite(torch.autograd.Function):
         image = torch.empty(views, height, width, CHANNELS)
         alphas = torch.empty(views, height, width)
         with _PARALLEL:
-            compositing.composite_forward(
-                work, records, offsets, members, tiles_x, tiles_y, image.numpy(), alphas.numpy()
+            kernels.call(
+                compositing.composite_forward,
+                work,
+                records,
+                offsets,
+                members,
+                tiles_x,
+                tiles_y,
+                image.numpy(),
+                alphas.numpy(),
             )
         ctx.save_for_backward(means2d, image, alphas)
         ctx.lists, ctx.sources, ctx.absgrad = (
@@ -164,7 +175,8 @@ class Composite(torch.autograd.Function):
         views, gaussians = ctx.sources.shape
         v_members = np.zeros((len(members), tiling.RECORD), np.float32)
         with _PARALLEL:
-            compositing.composite_backward(
+            kernels.call(
+                compositing.composite_backward,
                 work,
                 records,
                 offsets,
