@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from placid_kedro.diffusion.loading import component_names, load_component, model_folder
+from placid_kedro.diffusion.loading import component_names, load_component
 from placid_kedro.diffusion.saving import write_index
 from placid_kedro.errors import ModelError
 
@@ -75,13 +75,8 @@ def reshape_a_tensor(path: Path) -> None:
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-def pickle_instead(path: Path) -> None:
-    torch.save(load_file(path), path.with_suffix(".bin"))
-    path.unlink()
-
-
 @pytest.mark.parametrize(("component", "file"), [("unet", WEIGHTS), ("text_encoder", "model.safetensors")])
-@pytest.mark.parametrize("damage", [remove, truncate, empty, drop_a_tensor, reshape_a_tensor, pickle_instead])
+@pytest.mark.parametrize("damage", [remove, truncate, empty, drop_a_tensor, reshape_a_tensor])
 def test_broken_weights(damaged: Path, component: str, file: str, damage: Callable[[Path], None]) -> None:
     load_component(damaged, component)
     damage(damaged / component / file)
@@ -125,55 +120,6 @@ def test_broken_index(damaged: Path, content: str | None) -> None:
     index.unlink() if content is None else index.write_text(content)
     with pytest.raises(ModelError, match=r"model_index\.json"):
         load_component(damaged, "unet")
-
-
-def test_local_sources(tiny_models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "models").symlink_to(tiny_models.scorer.parent)
-    expected = tiny_models.scorer.resolve()
-    assert model_folder("./models/scorer", tmp_path) == expected
-    assert model_folder(str(tiny_models.scorer), Path("/elsewhere")) == expected
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert model_folder("~/models/scorer", Path("/elsewhere")) == expected
-    with pytest.raises(ModelError, match="holds no model"):
-        model_folder("./models", tmp_path)
-
-
-def test_hub_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import huggingface_hub
-
-    asked: dict[str, Any] = {}
-
-    def download(source: str, **patterns: Any) -> str:
-        asked.update(source=source, **patterns)
-        return str(tmp_path)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert model_folder("somebody/model", tmp_path) == tmp_path
-    files = [
-        "model_index.json",
-        "names.txt",
-        "unet/config.json",
-        "unet/diffusion_pytorch_model.safetensors",
-        "tokenizer/merges.txt",
-        "v2-1_512-ema-pruned.safetensors",
-        "unet/diffusion_pytorch_model.fp16.safetensors",
-        "unet/diffusion_pytorch_model.bin",
-        "safety_checker/model.safetensors",
-        "clip_camera_projection/zero123.py",
-    ]
-    chosen = huggingface_hub.utils.filter_repo_objects(
-        files, allow_patterns=asked["allow_patterns"], ignore_patterns=asked["ignore_patterns"]
-    )
-    assert list(chosen) == files[:5]
-
-    def unreachable(source: str, **patterns: Any) -> str:
-        raise ConnectionError("no route\nto host")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(
-        ModelError, match=r"somebody/model cannot be fetched from the hub \(ConnectionError\)"
-    ):
-        model_folder("somebody/model", tmp_path)
 
 
 def test_the_written_index_is_diffusers(tmp_path: Path) -> None:

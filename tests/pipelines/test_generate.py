@@ -80,7 +80,9 @@ def test_the_gaussians_open_elsewhere(runs: Any) -> None:
     ):
         gaussians = load_ply(path)
         cloud = trimesh.load(path)
-        np.testing.assert_allclose(cloud.vertices, gaussians.means.numpy(), atol=1e-6)
+        # In the file x, y, z are the world's y, -z, -x, so that viewers show the object upright from the front.
+        in_file = gaussians.means.numpy()[:, [1, 2, 0]] * [1, -1, -1]
+        np.testing.assert_allclose(cloud.vertices, in_file, atol=1e-6)
     assert len(load_ply(root / "07_model_output/a-teddy-bear/initial_gaussians.ply")) == 64
     assert float(gaussians.means.abs().max()) <= 0.5 + 1e-3
 
@@ -191,7 +193,7 @@ def test_a_missing_or_damaged_model_file_is_found_before_any_work(
             "keep elevation_deg between -90.0 and 90.0",
         ),
         ({"bsd_3dgs": {"cameras": {"distance": [0.0, 1.0]}}}, ParameterError, "keep distance between 0.0"),
-        ({"models": {"scorer": "./nowhere"}}, ModelError, "'scorer' is not at"),
+        ({"models": {"scorer": "./nowhere"}}, ModelError, "'scorer' cannot be had: there is no folder"),
     ],
 )
 def test_bad_parameters_of_later_stages_are_found_before_any_work(

@@ -1,6 +1,7 @@
 """Hooks of every run: checks before the work, progress and records while it goes on."""
 
 import atexit
+import logging
 import platform
 import subprocess
 import time
@@ -17,6 +18,7 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 from placid_kedro.app import preflight
+from placid_kedro.app.model_check import check_models
 from placid_kedro.app.run_context import RunContext, TrackedProgress, set_current_run
 from placid_kedro.app.runners.stamps import Stamps, dataset_path
 from placid_kedro.app.tracking import NoTracker, Tracker, start_run
@@ -25,6 +27,8 @@ from placid_kedro.config.check import check_parameters
 from placid_kedro.objects.checks import check_renderer, check_scorer
 from placid_kedro.progress import ConsoleProgress
 from placid_kedro.versions import package_versions
+
+logger = logging.getLogger(__name__)
 
 
 def parameter_groups(pipeline: Pipeline) -> set[str]:
@@ -93,7 +97,7 @@ class PreflightHooks:
         if "prompt" in groups:
             preflight.check_prompt(parameters)
         if "models" in groups:
-            preflight.check_models(parameters.models, self._project_path, needed_models(pipeline))
+            self._check_models(parameters.models, needed_models(pipeline))
         if "init" in groups:
             preflight.check_init(parameters.init)
         if "syncdreamer_render" in groups:
@@ -106,6 +110,16 @@ class PreflightHooks:
         preflight.check_disk(self._data_root, parameters.run.free_disk_mb)
         outputs = [catalog.get(name) for name in sorted(pipeline.all_outputs()) if name in catalog]
         preflight.check_targets(output for output in outputs if isinstance(output, preflight.Target))
+
+    def _check_models(self, models: ModelsParameters, needed: set[str]) -> None:
+        """Refuse a run whose models cannot be had, and say what it will fetch and which sources it passed over."""
+        for available in check_models(models, self._project_path, needed):
+            for reason in available.passed_over:
+                logger.warning("%s is taken: %s.", available.pinned, reason)
+            if available.to_fetch:
+                logger.info(
+                    "%s: %.0f MiB will be fetched", available.pinned, sum(available.to_fetch.values()) / 2**20
+                )
 
 
 class StampHooks:

@@ -2,18 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from placid_kedro.config import InitParameters, ModelsParameters, Parameters
-from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
+from placid_kedro.config import InitParameters, Parameters
+from placid_kedro.errors import DataError, ParameterError, ResourceError
 from placid_kedro.prompts import check_text
 from placid_kedro.surface.config import FileSource
 
 _MIB = 2**20
-_INDEX = "model_index.json"
-_NAMES = "names.txt"
 
 
 @runtime_checkable
@@ -32,64 +30,6 @@ def check_prompt(parameters: Parameters) -> None:
     """
     rules = parameters.prompt_processor
     check_text(parameters.prompt, rules.max_characters, rules.scripts)
-
-
-def is_local(source: str) -> bool:
-    """Whether a model's name is a folder; names that begin otherwise are hub ids."""
-    return source.startswith((".", "/", "~"))
-
-
-def check_models(
-    models: ModelsParameters, project_path: Path, needed_models: Collection[str] | None = None
-) -> None:
-    """Refuse a local model folder that is missing, incomplete or damaged, as far as it shows without loading.
-
-    Args:
-        models: where each model comes from.
-        project_path: folder that relative ones are in.
-        needed_models: names of those that the run takes; all by default.
-
-    Raises:
-        ModelError: naming the folder and what is missing in it.
-    """
-    for name, source in models.model_dump().items():
-        if not is_local(source) or (needed_models is not None and name not in needed_models):
-            continue
-        folder = project_path / Path(source).expanduser()
-        if not folder.is_dir():
-            raise ModelError(
-                f"The model '{name}' is not at {folder}; get the complete repository, make it with "
-                f"`kedro run --pipeline pretrain`, or give another with --params models.{name}=..."
-            )
-        # In the diffusers layout each network is a folder with a config.json and its weights.
-        for network in sorted(path.parent for path in folder.rglob("config.json")):
-            weights = list(network.glob("*.safetensors"))
-            if not weights:
-                raise ModelError(
-                    f"The model '{name}' has no weights in {network} (a .safetensors file); "
-                    "restore them from the repository."
-                )
-            for path in weights:
-                _check_weights(name, path)
-        needed = [_INDEX, _NAMES] if name == "scorer" else [_INDEX]
-        for file in needed:
-            if not (folder / file).is_file():
-                raise ModelError(
-                    f"The model '{name}' has no {file} in {folder}; restore it from the repository."
-                )
-
-
-def _check_weights(model: str, path: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        # Reads the header, which tells how long the file must be.
-        with safe_open(path, framework="numpy"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"The weights {path} of the model '{model}' are damaged ({error}); restore them from the repository."
-        ) from error
 
 
 def check_init(init: InitParameters) -> None:

@@ -30,7 +30,8 @@ ONLY_MISSING_HELP = (
 )
 
 
-def _params_callback(context: click.Context, option: click.Parameter, value: Any) -> dict[str, Any]:
+def params_callback(context: click.Context, option: click.Parameter, value: Any) -> dict[str, Any]:
+    """What `--params` holds, for click."""
     if isinstance(value, dict):  # from a file given with --config
         return value
     try:
@@ -87,7 +88,7 @@ def _keep_traceback() -> str:
 
 def _options() -> list[click.Parameter]:
     options = {option.name: copy.copy(option) for option in kedro_run.params}
-    options["params"].callback = _params_callback
+    options["params"].callback = params_callback
     options["params"].help = PARAMS_HELP
     options["only_missing_outputs"].help = ONLY_MISSING_HELP
     verbose = click.Option(["--verbose", "-v"], is_flag=True, help="Show the traceback of an error.")

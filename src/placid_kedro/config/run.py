@@ -1,8 +1,8 @@
 """Parameters of the run as a whole."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from placid_kedro.parameter_types import (
     NonNegativeFloat,
@@ -12,7 +12,22 @@ from placid_kedro.parameter_types import (
     PositiveInt,
 )
 
-ModelSource = Annotated[str, Field(min_length=1)]
+
+def _several(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list) else (given,) if isinstance(given, str) else given
+
+
+def _shortest(sources: tuple[str, ...]) -> str | tuple[str, ...]:
+    return sources[0] if len(sources) == 1 else sources
+
+
+# Best first; one alone needs no list.
+ModelSources = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    Field(min_length=1),
+    BeforeValidator(_several),
+    PlainSerializer(_shortest),
+]
 
 
 class RunParameters(ParameterModel):
@@ -34,14 +49,15 @@ class RunParameters(ParameterModel):
 class ModelsParameters(ParameterModel):
     """Where each model comes from.
 
-    A name that begins with `.`, `/` or `~` is a local folder in the diffusers layout (relative to the
-    project's folder); any other name is a hub id.
+    Each is one source or a list of them, of which the first that can be had is taken. A name that begins with `.`, `/`
+    or `~` is a local folder in the diffusers layout (relative to the project's folder); any other name is a model on
+    the hub, `owner/name` or, for a branch, a tag or a commit, `owner/name@revision`.
     """
 
-    text_to_image: ModelSource
-    zero123: ModelSource
-    latent_plane: ModelSource
-    scorer: ModelSource
+    text_to_image: ModelSources
+    zero123: ModelSources
+    latent_plane: ModelSources
+    scorer: ModelSources
 
 
 class TrackingParameters(ParameterModel):

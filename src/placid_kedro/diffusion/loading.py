@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import torch
 from torch import nn
 
 from placid_kedro.errors import ModelError
-from placid_kedro.files import file_hash, is_local
+from placid_kedro.files import file_hash
+from placid_kedro.models import INDEX, choose_weights, find_model, obtain_model, read_index
+from placid_kedro.models.weights import check_weights
 
 # A folder decides which classes are loaded, so only these libraries may be named in it.
 _LIBRARIES = {
@@ -24,44 +27,31 @@ _LIBRARIES = {
     "pipeline_zero1to3": "placid_kedro.diffusion.pose_projection",
     "zero123": "placid_kedro.diffusion.pose_projection",
 }
-INDEX = "model_index.json"
-# Only the components' own folders: beside them lie single-file checkpoints and copies in other precisions.
-_HUB_FILES = ["*.json", "*.txt", "*/*.safetensors"]
-_HUB_COPIES = ["*.fp16.*", "*.non_ema.*", "*.fp16_ema.*", "safety_checker/*"]
+
+logger = logging.getLogger(__name__)
 
 
-def model_folder(source: str, root: Path) -> Path:
-    """The local folder of a model.
+def model_folder(source: str | Sequence[str], root: Path) -> Path:
+    """The local folder of a model, fetched from the hub where it is not here yet.
 
     Args:
-        source: a path that begins with `.`, `/` or `~` (relative to `root`), or a hub id, which is downloaded
-            once into the hub's cache.
+        source: where it comes from, or several such places, best first (see `placid_kedro.models.find_model`).
         root: the project's folder.
 
     Raises:
-        ModelError: when there is no such folder, or the hub cannot be reached.
+        ModelError: when none of the sources has it, or the hub cannot be reached.
     """
-    if is_local(source):
-        folder = (root / Path(source).expanduser()).resolve()
-        if not (folder / INDEX).is_file():
-            raise ModelError(
-                f"{source} holds no model ({INDEX} is missing); give a folder in the diffusers layout or a hub id."
-            )
-        return folder
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(source, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_COPIES))
-    except Exception as error:  # the client raises its own, requests' and the operating system's errors
-        raise ModelError(
-            f"The model {source} cannot be fetched from the hub ({type(error).__name__}); "
-            "check the name and the network, or give a local folder."
-        ) from error
+    available = find_model(source, root)
+    for reason in available.passed_over:
+        logger.info("%s is taken: %s", available.pinned, reason)
+    return obtain_model(available)
 
 
 def component_names(folder: Path) -> tuple[str, ...]:
     """The components that a model folder's index lists."""
-    return tuple(name for name, entry in _index(folder).items() if isinstance(entry, list) and entry[0])
+    return tuple(
+        name for name, entry in read_index(folder / INDEX).items() if isinstance(entry, list) and entry[0]
+    )
 
 
 def load_component(folder: Path, name: str) -> Any:
@@ -71,7 +61,7 @@ def load_component(folder: Path, name: str) -> Any:
         ModelError: when the index does not list it, names a class of an unknown library, or its files are
             missing, damaged or of another architecture.
     """
-    entry = _index(folder).get(name)
+    entry = read_index(folder / INDEX).get(name)
     if not isinstance(entry, list) or len(entry) != 2 or not entry[0]:
         raise ModelError(f"{folder / INDEX} lists no component {name!r}, which this stage needs.")
     library, class_name = entry
@@ -101,7 +91,19 @@ def load_component(folder: Path, name: str) -> Any:
 
 
 def _load_network(network_class: Any, folder: Path) -> nn.Module:
-    options: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True}
+    weights = choose_weights(path.name for path in folder.iterdir())
+    if weights is None:
+        raise ModelError(
+            f"{folder} holds no weights (a .safetensors or .bin file); get the missing files again."
+        )
+    for name in weights.files:
+        check_weights(folder / name)
+    # Pickles are read with torch's `weights_only`, by both libraries: tensors, no code.
+    options: dict[str, Any] = {
+        "use_safetensors": weights.safetensors,
+        "variant": weights.variant,
+        "output_loading_info": True,
+    }
     if network_class.__module__.startswith("transformers."):
         options["dtype"] = torch.float32
     else:
@@ -116,25 +118,17 @@ def _load_network(network_class: Any, folder: Path) -> nn.Module:
     return frozen
 
 
-def _index(folder: Path) -> dict[str, Any]:
-    try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / INDEX} is missing or damaged; a model folder needs it.") from error
-    if not isinstance(index, dict):
-        raise ModelError(f"{folder / INDEX} must hold an object with a line for each component.")
-    return index
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no further word"])[0][:200]
 
 
 def model_identity(folder: Path) -> str:
     """16 hexadecimal digits of what decides a noise prediction: the UNet's files and the scheduler's."""
+    weights = choose_weights(path.name for path in (folder / "unet").iterdir())
+    taken = weights.files if weights else ()
     digest = hashlib.sha256()
     for part in ("unet", "scheduler"):
         for path in sorted((folder / part).iterdir()):
-            if path.suffix in (".json", ".safetensors"):
+            if path.suffix == ".json" or path.name in taken:
                 digest.update(f"{part}/{path.name} {file_hash(path)}\n".encode())
     return digest.hexdigest()[:16]

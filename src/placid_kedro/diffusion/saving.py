@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from placid_kedro.diffusion.loading import INDEX
+from placid_kedro.models import INDEX
 
 
 def write_index(folder: Path, class_name: str, components: dict[str, tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,16 @@ def start(run: RunParameters) -> torch.device:
     return resolve_device(run.device)
 
 
-def folder_of(source: str) -> Path:
-    """The local folder of a model; names of folders are relative to the project, where `kedro` runs."""
+def folder_of(source: str | Sequence[str]) -> Path:
+    """The local folder of a model, fetched where it is not here yet; names of folders are relative to the project,
+    where `kedro` runs."""
     from placid_kedro.diffusion.loading import model_folder
 
     return model_folder(source, Path.cwd())
+
+
+def taken_source(source: str | Sequence[str]) -> str:
+    """Where a model of this run comes from: a folder, or `owner/name@commit` on the hub."""
+    from placid_kedro.models import find_model
+
+    return find_model(source, Path.cwd()).pinned

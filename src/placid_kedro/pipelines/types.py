@@ -1,6 +1,7 @@
 """Types of what nodes hand on. Kedro evaluates a node's annotations to build its parameters, so the names must exist
 at run time; the classes behind them would load torch at start-up."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ else:
     DataFrame = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = TrainingSet = Any
     Cameras = Gaussians = LabReport = LabRun = PointCloud = PosedViews = Report = Tensor = Any
 
+# One source of a model or several, best first (see `placid_kedro.models.find_model`).
+ModelSource = str | Sequence[str]
+
 __all__ = [
     "Cameras",
     "DataFrame",
@@ -30,6 +34,7 @@ __all__ = [
     "Gaussians",
     "LabReport",
     "LabRun",
+    "ModelSource",
     "PlaneTrainingReport",
     "PointCloud",
     "PosedViews",

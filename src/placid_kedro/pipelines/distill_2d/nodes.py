@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import Distill2dParameters, PromptProcessorParameters, RunParameters
-from placid_kedro.pipelines.types import DataFrame, LabReport, LabRun, Tensor
+from placid_kedro.pipelines.types import DataFrame, LabReport, LabRun, ModelSource, Tensor
 from placid_kedro.prompts import check_text
 from placid_kedro.versions import package_versions
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def sample_ground_truth(
-    rules: PromptProcessorParameters, source: str, run: RunParameters, parameters: Distill2dParameters
+    rules: PromptProcessorParameters, source: ModelSource, run: RunParameters, parameters: Distill2dParameters
 ) -> dict[str, Tensor]:
     """Samples of ordinary diffusion: `images` [P, K, 3, H, W] in [0, 1]."""
     from placid_kedro.distillation.lab.plan import ground_truth
@@ -47,7 +47,7 @@ def sample_ground_truth(
 
 
 def run_algorithms(
-    rules: PromptProcessorParameters, source: str, run: RunParameters, parameters: Distill2dParameters
+    rules: PromptProcessorParameters, source: ModelSource, run: RunParameters, parameters: Distill2dParameters
 ) -> dict[str, LabRun]:
     """Every run by its label; what a run before has finished is read back."""
     from placid_kedro.diffusion.loading import model_identity
@@ -80,8 +80,8 @@ def measure(
     runs: dict[str, LabRun],
     truth: dict[str, Tensor],
     seed: int,
-    scorer: str,
-    source: str,
+    scorer: ModelSource,
+    source: ModelSource,
     run: RunParameters,
     parameters: Distill2dParameters,
 ) -> tuple[dict[str, Tensor], DataFrame, LabReport]:
@@ -142,7 +142,7 @@ def _plan(parameters: Distill2dParameters) -> Any:
     return plan_runs(parameters.algorithms, parameters.chosen.lam, parameters.chosen.ratios, parameters.swept)
 
 
-def _load(source: str, run: RunParameters) -> tuple[Path, Any]:
+def _load(source: ModelSource, run: RunParameters) -> tuple[Path, Any]:
     """The model's folder and the model."""
     from placid_kedro.diffusion.text_to_image import load_text_to_image
     from placid_kedro.pipelines.loading import folder_of, start
@@ -159,17 +159,18 @@ def _checked_prompts(rules: PromptProcessorParameters, parameters: Distill2dPara
     )
 
 
-def _setting(parameters: Distill2dParameters, source: str, folder: Path, device: str) -> "LabSetting":
+def _setting(parameters: Distill2dParameters, source: ModelSource, folder: Path, device: str) -> "LabSetting":
 
     import torch
 
     from placid_kedro.diffusion.loading import model_identity
     from placid_kedro.distillation.lab.report import LabSetting
+    from placid_kedro.pipelines.loading import taken_source
 
     size = parameters.chosen
     return LabSetting(
         size=parameters.size,
-        model=source,
+        model=taken_source(source),
         identity=model_identity(folder),
         prompts=size.prompts,
         seeds=size.seeds,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import LatentPlaneTrainParameters, RunParameters
-from placid_kedro.pipelines.types import FolderWriter, PlaneTrainingReport
+from placid_kedro.pipelines.types import FolderWriter, ModelSource, PlaneTrainingReport
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ def train_on_set(
     training_set: Path,
     seed: int,
     run: RunParameters,
-    zero123: str,
+    zero123: ModelSource,
     parameters: LatentPlaneTrainParameters,
 ) -> tuple[FolderWriter, PlaneTrainingReport]:
     """Train a Latent-Plane for a multi-view model: its density, then its features.
@@ -25,7 +25,7 @@ def train_on_set(
     from placid_kedro.latent_plane.training.export import LatentPlaneFolder
     from placid_kedro.latent_plane.training.on_set import TrainingOnSet
     from placid_kedro.objects.dataset import RenderedObjects
-    from placid_kedro.pipelines.loading import folder_of, start
+    from placid_kedro.pipelines.loading import folder_of, start, taken_source
     from placid_kedro.training import make_accelerator
 
     device = start(run)
@@ -38,4 +38,4 @@ def train_on_set(
         for line in training.lines():
             logger.info(line)
     plane = training.run()
-    return LatentPlaneFolder(plane), training.report(plane, zero123)
+    return LatentPlaneFolder(plane), training.report(plane, taken_source(zero123))

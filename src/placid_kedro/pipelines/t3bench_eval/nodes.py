@@ -38,7 +38,7 @@ def judge(
     from placid_kedro.embedded.networks.scorer import known_names, load_scorer
     from placid_kedro.evaluation import rank_of_prompt
     from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
-    from placid_kedro.pipelines.loading import folder_of, start
+    from placid_kedro.pipelines.loading import folder_of, start, taken_source
 
     start(run)
     folder = folder_of(models.scorer)
@@ -57,7 +57,7 @@ def judge(
         seed=seed,
         versions=package_versions(),
         threads=torch.get_num_threads(),
-        models=models.model_dump(),
+        models={name: taken_source(sources) for name, sources in models},
         distillation=distillation.model_dump(),
         stage_seconds=dict(current_run().stage_seconds),
         gaussians=len(gaussians),

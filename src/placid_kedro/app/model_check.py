@@ -1,0 +1,180 @@
+"""The models of a run before its first stage: which are here, what is fetched from where, and what cannot serve."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from placid_kedro.config import ModelsParameters
+from placid_kedro.errors import ModelError, PlacidError, ResourceError
+from placid_kedro.files import is_local
+from placid_kedro.models import INDEX, Availability, Hub, find_model, read_index
+from placid_kedro.models.availability import NotThere
+from placid_kedro.models.layout import NAMES
+from placid_kedro.models.suitability import check_kind, check_parts, check_plane
+
+_MIB = 2**20
+_CONFIGS = ("config.json", "scheduler_config.json")
+_EMBEDDED = "get the complete repository of this project, or make it with `kedro run --pipeline pretrain`"
+_MADE = {"latent_plane": "train a plane with `kedro run --env paper --pipeline prepare`"}
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """What was found of one model.
+
+    Attributes:
+        name: among the parameters `models`.
+        available: where it comes from; None where it cannot be had.
+        problem: the sentence that says why it cannot be had or cannot serve; None where it can.
+    """
+
+    name: str
+    available: Availability | None
+    problem: PlacidError | None
+
+
+def look_at_models(
+    models: ModelsParameters, root: Path, needed: Collection[str] | None = None, hub: Hub | None = None
+) -> list[ModelCheck]:
+    """Look at every model, without an error, without loading one, and fetching nothing but small configurations.
+
+    Args:
+        models: where each comes from.
+        root: the project's folder.
+        needed: names of those that the run takes; all by default.
+        hub: the client, the real one by default.
+    """
+    hub = hub or Hub()
+    checks: list[ModelCheck] = []
+    configs: dict[str, Mapping[str, Any]] = {}
+    for name, sources in models:
+        if needed is not None and name not in needed:
+            continue
+        available = None
+        try:
+            available = _find(name, sources, root, hub)
+            configs[name] = _check_serves(name, available, hub)
+        except ModelError as error:
+            checks.append(ModelCheck(name, available, error))
+        else:
+            checks.append(ModelCheck(name, available, None))
+    return [_against_its_unet(check, checks, configs) for check in checks]
+
+
+def check_models(
+    models: ModelsParameters, root: Path, needed: Collection[str] | None = None, hub: Hub | None = None
+) -> list[Availability]:
+    """Refuse a run one of whose models cannot be had, cannot serve, or does not fit on the disk.
+
+    Returns:
+        Where each of them comes from.
+
+    Raises:
+        ModelError: the first that cannot be had or cannot serve.
+        ResourceError: there is no room for what is to be fetched.
+    """
+    hub = hub or Hub()
+    checks = look_at_models(models, root, needed, hub)
+    for check in checks:
+        if check.problem is not None:
+            raise check.problem
+    found = [check.available for check in checks if check.available is not None]
+    check_room(found, hub)
+    return found
+
+
+def check_room(found: Collection[Availability], hub: Hub) -> None:
+    """Refuse to fetch more than the hub's cache has room for.
+
+    Raises:
+        ResourceError: naming the folder and both sizes.
+    """
+    wanted = sum(sum(available.to_fetch.values()) for available in found) / _MIB
+    cache = hub.cache_folder
+    existing = next(path for path in (cache, *cache.parents) if path.exists())
+    free = shutil.disk_usage(existing).free / _MIB
+    if wanted > free:
+        raise ResourceError(
+            f"{wanted:,.0f} MiB of models are to be fetched into {cache}, where {free:,.0f} MiB are free; make room, "
+            "or set HF_HOME to a folder on another disk."
+        )
+
+
+def _find(name: str, sources: tuple[str, ...], root: Path, hub: Hub) -> Availability:
+    try:
+        return find_model(sources, root, hub)
+    except NotThere as error:
+        raise ModelError(
+            f"The model '{name}' cannot be had: {error}; {advice(name, sources, root)}."
+        ) from error
+    except ModelError as error:
+        raise ModelError(f"The model '{name}' cannot be used: {error}") from error
+
+
+def advice(name: str, sources: tuple[str, ...], root: Path) -> str:
+    """What to do for a model that none of its sources has."""
+    folders = [(root / Path(source).expanduser()).resolve() for source in sources if is_local(source)]
+    ways = []
+    if any(folder.is_relative_to((root / "models").resolve()) for folder in folders):
+        ways.append(_EMBEDDED)
+    elif name in _MADE:
+        ways.append(_MADE[name])
+    if len(folders) < len(sources):
+        ways.append("check the network and the names on the hub")
+    return "; ".join([*ways, f"or give another with --params models.{name}=..."])
+
+
+def _check_serves(name: str, available: Availability, hub: Hub) -> Mapping[str, Any]:
+    """The configurations of a model that can serve in its role."""
+    folder = available.folder
+    if folder is None:
+        assert available.repository is not None, "what is not here is on the hub"
+        small = [file for file in available.files if file.rpartition("/")[2] in (*_CONFIGS, INDEX)]
+        folder = hub.fetch(available.repository, small)
+    index = read_index(folder / INDEX)
+    configs = {}
+    for path in sorted(folder.glob("*/*config.json")):
+        if path.name in _CONFIGS:
+            configs[path.parent.name] = _read_config(path)
+    check_parts(name, available.source, index)
+    check_kind(name, available.source, index, configs)
+    if name == "scorer" and NAMES not in available.files:
+        raise ModelError(
+            f"The model 'scorer' has no {NAMES} in {folder}; restore it from the repository or get it again."
+        )
+    return configs
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged; get it again.") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} must hold an object; get it again.")
+    return config
+
+
+def _against_its_unet(
+    check: ModelCheck, checks: list[ModelCheck], configs: Mapping[str, Mapping[str, Any]]
+) -> ModelCheck:
+    """A Latent-Plane that can be had, held against the UNet that it is for."""
+    if check.name != "latent_plane" or check.problem is not None or "zero123" not in configs:
+        return check
+    unet = next(other.available for other in checks if other.name == "zero123")
+    assert check.available is not None and unet is not None, "both have configurations"
+    try:
+        check_plane(
+            check.available.source,
+            configs["latent_plane"].get("latent_plane", {}),
+            unet.source,
+            configs["zero123"].get("unet", {}),
+        )
+    except ModelError as error:
+        return ModelCheck(check.name, check.available, error)
+    return check

@@ -1,0 +1,129 @@
+"""Models that cannot serve are found from their configurations alone, before anything is loaded."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from placid_kedro.app.model_check import advice, check_models, check_room, look_at_models
+from placid_kedro.app.preflight_command import report
+from placid_kedro.config import ModelsParameters
+from placid_kedro.errors import ModelError, ResourceError
+from placid_kedro.models import Availability, Hub
+
+PROJECT = Path(__file__).absolute().parents[2]
+
+
+def parameters(models: Any, **changed: Any) -> ModelsParameters:
+    given = {name: str(getattr(models, name)) for name in ModelsParameters.model_fields}
+    return ModelsParameters.model_validate({**given, **changed})
+
+
+def changed(folder: Path, target: Path, component: str, **values: Any) -> str:
+    """A copy of a model whose component's configuration says something else."""
+    shutil.copytree(folder, target)
+    config = next((target / component).glob("*config.json"))
+    config.write_text(json.dumps({**json.loads(config.read_text()), **values}))
+    return str(target)
+
+
+def test_the_embedded_models_can_serve() -> None:
+    """The models that this project ships, through the same check as any other."""
+    names = ModelsParameters.model_fields
+    given = ModelsParameters.model_validate({name: f"./models/{name}" for name in names})
+    found = check_models(given, PROJECT)
+    assert [available.folder for available in found] == [PROJECT / "models" / name for name in names]
+
+
+@pytest.mark.parametrize(
+    ("role", "component", "values", "said"),
+    [
+        ("text_to_image", "unet", {"addition_embed_type": "text_time"}, "added conditions .* SDXL"),
+        ("text_to_image", "unet", {"in_channels": 9}, "an inpainting model's"),
+        ("text_to_image", "unet", {"out_channels": 8}, "also predicts a variance"),
+        ("text_to_image", "unet", {"num_class_embeds": 10}, "class labels"),
+        ("text_to_image", "unet", {"cross_attention_dim": 768}, "context 768 wide"),
+        ("text_to_image", "scheduler", {"prediction_type": "flow"}, "predicts 'flow'"),
+    ],
+)
+def test_what_cannot_serve_is_one_sentence(
+    stable_diffusion_folder: Path,
+    tmp_path: Path,
+    role: str,
+    component: str,
+    values: dict[str, Any],
+    said: str,
+) -> None:
+    source = changed(stable_diffusion_folder, tmp_path / "model", component, **values)
+    given = ModelsParameters.model_validate({name: source for name in ModelsParameters.model_fields})
+    with pytest.raises(ModelError, match=said) as raised:
+        check_models(given, tmp_path, {role})
+    assert "\n" not in str(raised.value) and source in str(raised.value)
+
+
+def test_a_video_model_is_named(stable_diffusion_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(stable_diffusion_folder, folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    index["unet"] = ["diffusers", "UNet3DConditionModel"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    given = ModelsParameters.model_validate({name: str(folder) for name in ModelsParameters.model_fields})
+    with pytest.raises(ModelError, match="a video model's"):
+        check_models(given, tmp_path, {"text_to_image"})
+
+
+def test_a_scorer_needs_its_names_and_a_role_its_parts(tiny_models: Any, tmp_path: Path) -> None:
+    scorer = tmp_path / "scorer"
+    shutil.copytree(tiny_models.scorer, scorer)
+    (scorer / "names.txt").unlink()
+    with pytest.raises(ModelError, match=r"'scorer' has no names\.txt"):
+        check_models(parameters(tiny_models, scorer=str(scorer)), tmp_path, {"scorer"})
+    with pytest.raises(ModelError, match="is no scorer: it has no scorer"):
+        check_models(parameters(tiny_models, scorer=str(tiny_models.latent_plane)), tmp_path, {"scorer"})
+
+
+def test_every_model_is_looked_at_though_one_is_missing(tiny_models: Any, tmp_path: Path) -> None:
+    checks = look_at_models(parameters(tiny_models, text_to_image="./nowhere"), tmp_path)
+    assert [check.name for check in checks] == list(ModelsParameters.model_fields)
+    assert [check.problem is not None for check in checks] == [True, False, False, False]
+    # A run that does not take it may start.
+    check_models(parameters(tiny_models, text_to_image="./nowhere"), tmp_path, {"scorer"})
+
+
+def test_advice_names_the_way_to_each_model(tmp_path: Path) -> None:
+    ways: dict[str, Callable[[], str]] = {
+        "pipeline pretrain": lambda: advice("scorer", ("./models/scorer",), tmp_path),
+        "pipeline prepare": lambda: advice(
+            "latent_plane", ("./data/paper/06_models/latent_plane",), tmp_path
+        ),
+        "the network": lambda: advice("zero123", ("somebody/zero123",), tmp_path),
+    }
+    for words, say in ways.items():
+        assert words in say() and "--params models." in say()
+
+
+def test_more_than_the_disk_holds_is_refused(tmp_path: Path) -> None:
+    def wanted(size: int) -> Availability:
+        return Availability("a/b", None, None, {"unet": size}, {"unet": size})
+
+    check_room([wanted(1)], Hub(cache=tmp_path))
+    with pytest.raises(ResourceError, match=r"are to be fetched into .* are free"):
+        check_room([wanted(2**62)], Hub(cache=tmp_path / "not" / "there"))
+
+
+def test_the_command_says_of_each_model_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kedro.framework.startup import bootstrap_project
+
+    bootstrap_project(PROJECT)
+    lines, ready = report(PROJECT, "base", "generate", {})
+    assert ready and lines[-1] == "This run can start."
+    assert all(
+        f"is at {PROJECT / 'models' / name}" in "\n".join(lines) for name in ModelsParameters.model_fields
+    )
+    lines, ready = report(PROJECT, "base", "generate", {"models": {"zero123": "./nowhere"}})
+    assert not ready and any("'zero123' cannot be had" in line for line in lines)
+    # Nothing of a run that takes no model is looked at.
+    assert report(PROJECT, "base", "prompt", {"models": {"zero123": "./nowhere"}})[1]
