@@ -143,7 +143,7 @@ def changed_lab(**changes: Any) -> dict[str, Any]:
         (changed_lab(timesteps={"low": 0.99}), ParameterError, "below high"),
         (changed_lab(sizes={"tiny": {"prompts": ["a cat", " "]}}), PromptError, "empty"),
         ({"distillation": {"lam": 0.0}}, ParameterError, r"distillation\.lam.*greater than 0"),
-        ({"models": {"scorer": "./nowhere"}}, ModelError, "'scorer' is not at"),
+        ({"models": {"scorer": "./nowhere"}}, ModelError, "'scorer' cannot be had"),
     ],
 )
 def test_bad_input_is_one_sentence_before_any_work(
