@@ -4,10 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from placid_kedro.parameter_types import (
-    ParameterModel,
-    PositiveFloat,
-)
+from placid_kedro.parameter_types import NonNegativeFloat, ParameterModel, PositiveFloat, PositiveInt
 
 
 class IsoLevel(ParameterModel):
@@ -35,11 +32,43 @@ class RelativeLevel(ParameterModel):
 InitLevel = IsoLevel | OccupancyLevel | RelativeLevel
 
 
+class FitParameters(ParameterModel):
+    """A short fit of the first Gaussians to the views (see `placid_kedro.surface.fitting`); not the paper's.
+
+    Attributes:
+        steps: of Adam.
+        views_per_step: drawn without replacement.
+        position, rotation, scale, opacity, colour: learning rates, of Gaussians as their file holds them.
+        final_rate: the rates fall log-linearly to this share.
+        silhouette_weight: of the error of alpha beside that of colours.
+        longest: standard deviation of a Gaussian, in spacings of the start's points.
+        minimum_opacity: what ends more transparent is left out.
+    """
+
+    steps: PositiveInt = 100
+    views_per_step: PositiveInt = 3
+    position: PositiveFloat = 1e-3
+    rotation: PositiveFloat = 1e-2
+    scale: PositiveFloat = 1e-2
+    opacity: PositiveFloat = 3e-2
+    colour: PositiveFloat = 5e-3
+    final_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+    silhouette_weight: NonNegativeFloat = 0.3
+    longest: PositiveFloat = 2.5
+    minimum_opacity: Annotated[float, Field(ge=0, lt=1)] = 0.05
+
+
 class DensitySource(ParameterModel):
-    """Points on the surface of Latent-Plane's density field (the paper)."""
+    """Points on the surface of Latent-Plane's density field (the paper).
+
+    Attributes:
+        level: where its surface is.
+        fit: of the points' Gaussians to the views, before distillation; null for the paper's initialisation.
+    """
 
     kind: Literal["density"] = "density"
     level: Annotated[InitLevel, Field(discriminator="kind")]
+    fit: FitParameters | None = None
 
 
 class SphereSource(ParameterModel):

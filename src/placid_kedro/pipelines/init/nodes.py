@@ -1,5 +1,6 @@
 """Nodes of the stage `init`."""
 
+from placid_kedro.app.run_context import current_run
 from placid_kedro.config import InitParameters
 from placid_kedro.pipelines.types import Gaussians, PointCloud, PosedViews, Tensor
 from placid_kedro.randomness import stage_generator
@@ -8,10 +9,16 @@ from placid_kedro.randomness import stage_generator
 def place_gaussians(
     density: dict[str, Tensor], views: PosedViews, seed: int, parameters: InitParameters
 ) -> Gaussians:
-    """Put Gaussians on the object's surface, or on one of the ablation's baselines."""
+    """Put Gaussians on the object's surface and fit them to the views, or take one of the ablation's baselines."""
+    from placid_kedro.surface.fitting import fit_to_views
     from placid_kedro.surface.initial_points import gaussians_of
 
-    return gaussians_of(_point_cloud(density["density"], views, seed, parameters), parameters.opacity)
+    gaussians = gaussians_of(_point_cloud(density["density"], views, seed, parameters), parameters.opacity)
+    source = parameters.source
+    if source.kind != "density" or source.fit is None:
+        return gaussians
+    generator = stage_generator(seed, "fit")
+    return fit_to_views(gaussians, views, source.fit, generator, current_run().progress)
 
 
 def _point_cloud(density: Tensor, views: PosedViews, seed: int, parameters: InitParameters) -> PointCloud:

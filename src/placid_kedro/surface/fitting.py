@@ -1,0 +1,93 @@
+"""A short fit of the first Gaussians to posed views, before distillation.
+
+The paper takes points on the density's surface with the views' mean colours as they are (Sec. 4.1). A small plane's
+surface is coarse; the views know the silhouette to the pixel, and the fit moves, stretches, colours and fades the
+Gaussians until they agree with all views.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from placid_kedro.cameras import PosedViews
+from placid_kedro.progress import SILENT, Progress
+from placid_kedro.splats import Gaussians, RenderedViews, render
+from placid_kedro.splats.gaussians import neighbour_distance
+from placid_kedro.surface.background import remove_background
+from placid_kedro.surface.config import FitParameters
+
+_ADAM_EPSILON = 1e-15
+_WHITE = torch.ones(3)
+
+
+def fit_to_views(
+    gaussians: Gaussians,
+    views: PosedViews,
+    parameters: FitParameters,
+    generator: torch.Generator,
+    progress: Progress = SILENT,
+) -> Gaussians:
+    """Optimise Gaussians until they look like the views.
+
+    The loss is the mean absolute error of colours over white and, weighted, of alpha against the silhouettes that are
+    cut from the views. No Gaussian becomes longer than `longest` times the spacing of the start, so that there are no
+    needles; those that end more transparent than `minimum_opacity` are left out.
+
+    Args:
+        gaussians: the start.
+        views: RGB over a plain background.
+        parameters: of the fit.
+        generator: draws the views of each step, on the CPU.
+        progress: shows the steps and receives the loss.
+
+    Raises:
+        DataError: when a view shows nothing but background.
+    """
+    alphas = torch.stack([remove_background(view)[3] for view in views.images])[:, None]
+    spacing = float(neighbour_distance(gaussians.means).median())
+    trained = gaussians.to_parameters()
+    optimizer = _optimizer(trained, parameters)
+    for step in progress.track(range(parameters.steps), description="fit to the views"):
+        for group in optimizer.param_groups:
+            group["lr"] = group["first_lr"] * parameters.final_rate ** (step / parameters.steps)
+        chosen = torch.randperm(len(views), generator=generator)[: parameters.views_per_step]
+        seen = render(Gaussians.from_parameters(trained), views.cameras[chosen], _WHITE)
+        loss = _loss(seen, views.images[chosen], alphas[chosen], parameters)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            trained["scales"].clamp_(max=float(torch.tensor(parameters.longest * spacing).log()))
+        progress.log_metrics(step, {"fit_loss": float(loss.detach())})
+    return _without_faint(Gaussians.from_parameters(trained).detach(), parameters.minimum_opacity)
+
+
+def _loss(seen: RenderedViews, images: Tensor, alphas: Tensor, parameters: FitParameters) -> Tensor:
+    return (seen.rgb - images).abs().mean() + parameters.silhouette_weight * (
+        seen.alpha - alphas
+    ).abs().mean()
+
+
+def _optimizer(trained: dict[str, nn.Parameter], parameters: FitParameters) -> torch.optim.Adam:
+    rates = {
+        "means": parameters.position,
+        "quats": parameters.rotation,
+        "scales": parameters.scale,
+        "opacities": parameters.opacity,
+        "sh0": parameters.colour,
+    }
+    groups = [{"params": [trained[name]], "lr": rate, "first_lr": rate} for name, rate in rates.items()]
+    return torch.optim.Adam(groups, eps=_ADAM_EPSILON)
+
+
+def _without_faint(gaussians: Gaussians, minimum_opacity: float) -> Gaussians:
+    kept = gaussians.opacities >= minimum_opacity
+    return Gaussians(
+        gaussians.means[kept],
+        gaussians.quats[kept],
+        gaussians.log_scales[kept],
+        gaussians.logit_opacities[kept],
+        gaussians.sh0[kept],
+        gaussians.shN[kept],
+    )
