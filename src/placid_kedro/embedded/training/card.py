@@ -30,8 +30,8 @@ The text-to-image model knows {vocabulary} objects of {names} names, some with t
 
 > {known}
 
-Any other prompt gives something that resembles one of these. View words ("..., back view") are in a minority of its
-captions and plain captions mostly show the front, as in Stable Diffusion's training data. The other models saw views of
+Any other prompt gives something that resembles one of these. View words ("..., back view") are in a half of its
+captions, plain captions mostly show the front. The other models saw views of
 {objects} objects. {held_out} objects were drawn by seed before any training and, with every object that shares a name
 with one of them, were seen by no model: measurements use them.
 

@@ -87,8 +87,8 @@ class TextShares(ParameterModel):
 
     Attributes:
         empty: share of empty captions, for guidance.
-        view_words: share of captions with the words of the view: few, as in Stable Diffusion's training data, so
-            that the stage `lora` has something to add.
+        view_words: share of captions with the words of the view, over all views: most cameras of the distillation
+            look from elsewhere than the front, and ask for that view by its words.
         pure_noise_share: share of the batches that hold the last timestep for certain.
         views: from where the others show their object.
     """
