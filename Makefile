@@ -18,10 +18,13 @@ INSTALLED := $(VENV)/.installed
 BLENDER_VENV := .venv-blender
 BLENDER := $(BLENDER_VENV)/.installed
 
-.PHONY: help setup generate test blender viz mlflow
+PAGE ?= $(shell ls -t data/08_reporting/*/viewer.html 2>/dev/null | head -1)
+
+.PHONY: help setup generate view test blender viz mlflow
 
 help:
 	@echo 'make generate PROMPT="a teddy bear" [PARAMS=seed=3,lora.steps=50]   text to 3D'
+	@echo 'make view [PAGE=data/08_reporting/a-cactus/viewer.html]   the newest page, or that one, in the browser'
 	@echo 'make test      lint, types and tests'
 	@echo 'make blender   Blender as a Python module, in an environment of its own, $(BLENDER_VENV)'
 	@echo 'make viz       the pipelines in the browser (Kedro-Viz)'
@@ -43,6 +46,11 @@ $(INSTALLED): pyproject.toml requirements.lock
 
 generate: $(INSTALLED)
 	@$(VENV)/bin/kedro run --pipeline generate --params "prompt=$$PROMPT$${PARAMS:+,$$PARAMS}"
+
+view:
+	@test -f "$(PAGE)" || { echo "There is no page to show; make an object first: make generate PROMPT=\"a teddy bear\"" >&2; exit 1; }
+	@echo "$(PAGE)"
+	@python3 -m webbrowser "file://$(abspath $(PAGE))" >/dev/null
 
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check .

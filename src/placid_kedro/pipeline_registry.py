@@ -17,6 +17,7 @@ from placid_kedro.pipelines import (
     reference,
     syncdreamer_render,
     t3bench_eval,
+    viewer,
 )
 
 
@@ -37,6 +38,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "lora": lora.create_pipeline(),
         "bsd_3dgs": bsd_3dgs.create_pipeline(),
         "t3bench_eval": t3bench_eval.create_pipeline(),
+        "viewer": viewer.create_pipeline(),
     }
     preparation = {
         "objaverse_ingest": objaverse_ingest.create_pipeline(),

@@ -24,7 +24,14 @@ FILES = {
     "02_intermediate": {"prompts.json"},
     "06_models": {"lora.safetensors"},
     "07_model_output": {"density.safetensors", "initial_gaussians.ply"},
-    "08_reporting": {"gaussians.ply", "reference.png", "report.json", "turntable.mp4", "views.png"},
+    "08_reporting": {
+        "gaussians.ply",
+        "reference.png",
+        "report.json",
+        "turntable.mp4",
+        "viewer.html",
+        "views.png",
+    },
 }
 
 
@@ -134,7 +141,7 @@ def test_the_same_prompt_and_seed_give_the_same_bytes(
     generate(session, prompt="a teddy bear", models=tiny_models.parameters())
     again, first = contents(tmp_path / "data/test", "a-teddy-bear"), runs[1]
     different = {name for name in first if first[name] != again[name]}
-    assert different == {"08_reporting/report.json"}  # it holds the times
+    assert different == {"08_reporting/report.json", "08_reporting/viewer.html"}  # they hold the times
 
 
 @pytest.fixture

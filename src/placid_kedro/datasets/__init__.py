@@ -1,7 +1,7 @@
 """Kedro datasets of the project's artifacts, each with a preview for Kedro-Viz."""
 
 from placid_kedro.datasets.base import FileDataset
-from placid_kedro.datasets.delegated import FigureDataset, TableDataset, TextDataset
+from placid_kedro.datasets.delegated import FigureDataset, PageDataset, TableDataset, TextDataset
 from placid_kedro.datasets.folders import FolderDataset
 from placid_kedro.datasets.gaussians import GaussiansDataset
 from placid_kedro.datasets.images import ImageDataset, PosedViewsDataset
@@ -16,6 +16,7 @@ __all__ = [
     "GaussiansDataset",
     "ImageDataset",
     "JsonModelDataset",
+    "PageDataset",
     "PosedViewsDataset",
     "TableDataset",
     "TensorsDataset",

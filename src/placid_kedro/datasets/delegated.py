@@ -73,3 +73,11 @@ class TextDataset(DelegatedDataset[str]):
     def preview(self) -> JSONPreview:
         """The text, for Kedro-Viz."""
         return JSONPreview(json.dumps(self.load()))
+
+
+class PageDataset(TextDataset):
+    """An HTML page."""
+
+    def preview(self) -> JSONPreview:
+        """Where the page lies and how large it is, for Kedro-Viz: its text would be megabytes."""
+        return JSONPreview(json.dumps({"page": str(self._filepath), "bytes": self._filepath.stat().st_size}))
