@@ -52,6 +52,7 @@ def shown() -> Shown:
         slug="a-teddy-bear",
         seed=3,
         versions={"torch": "2.13.0"},
+        threads=2,
         models={},
         distillation={"algorithm": "bsd"},
         stage_seconds={"reference": 4.25},
