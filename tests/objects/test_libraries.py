@@ -18,6 +18,7 @@ from placid_kedro.objects import objaverse_cache, table
 from placid_kedro.objects.archives import extract_folder
 from placid_kedro.objects.config import FolderSource, IngestParameters, ObjaverseSource, SweetHome3dSource
 from placid_kedro.objects.folder import list_folder
+from placid_kedro.objects.ingest import convert_furniture
 from placid_kedro.objects.objaverse_cache import ObjaverseCache, list_objaverse
 from placid_kedro.objects.sweethome3d import convert_model, list_furniture, read_properties
 from placid_kedro.objects.table import to_table
@@ -197,7 +198,57 @@ def test_missing_and_broken_libraries_are_named(furniture: SweetHome3dSource, tm
         list_furniture(furniture.model_copy(update={"libraries": ("Scopia",)}))
     (tmp_path / "library/Broken.sh3f").write_text("no zip")
     with pytest.raises(DataError, match=r"Broken\.sh3f"):
-        list_furniture(furniture)
+        list_furniture(furniture.model_copy(update={"libraries": ("Test", "Broken")}))
+
+
+def hostile_library(kind: str, path: Path) -> None:
+    """A library with one fault of a catalog."""
+    lines = ["id#1=a", "name#1=Chair", "model#1=/a/a.obj"]
+    match kind:
+        case "bomb":
+            lines += ["x" * 100 for _ in range(200_000)]
+        case "no such catalog":
+            lines = []
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("PluginFurnitureCatalog.properties" if lines else "other.txt", "\n".join(lines))
+    if kind == "encrypted":
+        # The first bit of the flags, in the local header and in the directory.
+        data = bytearray(path.read_bytes())
+        for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            data[data.index(mark) + offset] |= 1
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["bomb", "encrypted", "no such catalog"])
+def test_a_hostile_library_costs_itself(
+    furniture: SweetHome3dSource, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    whole = [model.record.uid for model in list_furniture(furniture)]
+    path = Path(furniture.folder) / "Hostile.sh3f"
+    hostile_library(kind, path)
+    assert [model.record.uid for model in list_furniture(furniture)] == whole
+    assert "Hostile.sh3f" in caplog.text
+    with pytest.raises(DataError, match=r"Hostile\.sh3f"):
+        list_furniture(furniture.model_copy(update={"libraries": ("Hostile",)}))
+
+
+def test_a_bad_entry_of_a_catalog_costs_itself(furniture: SweetHome3dSource, tmp_path: Path) -> None:
+    long = "n" * 300
+    lines = [
+        "model#1=/a/whole.obj",
+        f"model#2=/a/{long}.obj",
+        "model#3=/a/turned.obj",
+        "modelRotation#3=1 0 nan",
+    ]
+    lines += [f"model#{'9' * 5000}=/a/counted.obj"]
+    path = Path(furniture.folder) / "Entries.sh3f"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", "\n".join(lines))
+    models = list_furniture(furniture.model_copy(update={"libraries": ("Entries",)}))
+    reasons = [model.record.reason for model in models]
+    assert reasons == ["", "", Reason.UNREADABLE]
+    records = convert_furniture(models[1:], tmp_path / "converted", 1)
+    assert list(to_table(records)["reason"]) == [Reason.BAD_UID, Reason.UNREADABLE]
 
 
 @pytest.mark.parametrize(

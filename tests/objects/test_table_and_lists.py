@@ -88,7 +88,7 @@ def test_a_table_comes_back_from_parquet(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="column 'uid'"):
         read_table(tmp_path / "u.parquet")
     (tmp_path / "v.parquet").write_text("no")
-    with pytest.raises(DataError, match="no table"):
+    with pytest.raises(DataError, match="table of objects"):
         read_table(tmp_path / "v.parquet")
 
 

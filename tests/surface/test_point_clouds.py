@@ -8,6 +8,7 @@ import torch
 import trimesh
 
 from placid_kedro.errors import DataError
+from placid_kedro.splats import Gaussians, save_ply
 from placid_kedro.surface.point_clouds import (
     PointCloud,
     fit_to_cube,
@@ -129,20 +130,26 @@ def test_unreadable_files_are_refused(tmp_path):
     np.savez(tmp_path / "flat.npz", coords=np.zeros(6))
     np.savez(tmp_path / "nan.npz", coords=np.full((2, 3), np.nan))
     np.savez(tmp_path / "empty.npz", coords=np.zeros((0, 3)))
+    np.savez_compressed(tmp_path / "bomb.npz", coords=np.zeros((2_000_000, 3)))
+    (tmp_path / "digits.ply").write_text(
+        f"ply\nformat ascii 1.0\nelement vertex {'9' * 5000}\nproperty float x\nend_header\n1\n"
+    )
     trimesh.PointCloud(POINTS).export(tmp_path / "whole.ply")
     (tmp_path / "cut.ply").write_bytes((tmp_path / "whole.ply").read_bytes()[:-9])
     for name, message in {
-        "code.npz": "no whole point cloud",
-        "text.ply": "no whole point cloud",
-        "header.ply": "no whole point cloud",
-        "property.ply": "no whole point cloud",
-        "faces.ply": "no whole point cloud",
-        "text.npz": "no whole point cloud",
-        "cut.ply": "no whole point cloud",
+        "code.npz": "cannot be read as a point cloud",
+        "text.ply": "cannot be read as a point cloud",
+        "header.ply": "cannot be read as a point cloud",
+        "property.ply": "cannot be read as a point cloud",
+        "faces.ply": "cannot be read as a point cloud",
+        "text.npz": "cannot be read as a point cloud",
+        "cut.ply": "cannot be read as a point cloud",
+        "bomb.npz": "unpacks from",
+        "digits.ply": "announces more than it holds",
         "flat.npz": r"coords must be \[P, 3\]",
         "nan.npz": "NaN or infinite",
         "empty.npz": "holds no points",
-        "absent.ply": "Cannot read",
+        "absent.ply": "does not exist",
         "cloud.obj": r"\.ply or \.npz",
     }.items():
         with pytest.raises(DataError, match=message):
@@ -175,3 +182,13 @@ def test_a_small_cloud_is_brought_to_size_as_well():
     small = PointCloud(torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.05, 0.0]]), torch.full((2, 3), 0.5), None)
     fitted = fit_to_cube(small, 0.8)
     torch.testing.assert_close(fitted.points, torch.tensor([[-0.4, -0.2, 0.0], [0.4, 0.2, 0.0]]))
+
+
+def test_splats_are_points_in_their_colours_without_normals(tmp_path):
+    """The file's normals are zeros, as every exporter of splats writes them."""
+    colors = torch.tensor([[0.1, 0.5, 0.9], [1.0, 0.0, 0.25], [0.3, 0.3, 0.3]])
+    save_ply(Gaussians.from_points(torch.tensor(POINTS), colors, opacity=0.5), tmp_path / "splats.ply")
+    cloud = from_point_cloud_file(tmp_path / "splats.ply")
+    np.testing.assert_allclose(cloud.points, POINTS)
+    np.testing.assert_allclose(cloud.colors, colors, atol=1e-6)
+    assert cloud.normals is None

@@ -33,15 +33,22 @@ def check_prompt(parameters: Parameters) -> None:
 
 
 def check_init(init: InitParameters) -> None:
-    """Refuse a point cloud that is not there.
+    """Refuse a point cloud that is not there or cannot be used.
 
     Raises:
         DataError: naming the file.
     """
-    if isinstance(init.source, FileSource) and not Path(init.source.path).is_file():
+    if not isinstance(init.source, FileSource):
+        return
+    path = Path(init.source.path)
+    if not path.is_file():
         raise DataError(
             f"There is no point cloud {init.source.path}; give a file in init.source.path or another source."
         )
+    from placid_kedro.surface.point_clouds import fit_to_cube, from_point_cloud_file
+
+    # Reading it takes a moment; the stages before it take minutes.
+    fit_to_cube(from_point_cloud_file(path), init.source.longest_edge)
 
 
 def check_plane_training(parameters: Parameters, renders: bool) -> None:

@@ -14,6 +14,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
+from placid_kedro.app.command_line import check_names
 from placid_kedro.app.failures import sentence_for
 from placid_kedro.app.node_names import full_names
 from placid_kedro.app.runtime_params import parse_params
@@ -69,11 +70,13 @@ def _name_nodes(options: dict[str, Any]) -> None:
 
     wanted = options["pipelines"] or ["__default__"]
     known = [name for name in wanted if name in pipelines]
+    if not known:
+        return  # Kedro says so
+    pipeline = sum((pipelines[name] for name in known), Pipeline([]))
     for option in ("node_names", "from_nodes", "to_nodes"):
-        if options.get(option) and known:
-            options[option] = full_names(
-                options[option], sum((pipelines[name] for name in known), Pipeline([]))
-            )
+        if options.get(option):
+            options[option] = full_names(options[option], pipeline)
+    check_names(options, pipeline, Path.cwd())
 
 
 def _keep_traceback() -> str:

@@ -14,6 +14,7 @@ from yaml import YAMLError
 
 from placid_kedro.config import Parameters
 from placid_kedro.errors import ParameterError
+from placid_kedro.foreign import one_line
 
 _NAME = r"[A-Za-z_][\w.]*"
 _BETWEEN_ITEMS = re.compile(rf",\s*(?={_NAME}\s*=)")
@@ -45,13 +46,24 @@ def parse_params(text: str) -> dict[str, Any]:
             OmegaConf.update(tree, name, value.replace("${", "\\${"), force_add=True)
             items.append(tree)
         else:
+            if "${" in value:
+                raise ParameterError(
+                    f"The parameter '{name}' has the value {value.strip()!r}, but references have no meaning here; "
+                    "write the value itself."
+                )
             try:
                 items.append(OmegaConf.from_dotlist([f"{name}={value.strip()}"]))
-            except (YAMLError, OmegaConfBaseException) as error:
+            # An anchor inside itself never ends; a value may also be of a kind that is no parameter's, as a date is.
+            except (YAMLError, OmegaConfBaseException, RecursionError, ValueError, TypeError) as error:
                 raise ParameterError(
                     f"The parameter '{name}' has the value {value!r}, which is not valid YAML."
                 ) from error
-    merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge({}, *items))  # type: ignore[assignment]
+    try:
+        merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.merge({}, *items))  # type: ignore[assignment]
+    except (OmegaConfBaseException, AssertionError, ValueError, TypeError) as error:
+        raise ParameterError(
+            f"--params gives one name a value and also a group of parameters ({one_line(error)}); drop one of them."
+        ) from error
     return merged
 
 

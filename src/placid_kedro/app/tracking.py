@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from placid_kedro.app.addresses import without_password
 from placid_kedro.config import TrackingParameters
 from placid_kedro.errors import TrackingError
 
@@ -162,8 +163,8 @@ def start_run(
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     except Exception as error:  # MLflow raises whatever its store or server raises
         raise TrackingError(
-            f"The MLflow tracking store {uri} cannot be used ({_reason(error)}); start the server, set "
-            "MLFLOW_TRACKING_URI to another store, or run with --params tracking.enabled=false."
+            f"The MLflow tracking store {without_password(uri)} cannot be used ({_reason(error)}); start the server, "
+            "set MLFLOW_TRACKING_URI to another store, or run with --params tracking.enabled=false."
         ) from error
     return MlflowTracker(client, run_id, parameters.batch_steps)
 
@@ -213,4 +214,4 @@ def _reason(error: BaseException) -> str:
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:_REASON_LIMIT]
+    return without_password(text.splitlines()[0])[:_REASON_LIMIT]

@@ -6,7 +6,6 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 
 from placid_kedro.parameter_types import (
     NonNegativeFloat,
-    NonNegativeInt,
     ParameterModel,
     PositiveFloat,
     PositiveInt,
@@ -41,7 +40,7 @@ class RunParameters(ParameterModel):
     """
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
-    threads: NonNegativeInt
+    threads: Annotated[int, Field(ge=0, le=4096)]
     report_seconds: PositiveFloat
     free_disk_mb: NonNegativeFloat
 
@@ -74,5 +73,5 @@ class TrackingParameters(ParameterModel):
     enabled: bool
     uri: Annotated[str, Field(min_length=1)]
     experiment: Annotated[str, Field(min_length=1)]
-    timeout_seconds: PositiveInt
+    timeout_seconds: Annotated[int, Field(gt=0, le=86_400)]
     batch_steps: PositiveInt

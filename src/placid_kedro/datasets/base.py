@@ -2,18 +2,25 @@
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from kedro.io import AbstractDataset
 
 from placid_kedro.errors import DataError
 from placid_kedro.files import new_file
+from placid_kedro.foreign import reading
 
 T = TypeVar("T")
 
 
 class FileDataset(AbstractDataset[T, T], Generic[T]):
-    """A dataset in one local file, replaced as a whole or not at all."""
+    """A dataset in one local file, replaced as a whole or not at all.
+
+    Attributes:
+        content: what such a file is, with its article.
+    """
+
+    content: ClassVar[str] = "an artifact of this project"
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """
@@ -33,11 +40,12 @@ class FileDataset(AbstractDataset[T, T], Generic[T]):
         """Read the file.
 
         Raises:
-            DataError: the file does not exist.
+            DataError: the file does not exist or is damaged.
         """
         if not self._filepath.is_file():
             raise DataError(f"{self._filepath} does not exist; run the stage that writes it first.")
-        return self._read(self._filepath)
+        with reading(self._filepath, self.content, "run the stage that writes it again"):
+            return self._read(self._filepath)
 
     def save(self, data: T) -> None:
         """Write the file under another name and rename it."""

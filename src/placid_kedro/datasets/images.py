@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from placid_kedro.cameras import PosedViews
 
 _CAMERAS = "placid_kedro.cameras"
+_MAX_PIXELS = 2**26
 
 
 class ImageDataset(FileDataset["Tensor"]):
     """One image, float32 [3 or 4, H, W] in [0, 1] (RGB, or RGB and straight alpha)."""
+
+    content = "a PNG image"
 
     def _read(self, path: Path) -> "Tensor":
         return _read_png(path)[0]
@@ -38,6 +41,8 @@ class ImageDataset(FileDataset["Tensor"]):
 class PosedViewsDataset(FileDataset["PosedViews"]):
     """N views of one size side by side in one image, their cameras in the file's text."""
 
+    content = "a PNG image with its cameras"
+
     def _read(self, path: Path) -> "PosedViews":
         from placid_kedro.cameras import PosedViews, cameras_from_config
 
@@ -46,7 +51,9 @@ class PosedViewsDataset(FileDataset["PosedViews"]):
             cameras = cameras_from_config(json.loads(text[_CAMERAS]))
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(f"{path} does not hold its cameras; run the stage that writes it.") from error
-        channels, height, _ = sheet.shape
+        channels, height, width = sheet.shape
+        if width != len(cameras) * cameras.width or height != cameras.height:
+            raise DataError(f"{path} is not as large as its cameras say; run the stage that writes it.")
         images = sheet.reshape(channels, height, len(cameras), -1).permute(2, 0, 1, 3).contiguous()
         return PosedViews(images, cameras)
 
@@ -85,7 +92,11 @@ def _read_png(path: Path) -> tuple["Tensor", dict[str, str]]:
     import torch
     from PIL import Image
 
-    with Image.open(path) as image:
+    with Image.open(path, formats=("PNG",)) as image:
+        if image.width * image.height > _MAX_PIXELS:
+            raise DataError(
+                f"{path} has {image.width} x {image.height} pixels, more than {_MAX_PIXELS} are not read."
+            )
         text = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
         pixels = np.asarray(image if image.mode in ("RGB", "RGBA") else image.convert("RGB"))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous().float() / 255, text

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 from kedro_datasets._typing import ImagePreview
 
 from placid_kedro.datasets.base import FileDataset
-from placid_kedro.errors import ShapeError
+from placid_kedro.errors import DataError, ShapeError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+_MAX_BYTES = 2**30
+
 
 class VideoDataset(FileDataset["Tensor"]):
     """Frames float32 [T, 3, H, W] in [0, 1]; H and W even, as the codec's chroma planes need."""
+
+    content = "a video"
 
     def __init__(
         self, *, filepath: str, fps: float, quality: float = 8.0, metadata: dict[str, Any] | None = None
@@ -60,7 +64,9 @@ class VideoDataset(FileDataset["Tensor"]):
         import numpy as np
         import torch
 
-        frames, (width, height) = _frames(path)
+        frames, (width, height) = _frames(path, _MAX_BYTES)
+        if len(frames) * 3 * width * height >= _MAX_BYTES:
+            raise DataError(f"{path} unpacks to more than {_MAX_BYTES} bytes; make it shorter or smaller.")
         stacked = np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in frames])
         return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous().float() / 255
 
@@ -68,7 +74,7 @@ class VideoDataset(FileDataset["Tensor"]):
         """The first frame, for Kedro-Viz."""
         from PIL import Image
 
-        frames, size = _frames(self._filepath)
+        frames, size = _frames(self._filepath, 1)
         buffer = io.BytesIO()
         Image.frombytes("RGB", size, frames[0]).save(buffer, format="PNG")
         return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
@@ -77,10 +83,18 @@ class VideoDataset(FileDataset["Tensor"]):
         return {**super()._describe(), "fps": self._fps}
 
 
-def _frames(path: Path) -> tuple[list[bytes], tuple[int, int]]:
-    """All frames as RGB bytes, and (width, height)."""
+def _frames(path: Path, enough_bytes: int) -> tuple[list[bytes], tuple[int, int]]:
+    """Frames as RGB bytes, until there are so many bytes, and (width, height)."""
     import imageio_ffmpeg
 
     reader = imageio_ffmpeg.read_frames(str(path))
-    size = next(reader)["size"]
-    return list(reader), size
+    width, height = next(reader)["size"]
+    frames: list[bytes] = []
+    for frame in reader:
+        frames.append(frame)
+        if len(frames) * 3 * width * height >= enough_bytes:
+            break
+    reader.close()
+    if not frames:
+        raise DataError(f"{path} holds no frames; run the stage that writes it again.")
+    return frames, (width, height)

@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from placid_kedro.parameter_types import (
     NonNegativeFloat,
-    NonNegativeInt,
     ParameterModel,
     PositiveFloat,
-    PositiveInt,
+    SamplingSteps,
+    Steps,
+    only_places,
 )
 
 
@@ -24,8 +25,8 @@ class ReferenceParameters(ParameterModel):
             where the model drew it.
     """
 
-    template: Annotated[str, Field(pattern=r"\{prompt\}")]
-    steps: PositiveInt
+    template: Annotated[str, Field(pattern=r"\{prompt\}"), AfterValidator(only_places("prompt"))]
+    steps: SamplingSteps
     guidance_scale: NonNegativeFloat
     margin: Annotated[float, Field(ge=0, lt=0.5)] | None
 
@@ -41,7 +42,7 @@ class LoraParameters(ParameterModel):
         batch_size: views a step.
     """
 
-    rank: PositiveInt
+    rank: Annotated[int, Field(gt=0, le=4096)]
     learning_rate: PositiveFloat
-    steps: NonNegativeInt
-    batch_size: PositiveInt
+    steps: Steps
+    batch_size: Annotated[int, Field(gt=0, le=4096)]

@@ -6,13 +6,14 @@ from pydantic import Field, model_validator
 
 from placid_kedro.distillation.timesteps import TimestepSchedule
 from placid_kedro.parameter_types import (
+    MOST_PIXELS_ALONG_AN_EDGE,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     ParameterModel,
     PositiveFloat,
-    PositiveInt,
     Range,
+    Steps,
 )
 from placid_kedro.splats import DensificationConfig
 
@@ -92,9 +93,9 @@ class BsdParameters(ParameterModel):
         image_every: steps between two recorded images; 0 records none.
     """
 
-    steps: NonNegativeInt
-    cameras_per_step: PositiveInt
-    image_size: Annotated[int, Field(ge=16, multiple_of=8)]
+    steps: Steps
+    cameras_per_step: Annotated[int, Field(gt=0, le=1024)]
+    image_size: Annotated[int, Field(ge=16, le=MOST_PIXELS_ALONG_AN_EDGE, multiple_of=8)]
     timesteps: TimestepSchedule
     view_prompts: ViewPrompts
     depth_share: Fraction

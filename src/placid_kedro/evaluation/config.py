@@ -4,7 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from placid_kedro.parameter_types import Elevation, FieldOfView, ParameterModel, PositiveFloat, PositiveInt
+from placid_kedro.parameter_types import (
+    MOST_PIXELS_ALONG_AN_EDGE,
+    Elevation,
+    FieldOfView,
+    ImageSize,
+    ParameterModel,
+    PositiveFloat,
+    Views,
+)
 
 
 class EvaluationParameters(ParameterModel):
@@ -20,10 +28,10 @@ class EvaluationParameters(ParameterModel):
         turntable_frames: frames of one turn.
     """
 
-    views: PositiveInt
+    views: Views
     elevation_deg: Elevation
     distance: PositiveFloat
     field_of_view_deg: FieldOfView
-    image_size: Annotated[int, Field(ge=16)]
-    turntable_size: Annotated[int, Field(ge=16, multiple_of=2)]
-    turntable_frames: PositiveInt
+    image_size: ImageSize
+    turntable_size: Annotated[int, Field(ge=16, le=MOST_PIXELS_ALONG_AN_EDGE, multiple_of=2)]
+    turntable_frames: Views

@@ -13,6 +13,8 @@ from placid_kedro.parameter_types import (
     ParameterModel,
     PositiveFloat,
     PositiveInt,
+    SamplingSteps,
+    Views,
 )
 
 
@@ -54,12 +56,12 @@ class MultiviewParameters(ParameterModel):
         density_resolution: samples of the density field along each edge of the cube.
     """
 
-    views: PositiveInt
+    views: Views
     elevation_deg: Elevation
     distance: PositiveFloat
     field_of_view_deg: FieldOfView
-    steps: PositiveInt
+    steps: SamplingSteps
     guidance_scale: NonNegativeFloat
     plane_preset: Literal["paper", "official", "frugal"]
     block_size: PositiveInt
-    density_resolution: Annotated[int, Field(ge=8)]
+    density_resolution: Annotated[int, Field(ge=8, le=1024)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.errors import ModelError
+from placid_kedro.foreign import reading
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.presets import preset
 
@@ -162,16 +162,8 @@ class _AuthorsFile:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    try:
+    with reading(path, "a plain state dict of tensors", "give the authors' weight files", error=ModelError):
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(
-            f"Cannot read the Latent-Plane weights {path}: {error.strerror or error}."
-        ) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{path} must be a plain state dict of tensors; it holds something else and is not opened."
-        ) from error
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     ):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from placid_kedro.errors import DataError
+from placid_kedro.foreign import MAX_RATIO, reading
 from placid_kedro.rejections import Reason, RejectedAsset
 
-# A text compresses 10 to 30 times; what compresses 200 times is made to fill the disk.
-MAX_RATIO = 200
+_MAX_ARCHIVE_BYTES = 16 * 2**30
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
@@ -18,10 +17,8 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     Raises:
         DataError: it is none.
     """
-    try:
+    with reading(path, "a zip archive", "get it again", max_bytes=_MAX_ARCHIVE_BYTES):
         return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as a zip archive ({error}); get it again.") from error
 
 
 def extract_folder(archive: zipfile.ZipFile, folder: str, target: Path, max_bytes: int) -> None:

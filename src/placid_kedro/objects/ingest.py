@@ -17,7 +17,7 @@ from placid_kedro.objects.config import IngestParameters
 from placid_kedro.objects.folder import list_folder
 from placid_kedro.objects.objaverse_cache import list_objaverse
 from placid_kedro.objects.sweethome3d import FurnitureModel, list_furniture
-from placid_kedro.objects.table import ObjectRecord, to_table
+from placid_kedro.objects.table import ObjectRecord, is_uid, to_table
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.rejections import Reason
 
@@ -72,7 +72,9 @@ def convert_furniture(
     jobs = []
     for model in models:
         recipe = _recipe(model, libraries[model.library])
-        record = _converted(model, folder, recipe)
+        # A name that is no uid, too long for a file for instance, is rejected with the table.
+        rejected = model.record.reason or not is_uid(model.record.uid)
+        record = model.record if rejected else _converted(model, folder, recipe)
         if record is None:
             jobs.append(_job(model, folder))
         else:

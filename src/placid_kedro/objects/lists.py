@@ -31,7 +31,7 @@ def read_text(source: str) -> str:
         else:
             with Path(source).expanduser().open("rb") as stream:
                 data = stream.read(_MAX_BYTES + 1)
-    except (OSError, URLError, ValueError) as error:
+    except (OSError, URLError, ValueError, RuntimeError) as error:
         raise DataError(f"The list {source} cannot be read ({error}); check its path or URL.") from error
     if len(data) > _MAX_BYTES:
         raise DataError(f"The list {source} is larger than 1 GiB; cut it down.")
@@ -153,13 +153,16 @@ def read_captions(source: str) -> dict[str, str]:
     """Captions by uid from a csv of `uid,caption` lines without header; a comma belongs to the caption.
 
     Raises:
-        DataError: naming the first line without a comma.
+        DataError: naming the first line without a comma, or it is no csv.
     """
     captions = {}
-    for number, row in enumerate(csv.reader(io.StringIO(read_text(source))), start=1):
-        if not row:
-            continue
-        if len(row) < 2:
-            raise DataError(f"Line {number} of {source} is {row[0][:60]!r}, but should be `uid,caption`.")
-        captions[row[0].strip()] = ",".join(row[1:]).strip()
+    try:
+        for number, row in enumerate(csv.reader(io.StringIO(read_text(source))), start=1):
+            if not row:
+                continue
+            if len(row) < 2:
+                raise DataError(f"Line {number} of {source} is {row[0][:60]!r}, but should be `uid,caption`.")
+            captions[row[0].strip()] = ",".join(row[1:]).strip()
+    except csv.Error as error:
+        raise DataError(f"{source} is no csv file ({error}).") from error
     return captions

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from placid_kedro.errors import DataError
+from placid_kedro.foreign import check_members, reading
 from placid_kedro.objects.archives import extract_folder, open_archive
 from placid_kedro.objects.config import SweetHome3dSource
 from placid_kedro.objects.glb import write_glb
 from placid_kedro.objects.table import ObjectRecord
+from placid_kedro.rejections import Reason
 from placid_kedro.rendering import MeshLimits, load_parts
 from placid_kedro.rendering.mtl import find_texture
 from placid_kedro.rendering.side_files import SideFiles
 
+logger = logging.getLogger(__name__)
+
 _CATALOG = "PluginFurnitureCatalog.properties"
-_ENTRY = re.compile(r"^(\w+)#(\d+)=(.*)$", re.MULTILINE)
+_ENTRY = re.compile(r"^(\w+)#(\d{1,9})=(.*)$", re.MULTILINE | re.ASCII)
 _HEADER = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
 # A statement of a material file that names an image.
 _TEXTURE = re.compile(rb"^[ \t]*map_\w+[ \t]+([^\r\n]*)", re.M | re.I)
-_MAX_LIBRARY_BYTES = 2**30
+_MAX_CATALOG_BYTES = 2**24
 _MAX_MODEL_BYTES = 2**28
 
 
@@ -52,7 +58,8 @@ def list_furniture(source: SweetHome3dSource) -> list[FurnitureModel]:
     """The models of the chosen libraries, in the order of file names and catalogs.
 
     Raises:
-        DataError: the folder or a chosen library is missing, or a library cannot be read.
+        DataError: the folder or a chosen library is missing, a chosen library cannot be read, or none can. One that
+            was not chosen by name and cannot be read is left out with a warning.
     """
     folder = Path(source.folder).expanduser()
     libraries = sorted(folder.glob("*.sh3f"))
@@ -66,12 +73,19 @@ def list_furniture(source: SweetHome3dSource) -> list[FurnitureModel]:
         raise DataError(
             f"{folder} has no library {unknown[0]}.sh3f; there are {', '.join(p.stem for p in libraries)}."
         )
-    models = [
-        model
-        for library in libraries
-        if not source.libraries or library.stem in source.libraries
-        for model in _models(library)
-    ]
+    models: list[FurnitureModel] = []
+    failed: list[DataError] = []
+    chosen = [library for library in libraries if not source.libraries or library.stem in source.libraries]
+    for library in chosen:
+        try:
+            models += _models(library)
+        except DataError as error:
+            if source.libraries:
+                raise
+            failed.append(error)
+            logger.warning("%s It is left out.", error)
+    if len(failed) == len(chosen):
+        raise failed[0]
     return models[: source.count or None]
 
 
@@ -81,14 +95,13 @@ def read_properties(text: bytes) -> str:
 
 
 def _models(library: Path) -> Iterator[FurnitureModel]:
-    with open_archive(library) as archive:
-        try:
-            info = archive.getinfo(_CATALOG)
-            if info.file_size > _MAX_LIBRARY_BYTES:
-                raise DataError(f"The catalog of {library} is {info.file_size} bytes long; get it again.")
-            text = read_properties(archive.read(info))
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise DataError(f"{library} holds no readable {_CATALOG}; get it again.") from error
+    with (
+        open_archive(library) as archive,
+        reading(library, f"a library with a {_CATALOG}", "get it again", max_bytes=library.stat().st_size),
+    ):
+        info = archive.getinfo(_CATALOG)
+        check_members(archive, [info], _MAX_CATALOG_BYTES)
+        text = read_properties(archive.read(info))
     header = dict(_HEADER.findall(text))
     entries: dict[int, dict[str, str]] = defaultdict(dict)
     for key, number, value in _ENTRY.findall(text):
@@ -109,22 +122,30 @@ def _models(library: Path) -> Iterator[FurnitureModel]:
             attribution=entry.get("creator", ""),
             category=entry.get("category", ""),
         )
-        yield FurnitureModel(record, library, member, _rotation(entry.get("modelRotation"), library, number))
+        try:
+            rotation = _rotation(entry.get("modelRotation"))
+        except ValueError as error:
+            detail = f"the rotation of model {number} in {library.name} {error}"
+            record = replace(record, reason=Reason.UNREADABLE.value, detail=detail)
+            rotation = None
+        yield FurnitureModel(record, library, member, rotation)
 
 
 def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
 
 
-def _rotation(text: str | None, library: Path, number: int) -> tuple[float, ...] | None:
+def _rotation(text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
         values = tuple(float(value) for value in text.split())
     except ValueError as error:
-        raise DataError(f"The rotation of model {number} in {library} is not a matrix: {text!r}.") from error
+        raise ValueError(f"is not a matrix: {text[:60]!r}") from error
     if len(values) != 9:
-        raise DataError(f"The rotation of model {number} in {library} has {len(values)} numbers, not 9.")
+        raise ValueError(f"has {len(values)} numbers, not 9")
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError(f"is not finite: {text[:60]!r}")
     return values
 
 

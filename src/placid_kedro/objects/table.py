@@ -11,6 +11,7 @@ import pandas as pd
 
 from placid_kedro.errors import DataError
 from placid_kedro.files import file_hash
+from placid_kedro.foreign import reading
 from placid_kedro.rejections import Reason
 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}")
@@ -94,10 +95,8 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file is no such table.
     """
-    try:
+    with reading(path, "a table of objects", "run the stage that writes it again"):
         table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no table of objects; run the stage that writes it again.") from error
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise DataError(f"{path} lacks the column '{missing[0]}'; run the stage that writes it again.")

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +19,16 @@ from PIL import Image
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras, orbit
-from placid_kedro.errors import DataError
 from placid_kedro.files import new_file
+from placid_kedro.foreign import check_members, reading
 from placid_kedro.objects.config import RenderProtocol
 from placid_kedro.rendering import Render
 
 _CAMERAS = "cameras.json"
 _DEPTH_LEVELS = 2**16 - 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_MAX_BYTES = 2**30
+_EXPECTED = ("the views of an object", "render it again")
 
 
 def object_cameras(protocol: RenderProtocol, uid: str, seed: int) -> Cameras:
@@ -102,11 +105,8 @@ def count_views(path: Path) -> int:
     Raises:
         DataError: the file is missing or damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return len(json.loads(archive.read(_CAMERAS))["K"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} does not hold the views of an object ({error}); render it again.") from error
+    with reading(path, *_EXPECTED), zipfile.ZipFile(path) as archive:
+        return len(_described(archive)["K"])
 
 
 def read_views(path: Path, uid: str, caption: str, views: Sequence[int] | None = None) -> ObjectViews:
@@ -121,24 +121,30 @@ def read_views(path: Path, uid: str, caption: str, views: Sequence[int] | None =
     Raises:
         DataError: the file is missing, damaged, or has no such view.
     """
-    try:
+    with reading(path, *_EXPECTED):
         with zipfile.ZipFile(path) as archive:
-            described = json.loads(archive.read(_CAMERAS))
+            described = _described(archive)
             chosen = range(len(described["K"])) if views is None else views
-            rgba = [_image(archive, f"rgba_{view:03d}.png") for view in chosen]
-            depth = [_image(archive, f"depth_{view:03d}.png") for view in chosen]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} does not hold the views of an object ({error}); render it again.") from error
-    index = torch.tensor(list(chosen), dtype=torch.long)
-    cameras = Cameras(
-        torch.tensor(described["world_to_camera"], dtype=torch.float32)[index],
-        torch.tensor(described["K"], dtype=torch.float32)[index],
-        described["width"],
-        described["height"],
-    )
-    colors = torch.from_numpy(np.stack(rgba)).permute(0, 3, 1, 2).contiguous().float() / 255
-    planar = torch.from_numpy(np.stack(depth).astype(np.float32) * np.float32(described["depth_unit"]))
-    return ObjectViews(uid, caption, cameras, colors, planar)
+            shape = (described["height"], described["width"])
+            rgba = [_image(archive, f"rgba_{view:03d}.png", (*shape, 4)) for view in chosen]
+            depth = [_image(archive, f"depth_{view:03d}.png", shape) for view in chosen]
+        index = torch.tensor(list(chosen), dtype=torch.long)
+        cameras = Cameras(
+            torch.tensor(described["world_to_camera"], dtype=torch.float32)[index],
+            torch.tensor(described["K"], dtype=torch.float32)[index],
+            described["width"],
+            described["height"],
+        )
+        colors = torch.from_numpy(np.stack(rgba)).permute(0, 3, 1, 2).contiguous().float() / 255
+        planar = torch.from_numpy(np.stack(depth).astype(np.float32) * np.float32(described["depth_unit"]))
+        return ObjectViews(uid, caption, cameras, colors, planar)
+
+
+def _described(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """What the archive says of its views, which may not unpack to more than memory holds."""
+    check_members(archive, archive.infolist(), _MAX_BYTES)
+    described: dict[str, Any] = json.loads(archive.read(_CAMERAS))
+    return described
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -151,6 +157,11 @@ def _png(pixels: NDArray[np.generic]) -> bytes:
     return stream.getvalue()
 
 
-def _image(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
-    with archive.open(name) as stream, Image.open(stream) as image:
-        return np.asarray(image)
+def _image(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    with archive.open(name) as stream, Image.open(stream, formats=("PNG",)) as image:
+        if (image.height, image.width) != shape[:2]:
+            raise ValueError(f"{name} is not as large as the cameras say")
+        pixels = np.asarray(image)
+    if pixels.shape != shape:
+        raise ValueError(f"{name} has other channels than it should")
+    return pixels

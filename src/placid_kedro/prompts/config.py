@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from placid_kedro.parameter_types import Names, ParameterModel, PositiveInt
+from placid_kedro.parameter_types import Names, ParameterModel, only_places
+
+_PLACES = AfterValidator(only_places("prompt", "view"))
 
 
 class PromptProcessorParameters(ParameterModel):
@@ -16,6 +18,6 @@ class PromptProcessorParameters(ParameterModel):
         view_template: directional prompt with the places `{prompt}` and `{view}`.
     """
 
-    max_characters: PositiveInt
+    max_characters: Annotated[int, Field(gt=0, le=10_000)]
     scripts: Names
-    view_template: Annotated[str, Field(pattern=r"\{prompt\}.*\{view\}|\{view\}.*\{prompt\}")]
+    view_template: Annotated[str, Field(pattern=r"\{prompt\}.*\{view\}|\{view\}.*\{prompt\}"), _PLACES]

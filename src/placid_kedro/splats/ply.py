@@ -96,8 +96,6 @@ def load_ply(path: Path, *, axes: PlyAxes = "marked") -> Gaussians:
     with path.open("rb") as stream:
         count, layout, is_marked = _read_header(stream, path)
         data = stream.read(count * layout.itemsize)
-    if len(data) < count * layout.itemsize:
-        raise DataError(f"{path} is cut off: it holds fewer than the {count} Gaussians that it announces.")
     vertices = np.frombuffer(data, layout)
     names = layout.names or ()
     needed = (*_POSITION, *_DC, "opacity", *_SCALE, *_ROTATION)
@@ -105,7 +103,7 @@ def load_ply(path: Path, *, axes: PlyAxes = "marked") -> Gaussians:
     if missing:
         raise DataError(f"{path} is not a ply file of Gaussians: it has no property {missing[0]}.")
     rest = sum(name.startswith("f_rest_") for name in names)
-    if rest not in (0, 9, 24, 45):
+    if rest not in (0, 9, 24, 45) or any(f"f_rest_{i}" not in names for i in range(rest)):
         raise DataError(f"{path} holds {rest} f_rest properties, expected 0, 9, 24 or 45 (degree 0 to 3).")
 
     def stacked(*group: str) -> Tensor:
@@ -159,7 +157,7 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[int, np.dtype, bool]:
         not elements
         or elements[0][1:2] != ["vertex"]
         or len(elements[0]) != 3
-        or not elements[0][2].isdigit()
+        or not elements[0][2].isdecimal()
     ):
         raise DataError(f"{path} is not a ply file of Gaussians: its first element is not 'vertex'.")
     first = lines.index(elements[0]) + 1
@@ -171,4 +169,10 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[int, np.dtype, bool]:
         layout = np.dtype([(name, _DTYPES[kind]) for _, kind, name in properties])
     except ValueError as error:
         raise DataError(f"{path} is not a ply file of Gaussians: {error}.") from error
+    left = path.stat().st_size - stream.tell()
+    # Digits are counted first: Python refuses to read thousands of them.
+    if len(elements[0][2]) > len(str(left)) or int(elements[0][2]) * layout.itemsize > left:
+        raise DataError(
+            f"{path} is cut off: it holds fewer than the {elements[0][2][:20]} Gaussians that it announces."
+        )
     return int(elements[0][2]), layout, _AXES_COMMENT.split() in lines

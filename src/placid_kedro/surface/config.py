@@ -107,5 +107,5 @@ class InitParameters(ParameterModel):
     """
 
     source: Annotated[DensitySource | SphereSource | RandomSource | FileSource, Field(discriminator="kind")]
-    points: Annotated[int, Field(ge=2)]
+    points: Annotated[int, Field(ge=2, le=20_000_000)]
     opacity: Annotated[float, Field(gt=0, lt=1)]
