@@ -72,6 +72,8 @@ PARAMS = [
     ),
     *(
         "distillation.algorithm={a: 1}",
+        "distillation.defaults=1",
+        "distillation.defaults.bsd=1",
         "init.source.kind=spheres",
         "init.source.kind=[1]",
         "init.source=file",
@@ -100,7 +102,6 @@ PARAMS = [
         "run.device=cuda:",
         "models=x",
         "models.scorer=",
-        "models.scorer=1",
         "tracking.enabled=maybe",
     ),
     *(

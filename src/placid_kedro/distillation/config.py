@@ -154,7 +154,9 @@ class DistillationConfig(RootModel[Annotated[Algorithm, Field(discriminator="alg
             return data
         chosen = {"algorithm": "bsd", **data}
         defaults = chosen.pop("defaults", {})
+        if not isinstance(defaults, dict) or not all(isinstance(own, dict) for own in defaults.values()):
+            raise ValueError("should have groups of parameters by algorithm in defaults")
         unknown = set(defaults) - {kind.model_fields["algorithm"].default for kind in get_args(Algorithm)}
         if unknown:
-            raise ValueError(f"defaults are given for {sorted(unknown)}, which are no algorithms")
-        return {**defaults.get(chosen["algorithm"], {}), **chosen}
+            raise ValueError(f"should not have defaults for {sorted(unknown)}, which are no algorithms")
+        return {**defaults.get(str(chosen["algorithm"]), {}), **chosen}
