@@ -62,4 +62,4 @@ def _check_runner(name: str) -> None:
     except (ImportError, AttributeError, ValueError) as error:
         raise ParameterError(f"There is no runner {name!r}; {_hint(name, _RUNNERS)}") from error
     if not (isinstance(runner, type) and issubclass(runner, AbstractRunner)):
-        raise ParameterError(f"{name!r} is not a runner; {_hint(name, _RUNNERS)}")
+        raise ParameterError(f"The object {name!r} is not a runner; {_hint(name, _RUNNERS)}")

@@ -14,6 +14,7 @@ from placid_kedro.errors import DataError
 
 _URL_SECONDS = 30
 _MAX_BYTES = 2**30
+_SHOWN_CHARACTERS = 200
 _FOLDER = re.compile(r"\d{3}-\d{3}")
 _OBJECT_PATH = re.compile(r"(\d{3}-\d{3}/)?(?P<uid>[A-Za-z0-9_-]+)(\.glb)?")
 
@@ -136,9 +137,8 @@ def read_rows(source: str, required: tuple[str, ...]) -> list[CsvRow]:
         reader = csv.DictReader(io.StringIO(read_text(source)))
         missing = [column for column in required if column not in (reader.fieldnames or [])]
         if missing:
-            raise DataError(
-                f"{source} has the columns {', '.join(reader.fieldnames or ['(none)'])}, but no '{missing[0]}'."
-            )
+            found = " ".join(", ".join(reader.fieldnames or ["(none)"]).split())[:_SHOWN_CHARACTERS]
+            raise DataError(f"{source} has the columns {found}, but no '{missing[0]}'.")
         rows = []
         for row in reader:
             surplus = len(row.pop(None, []))
