@@ -16,6 +16,7 @@ from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
 from placid_kedro.errors import DataError
 from placid_kedro.foreign import check_members, reading
 from placid_kedro.splats.gaussians import SH_C0
+from placid_kedro.splats.ply import load_ply as load_ply_of_gaussians
 
 _GREY = 0.5
 _MAX_BYTES = 2**30
@@ -116,6 +117,8 @@ def _ply_columns(path: Path) -> dict[str, np.ndarray]:
     columns = {name: np.asarray(vertices["data"][name]).reshape(-1) for name in vertices["properties"]}
     if any(len(column) != vertices["length"] for column in columns.values()):
         raise ValueError(f"it announces {vertices['length']} vertices and holds fewer")
+    if "rot_0" in columns:  # splats, whose axes a comment of the file may say
+        columns.update(zip("xyz", load_ply_of_gaussians(path).means.numpy().T, strict=True))
     return columns
 
 
