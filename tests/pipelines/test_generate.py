@@ -193,6 +193,13 @@ def test_a_missing_or_damaged_model_file_is_found_before_any_work(
             DataError,
             "no point cloud nowhere.ply",
         ),
+        ({"reference": {"image": "nowhere.png"}}, DataError, "no picture nowhere.png"),
+        ({"reference": {"image": "models"}}, DataError, "no picture models"),
+        (
+            {"reference": {"background": {"kind": "network", "model": "./no.onnx", "trained_as": "isnet"}}},
+            ModelError,
+            r"no network \./no\.onnx",
+        ),
         ({"multiview": {"elevation_deg": 90.0}}, ParameterError, "'multiview.elevation_deg' is 90.0"),
         (
             {"bsd_3dgs": {"cameras": {"elevation_deg": [0.0, 95.0]}}},
@@ -229,6 +236,26 @@ def test_views_that_the_plane_does_not_know_are_one_sentence(
 ) -> None:
     with pytest.raises(ParameterError, match="made for 8 other views than the 6"):
         generate(session, prompt="a cat", models=tiny_models.parameters(), multiview={"views": 6})
+
+
+def test_a_picture_of_ones_own_becomes_the_reference(
+    session: Callable[..., KedroSession], tiny_models: Any, tmp_path: Path
+) -> None:
+    """Cut out as a drawn one is, from a relative path."""
+    for box in ((30, 10, 50, 70), (10, 30, 70, 50)):
+        image = Image.new("RGB", (80, 80), "white")
+        image.paste("green", box)
+        image.save(tmp_path / "photo.png")
+        with session(
+            prompt="a cat", models=tiny_models.parameters(), reference={"image": "photo.png"}
+        ) as run:
+            run.run(pipeline_names=["generate"], to_nodes=["reference.make_reference"])
+        with Image.open(tmp_path / "data/test/08_reporting/a-cat/reference.png") as reference:
+            assert (reference.size, reference.mode) == ((512, 512), "RGBA")
+            left, top, right, bottom = reference.getchannel("A").getbbox()
+            wide, high = box[2] - box[0], box[3] - box[1]
+            assert (right - left) / (bottom - top) == pytest.approx(wide / high, rel=0.05)
+            assert reference.getpixel((256, 256)) == (0, 128, 0, 255)
 
 
 def test_the_committed_models(session: Callable[..., KedroSession], project: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from placid_kedro.errors import DataError
 from placid_kedro.pipelines.init.nodes import place_gaussians
 from placid_kedro.pipelines.loading import folder_of, start
 from placid_kedro.pipelines.prompt.nodes import process_prompt
-from placid_kedro.pipelines.reference.nodes import sample_reference
+from placid_kedro.pipelines.reference.nodes import make_reference
+from placid_kedro.surface.reference_config import FloodFillBackground, MaskParameters
 
 RULES = PromptProcessorParameters(
     max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view"
@@ -61,9 +62,19 @@ def test_model_folders_are_relative_to_the_project(
 
 @pytest.mark.parametrize("margin", [None, 0.1])
 def test_the_reference_keeps_its_margin(tiny_models: Any, margin: float | None) -> None:
-    parameters = ReferenceParameters(template="{prompt}", steps=1, guidance_scale=2.0, margin=margin)
+    parameters = ReferenceParameters(
+        image="",
+        image_margin=0.1,
+        template="{prompt}",
+        steps=1,
+        guidance_scale=2.0,
+        attempts=1,
+        margin=margin,
+        background=FloodFillBackground(),
+        mask=MaskParameters(smallest=0.0, largest=1.0, border=1.0, pieces=10**6),
+    )
     models = ModelsParameters(**tiny_models.parameters())
-    reference = sample_reference(process_prompt("a cat", 0, RULES), 0, models, run(), parameters)
+    reference = make_reference(process_prompt("a cat", 0, RULES), 0, models, run(), parameters)
     assert reference.shape == (4, 64, 64)
     border = torch.cat([reference[3, :6].flatten(), reference[3, -6:].flatten()])
     assert bool(border.any()) == (margin is None)

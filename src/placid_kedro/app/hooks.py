@@ -98,6 +98,8 @@ class PreflightHooks:
             preflight.check_prompt(parameters)
         if "models" in groups:
             self._check_models(parameters.models, needed_models(pipeline))
+        if "reference" in groups:
+            preflight.check_reference(parameters.reference, self._project_path)
         if "init" in groups:
             preflight.check_init(parameters.init)
         if "syncdreamer_render" in groups:

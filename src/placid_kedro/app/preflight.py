@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from placid_kedro.config import InitParameters, Parameters
+from placid_kedro.config import InitParameters, Parameters, ReferenceParameters
 from placid_kedro.errors import DataError, ParameterError, ResourceError
 from placid_kedro.prompts import check_text
 from placid_kedro.surface.config import FileSource
+from placid_kedro.surface.reference_config import NetworkBackground
 
 _MIB = 2**20
 
@@ -49,6 +50,23 @@ def check_init(init: InitParameters) -> None:
 
     # Reading it takes a moment; the stages before it take minutes.
     fit_to_cube(from_point_cloud_file(path), init.source.longest_edge)
+
+
+def check_reference(reference: ReferenceParameters, project_path: Path) -> None:
+    """Refuse a picture that cannot be read, and a network for its background that is not there.
+
+    Raises:
+        DataError: see `placid_kedro.surface.pictures.read_picture`.
+        ModelError, ResourceError: see `placid_kedro.surface.matting.check_network`.
+    """
+    if reference.image:
+        from placid_kedro.surface.pictures import read_picture
+
+        read_picture(Path(reference.image).expanduser())
+    if isinstance(reference.background, NetworkBackground):
+        from placid_kedro.surface.matting import check_network
+
+        check_network(reference.background, project_path)
 
 
 def check_plane_training(parameters: Parameters, renders: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from placid_kedro.config.run import ModelsParameters, RunParameters, TrackingParameters
-from placid_kedro.diffusion.config import LoraParameters, ReferenceParameters
+from placid_kedro.diffusion.config import LoraParameters
 from placid_kedro.distillation import DistillationConfig
 from placid_kedro.distillation.lab.config import Distill2dParameters
 from placid_kedro.distillation.splats_config import BsdParameters
@@ -23,6 +23,7 @@ from placid_kedro.objects.config import FilterParameters, IngestParameters, Rend
 from placid_kedro.parameter_types import ParameterModel
 from placid_kedro.prompts.config import PromptProcessorParameters
 from placid_kedro.surface.config import InitParameters
+from placid_kedro.surface.reference_config import ReferenceParameters
 
 
 class Parameters(ParameterModel):

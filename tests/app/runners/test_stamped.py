@@ -141,6 +141,18 @@ class Settings(BaseModel):
     model: str
 
 
+def test_digest_of_a_parameter_sees_a_file_beside_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture's or point cloud's name needs no `./`; a bare word is never a file."""
+    monkeypatch.chdir(tmp_path)
+    for name, counts in (("photo.png", True), ("cactus", False)):
+        (tmp_path / name).write_bytes(b"one")
+        before = value_digest(Settings(rank=4, model=name))
+        (tmp_path / name).write_bytes(b"another")
+        assert (before != value_digest(Settings(rank=4, model=name))) == counts
+
+
 def test_digest_of_a_parameter_sees_values_and_the_files_it_names(tmp_path: Path) -> None:
     weights = tmp_path / "weights.bin"
     weights.write_bytes(b"1")

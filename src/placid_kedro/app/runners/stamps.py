@@ -158,6 +158,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _is_place(text: str) -> bool:
-    """Whether a text is a path of something that exists; a bare word is none, even if a file has that
+    """Whether a text is a path of something that exists; a bare word is none, even if a folder has that
     name."""
-    return is_local(text) and Path(text).expanduser().exists()
+    path = Path(text).expanduser()
+    return (is_local(text) and path.exists()) or (path.suffix != "" and path.is_file())

@@ -7,24 +7,31 @@ from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
 
 
-def sample_reference(
+def make_reference(
     prompts: Prompts, seed: int, models: ModelsParameters, run: RunParameters, parameters: ReferenceParameters
 ) -> Tensor:
-    """Draw the object from the front and cut it out: [4, H, W] in [0, 1]."""
+    """The object from the front, drawn or in a picture of the user's own, cut out: [4, H, W] in [0, 1]."""
+    from pathlib import Path
+
     from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
     from placid_kedro.pipelines.loading import folder_of, start
-    from placid_kedro.surface.background import fit_with_margin, remove_background
+    from placid_kedro.surface.matting import load_remover
+    from placid_kedro.surface.reference_image import drawn_reference, own_reference
 
     device = start(run)
-    images = sample_images(
-        load_text_to_image(folder_of(models.text_to_image), device),
-        [parameters.template.format(prompt=prompts.text)],
-        steps=parameters.steps,
-        guidance_scale=parameters.guidance_scale,
-        generator=stage_generator(seed, "reference"),
-        progress=current_run().progress,
-    )
-    cut_out = remove_background(images[0].cpu())
-    if parameters.margin is None:
-        return cut_out
-    return fit_with_margin(cut_out, parameters.margin, cut_out.shape[-1])
+    remover = load_remover(parameters.background, Path.cwd())
+    if parameters.image:
+        return own_reference(Path(parameters.image).expanduser(), remover, parameters)
+    model = load_text_to_image(folder_of(models.text_to_image), device)
+
+    def draw(attempt: int) -> Tensor:
+        return sample_images(
+            model,
+            [parameters.template.format(prompt=prompts.text)],
+            steps=parameters.steps,
+            guidance_scale=parameters.guidance_scale,
+            generator=stage_generator(seed, f"reference/{attempt}" if attempt else "reference"),
+            progress=current_run().progress,
+        )[0].cpu()
+
+    return drawn_reference(draw, remover, parameters)

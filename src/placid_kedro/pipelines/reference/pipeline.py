@@ -10,7 +10,7 @@ def create_pipeline() -> Pipeline:
     return pipeline(
         [
             node(
-                nodes.sample_reference,
+                nodes.make_reference,
                 inputs=[
                     "prompts",
                     "params:seed",
@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
                     "params:reference",
                 ],
                 outputs="reference",
-                name="sample_reference",
+                name="make_reference",
             )
         ],
         namespace="reference",
