@@ -249,7 +249,7 @@ def test_a_picture_of_ones_own_becomes_the_reference(
         with session(
             prompt="a cat", models=tiny_models.parameters(), reference={"image": "photo.png"}
         ) as run:
-            run.run(pipeline_names=["generate"], to_nodes=["reference.make_reference"])
+            run.run(pipeline_names=["generate"], to_nodes=["reference.sample_reference"])
         with Image.open(tmp_path / "data/test/08_reporting/a-cat/reference.png") as reference:
             assert (reference.size, reference.mode) == ((512, 512), "RGBA")
             left, top, right, bottom = reference.getchannel("A").getbbox()

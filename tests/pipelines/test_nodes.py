@@ -20,7 +20,7 @@ from placid_kedro.errors import DataError
 from placid_kedro.pipelines.init.nodes import place_gaussians
 from placid_kedro.pipelines.loading import folder_of, start
 from placid_kedro.pipelines.prompt.nodes import process_prompt
-from placid_kedro.pipelines.reference.nodes import make_reference
+from placid_kedro.pipelines.reference.nodes import sample_reference
 from placid_kedro.surface.reference_config import FloodFillBackground, MaskParameters
 
 RULES = PromptProcessorParameters(
@@ -74,7 +74,7 @@ def test_the_reference_keeps_its_margin(tiny_models: Any, margin: float | None) 
         mask=MaskParameters(smallest=0.0, largest=1.0, border=1.0, pieces=10**6),
     )
     models = ModelsParameters(**tiny_models.parameters())
-    reference = make_reference(process_prompt("a cat", 0, RULES), 0, models, run(), parameters)
+    reference = sample_reference(process_prompt("a cat", 0, RULES), 0, models, run(), parameters)
     assert reference.shape == (4, 64, 64)
     border = torch.cat([reference[3, :6].flatten(), reference[3, -6:].flatten()])
     assert bool(border.any()) == (margin is None)

@@ -7,7 +7,7 @@ from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
 
 
-def make_reference(
+def sample_reference(
     prompts: Prompts, seed: int, models: ModelsParameters, run: RunParameters, parameters: ReferenceParameters
 ) -> Tensor:
     """The object from the front, drawn or in a picture of the user's own, cut out: [4, H, W] in [0, 1]."""

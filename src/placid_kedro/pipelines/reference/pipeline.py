@@ -10,7 +10,7 @@ def create_pipeline() -> Pipeline:
     return pipeline(
         [
             node(
-                nodes.make_reference,
+                nodes.sample_reference,
                 inputs=[
                     "prompts",
                     "params:seed",
@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
                     "params:reference",
                 ],
                 outputs="reference",
-                name="make_reference",
+                name="sample_reference",
             )
         ],
         namespace="reference",
