@@ -1,4 +1,4 @@
-"""Kedro's configuration loader with one more resolver, `${slug:}` (the folder name of the run's prompt and
+"""Kedro's configuration loader with one more resolver, `${slug:}` (the folder of the run's experiment, prompt and
 seed), and with parameters that can change the kind of a group."""
 
 from functools import cached_property
@@ -7,7 +7,7 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
-from placid_kedro.prompts.slug import run_slug
+from placid_kedro.prompts.slug import run_folder
 
 # A group with one of these names in it is of the kind that it says; its other members depend on that.
 _KINDS = ("kind", "algorithm")
@@ -56,6 +56,6 @@ class RunConfigLoader(OmegaConfigLoader):
 
     @cached_property
     def slug(self) -> str:
-        """Folder name of this run, see `placid_kedro.prompts.run_slug`."""
+        """Folder of this run, see `placid_kedro.prompts.run_folder`."""
         parameters = self["parameters"]
-        return run_slug(str(parameters["prompt"]), int(parameters["seed"]))
+        return run_folder(str(parameters["experiment"]), str(parameters["prompt"]), int(parameters["seed"]))

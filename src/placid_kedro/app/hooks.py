@@ -99,7 +99,7 @@ class PreflightHooks:
         if "models" in groups:
             self._check_models(parameters.models, needed_models(pipeline))
         if "init" in groups:
-            preflight.check_init(parameters.init)
+            preflight.check_init(parameters.init, parameters.multiview.plane_preset)
         if "syncdreamer_render" in groups:
             check_renderer(parameters.syncdreamer_render)
         if "filter" in groups:
@@ -128,11 +128,34 @@ class StampHooks:
 
     def __init__(self) -> None:
         self._stamps: Stamps | None = None
+        self._slug = ""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember the folder of the run's prompt."""
+        self._slug = getattr(context.config_loader, "slug", "")
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Get ready for the run's datasets."""
+        """Get ready for the run's datasets, and say which are replaced that other parameters made."""
         self._stamps = Stamps(pipeline, catalog)
+        replaced: list[str] = []
+        changed: set[str] = set()
+        for node in pipeline.nodes:
+            paths = [path for name in node.outputs if (path := self._stamps.path(name)) is not None]
+            if not any(path.parent.as_posix().endswith(f"/{self._slug}") for path in paths):
+                continue
+            if names := self._stamps.changed_parameters(node):
+                replaced += [path.name for path in paths]
+                changed |= names
+        if replaced:
+            logger.warning(
+                "%s of %s: made with other parameters (%s), replaced now; to keep both, give this run a name: "
+                "--params experiment=NAME",
+                ", ".join(replaced),
+                self._slug,
+                ", ".join(sorted(changed)),
+            )
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -174,7 +197,7 @@ class TrackingHooks:
         if self._context is None:
             raise RuntimeError("Kedro ran a pipeline before it created a context.")
         parameters = check_parameters(self._context.config_loader["parameters"])
-        groups = parameter_groups(pipeline) | {"run"}
+        groups = parameter_groups(pipeline) | {"run", "experiment"}
         self._catalog = catalog
         self._console = ConsoleProgress(parameters.run.report_seconds)
         self._stage_seconds = {}

@@ -31,10 +31,13 @@ class Parameters(ParameterModel):
     Attributes:
         prompt: the object to make, in English words.
         seed: of every random number of the run.
+        experiment: name of the folder that the artifacts of this prompt and seed go into, beside those of other
+            experiments; words with hyphens, dots or slashes between them, or empty.
     """
 
     prompt: str
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    experiment: Annotated[str, Field(pattern=r"^([\w-][\w.-]*(/[\w-][\w.-]*)*)?$")]
     run: RunParameters
     models: ModelsParameters
     tracking: TrackingParameters
