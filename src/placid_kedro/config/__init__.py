@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from placid_kedro.ablation.config import AblationParameters
 from placid_kedro.config.run import ModelsParameters, RunParameters, TrackingParameters
 from placid_kedro.diffusion.config import LoraParameters, ReferenceParameters
 from placid_kedro.distillation import DistillationConfig
@@ -55,9 +56,11 @@ class Parameters(ParameterModel):
     latent_plane_train: LatentPlaneTrainParameters
     pretrain: PretrainParameters
     distill_2d: Distill2dParameters
+    ablation: AblationParameters
 
 
 __all__ = [
+    "AblationParameters",
     "BsdParameters",
     "Distill2dParameters",
     "DistillationConfig",

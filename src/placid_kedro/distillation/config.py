@@ -103,7 +103,8 @@ _PRESET_LAM: dict[BSDPreset, float] = {
     "auto": 0.8,
 }
 _PRESET_WEIGHTING: dict[BSDPreset, Weighting] = {
-    **EQUATION_WEIGHTINGS,
+    "paper": EQUATION_WEIGHTINGS["paper"],
+    "sds_weighted": EQUATION_WEIGHTINGS["sds_weighted"],
     "official_3d": Weighting(signal_power=1),
     "official_2d": Weighting(signal_power=1, scale=0.018),
     "auto": Weighting(noise_power=1, scale=1.25 / 50),
