@@ -1,5 +1,6 @@
 """Nodes of the stage `multiview`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from placid_kedro.app.run_context import current_run
@@ -68,7 +69,7 @@ def sample_object_views(
     return posed, {"density": density}
 
 
-def _plane(source: str, block_size: int, device: Any) -> Any:
+def _plane(source: Sequence[str], block_size: int, device: Any) -> Any:
     """The trained Latent-Plane, evaluating at most `block_size` points at once."""
     from placid_kedro.diffusion.loading import load_component
     from placid_kedro.pipelines.loading import folder_of
