@@ -4,6 +4,7 @@ when one pipeline is asked for, and pipelines made of several stages would come 
 from kedro.pipeline import Pipeline
 
 from placid_kedro.pipelines import (
+    ablation,
     bsd_3dgs,
     distill_2d,
     filter,
@@ -27,6 +28,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     Returns:
         `generate`: a prompt becomes a 3D object; its stages also by their own names. It is what `kedro run` alone does.
         `prepare`: object libraries become a training set and a Latent-Plane; its stages also by their own names.
+        `ablation`: many objects, made by `generate` in several variants, and compared.
         `distill_2d`: the distillation algorithms side by side, without 3D.
         `pretrain`: the embedded models from scratch.
     """
@@ -51,6 +53,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "generate": generate,
         "prepare": sum(preparation.values(), Pipeline([])),
         "pretrain": pretrain.create_pipeline(),
+        "ablation": ablation.create_pipeline(generate),
         "distill_2d": distill_2d.create_pipeline(),
         **generation,
         **preparation,

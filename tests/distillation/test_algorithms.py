@@ -125,7 +125,7 @@ def test_ssd(gaussian, means, latents, t, parts):
 @pytest.mark.parametrize("lam", [None, 5.0])
 def test_bsd_of_the_paper(gaussian, means, latents, t, parts, lam):
     e_c, e_u, _, _, a, s = parts
-    guidance = run(BSD(lam=lam), gaussian, means, latents, t)
+    guidance = run(BSD() if lam is None else BSD(lam=lam), gaussian, means, latents, t)
     weight = 25.0 if lam is None else lam
     cg, sg = weight * (e_c - e_u) / s, e_u / s
     # Eq. 20 by brute force: the nearest point to the origin on the segment between both.

@@ -27,8 +27,28 @@ def test_nests_in_a_larger_parameter_model_and_dumps_flat():
 
     stage = Stage.model_validate({"distillation": {"algorithm": "bsd", "preset": "auto"}})
     assert stage.distillation.root == BSD(preset="auto")
-    assert stage.model_dump() == {"distillation": {"algorithm": "bsd", "preset": "auto", "lam": None}}
+    dumped = stage.model_dump()["distillation"]
+    assert (dumped["algorithm"], dumped["preset"]) == ("bsd", "auto")
     assert Stage.model_validate(stage.model_dump()) == stage
+
+
+@pytest.mark.parametrize(
+    ("preset", "lam", "signal_power", "noise_power", "scale"),
+    [
+        ("paper", 25.0, 2, 0, 1),
+        ("sds_weighted", 25.0, 0, 3, 1),
+        ("official_3d", 15.0, 1, 0, 1),
+        ("official_2d", 1 / 0.018, 1, 0, 0.018),
+        ("auto", 0.8, 0, 1, 0.025),
+    ],
+)
+def test_what_is_left_out_is_the_presets_and_is_shown(preset, lam, signal_power, noise_power, scale):
+    dumped = DistillationConfig.model_validate({"preset": preset}).model_dump()
+    weighting = {"signal_power": signal_power, "noise_power": noise_power, "scale": pytest.approx(scale)}
+    assert dumped == {"algorithm": "bsd", "preset": preset, "lam": pytest.approx(lam), "weighting": weighting}
+    changed = DistillationConfig.model_validate({"preset": preset, "lam": 5.0, "weighting": {"scale": 2.0}})
+    assert changed.model_dump()["lam"] == 5.0
+    assert changed.root.weighting.scale == 2.0
 
 
 def test_changed_defaults_belong_to_one_algorithm_and_yield_to_what_is_given():

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from placid_kedro.cameras import random_orbit, ring
+from placid_kedro.diffusion.lora import fine_tune, lora_applied
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.diffusion.text_to_image import TextToImage
+from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image
 from placid_kedro.distillation import DistillationConfig, splats
 from placid_kedro.distillation.splats import PromptEmbeddings, distill
 from placid_kedro.distillation.splats_config import BsdParameters
@@ -366,3 +367,37 @@ def test_each_view_has_its_own_depth_range_and_an_empty_one_is_black() -> None:
     # A faint pixel in front of the object is as bright as the nearest one, times its opacity.
     expected = torch.tensor([[1.0, 0.0, 0.2], [1.0, 0.0, 0.3], [0.0, 0.0, 0.0]])
     torch.testing.assert_close(images[:, 0, 0], expected)
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["bsd", "sds", "csd", "vsd", "ism", "ssd", "nfsd", "vsd_mgda", "fixed_ratio"]
+)
+def test_every_algorithm_distils_the_personalised_model_and_leaves_it_as_it_was(
+    ball: Gaussians, tiny_models: Any, algorithm: str
+) -> None:
+    model = load_text_to_image(tiny_models.text_to_image, torch.device("cpu"))
+    before = {name: value.clone() for name, value in model.unet.state_dict().items()}
+    lora = fine_tune(
+        model,
+        torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)),
+        ["a cat, front view", "a cat, back view"],
+        rank=2,
+        learning_rate=1e-2,
+        steps=2,
+        batch_size=1,
+        generator=torch.Generator().manual_seed(1),
+    )
+    with lora_applied(model, lora):
+        made = distill(
+            ball,
+            model,
+            PROMPTS,
+            DistillationConfig.model_validate({"algorithm": algorithm}),
+            settings(steps=2, cameras_per_step=1, image_size=64),
+            generator=torch.Generator().manual_seed(2),
+        )
+    assert len(made) == len(ball)
+    assert bool(made.sh0.isfinite().all()) and not torch.equal(made.sh0, ball.sh0)
+    after = model.unet.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from kedro.pipeline import node
 
-from placid_kedro.app.hooks import parameter_groups, run_tags, stage_of
+from placid_kedro.app.hooks import parameter_groups, run_tags
+from placid_kedro.app.node_names import stage_of
 from placid_kedro.app.run_context import RunContext, current_run, set_current_run
 from placid_kedro.config import DistillationConfig, LoraParameters
 from placid_kedro.pipelines.prompt import create_pipeline

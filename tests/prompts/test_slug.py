@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placid_kedro.prompts import clean_text, run_slug, slugify_prompt
+from placid_kedro.prompts import clean_text, run_folder, run_slug, slugify_prompt
 
 
 def test_plain_prompts_read_as_themselves() -> None:
@@ -27,3 +27,8 @@ def test_different_prompts_never_share_a_slug(texts: list[str]) -> None:
 def test_long_prompts_that_differ_at_their_end_stay_apart() -> None:
     one, other = "a bear " * 20 + "with a hat", "a bear " * 20 + "with a tie"
     assert slugify_prompt(one) != slugify_prompt(other)
+
+
+def test_an_experiment_is_a_folder_around_the_runs() -> None:
+    assert run_folder("", "a teddy bear", 3) == run_slug("a teddy bear", 3)
+    assert run_folder("study/few-steps", "a teddy bear", 0) == "study/few-steps/a-teddy-bear"

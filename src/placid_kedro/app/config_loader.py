@@ -1,13 +1,14 @@
-"""Kedro's configuration loader with one more resolver, `${slug:}` (the folder name of the run's prompt and
-seed), and with parameters that can change the kind of a group."""
+"""Kedro's configuration loader with two more resolvers, `${slug:}` (the folder of the run's experiment, prompt and
+seed) and `${sweep:}` (the folder of a sweep), and with parameters that can change the kind of a group."""
 
+import copy
 from functools import cached_property
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
-from placid_kedro.prompts.slug import run_slug
+from placid_kedro.prompts.slug import run_folder
 
 # A group with one of these names in it is of the kind that it says; its other members depend on that.
 _KINDS = ("kind", "algorithm")
@@ -29,7 +30,7 @@ def merged(configured: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
 
 
 class RunConfigLoader(OmegaConfigLoader):
-    """`OmegaConfigLoader` whose catalog paths may contain `${slug:}`.
+    """`OmegaConfigLoader` whose catalog paths may contain `${slug:}` and `${sweep:}`.
 
     The slug comes from the merged parameters, so that a prompt given with `--params`, in an environment or in
     `conf/local` always leads to the same folder as the one the nodes see. Environments and `--params` are merged
@@ -40,14 +41,20 @@ class RunConfigLoader(OmegaConfigLoader):
         # OmegaConf's resolvers are global to the process: each loader claims the name again, as Kedro's own
         # do.
         OmegaConf.register_new_resolver("slug", lambda: self.slug, replace=True)
-        if key != "parameters" or not self.runtime_params:
+        OmegaConf.register_new_resolver("sweep", lambda: self._parameters["ablation"]["name"], replace=True)
+        if key != "parameters":
             return super().__getitem__(key)
+        return copy.deepcopy(self._parameters)
+
+    @cached_property
+    def _parameters(self) -> dict[str, Any]:
+        """Everything that asks for the parameters gets them from here: reading them takes a third of a second."""
         given, self.runtime_params = self.runtime_params, {}
         try:
-            configured = super().__getitem__(key)
+            configured = super().__getitem__("parameters")
         finally:
             self.runtime_params = given
-        changes: Any = OmegaConf.to_container(OmegaConf.create(given), resolve=True)
+        changes: Any = OmegaConf.to_container(OmegaConf.create(given or {}), resolve=True)
         return merged(configured, changes)
 
     @staticmethod
@@ -56,6 +63,6 @@ class RunConfigLoader(OmegaConfigLoader):
 
     @cached_property
     def slug(self) -> str:
-        """Folder name of this run, see `placid_kedro.prompts.run_slug`."""
-        parameters = self["parameters"]
-        return run_slug(str(parameters["prompt"]), int(parameters["seed"]))
+        """Folder of this run, see `placid_kedro.prompts.run_folder`."""
+        parameters = self._parameters
+        return run_folder(str(parameters["experiment"]), str(parameters["prompt"]), int(parameters["seed"]))

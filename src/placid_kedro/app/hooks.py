@@ -19,7 +19,8 @@ from pydantic import BaseModel
 
 from placid_kedro.app import preflight
 from placid_kedro.app.model_check import check_models
-from placid_kedro.app.run_context import RunContext, TrackedProgress, set_current_run
+from placid_kedro.app.node_names import stage_of
+from placid_kedro.app.run_context import RunContext, SessionSource, TrackedProgress, set_current_run
 from placid_kedro.app.runners.stamps import Stamps, dataset_path
 from placid_kedro.app.tracking import NoTracker, Tracker, start_run
 from placid_kedro.config import ModelsParameters, Parameters
@@ -54,11 +55,6 @@ def typed_parameters(model: BaseModel | None, prefix: str = "params:") -> Iterat
         if isinstance(group, BaseModel):
             yield f"{prefix}{name}", group
             yield from typed_parameters(group, f"{prefix}{name}.")
-
-
-def stage_of(node: Node) -> str:
-    """Name of the stage a node belongs to: its namespace."""
-    return node.namespace or node.name
 
 
 class PreflightHooks:
@@ -101,7 +97,7 @@ class PreflightHooks:
         if "reference" in groups:
             preflight.check_reference(parameters.reference, self._project_path)
         if "init" in groups:
-            preflight.check_init(parameters.init)
+            preflight.check_init(parameters.init, parameters.multiview.plane_preset)
         if "syncdreamer_render" in groups:
             check_renderer(parameters.syncdreamer_render)
         if "filter" in groups:
@@ -130,11 +126,34 @@ class StampHooks:
 
     def __init__(self) -> None:
         self._stamps: Stamps | None = None
+        self._slug = ""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember the folder of the run's prompt."""
+        self._slug = getattr(context.config_loader, "slug", "")
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Get ready for the run's datasets."""
+        """Get ready for the run's datasets, and say which are replaced that other parameters made."""
         self._stamps = Stamps(pipeline, catalog)
+        replaced: list[str] = []
+        changed: set[str] = set()
+        for node in pipeline.nodes:
+            paths = [path for name in node.outputs if (path := self._stamps.path(name)) is not None]
+            if not any(path.parent.as_posix().endswith(f"/{self._slug}") for path in paths):
+                continue
+            if names := self._stamps.changed_parameters(node):
+                replaced += [path.name for path in paths]
+                changed |= names
+        if replaced:
+            logger.warning(
+                "%s of %s: made with other parameters (%s), replaced now; to keep both, give this run a name: "
+                "--params experiment=NAME",
+                ", ".join(replaced),
+                self._slug,
+                ", ".join(sorted(changed)),
+            )
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -159,7 +178,8 @@ class TrackingHooks:
         self._catalog: CatalogProtocol | None = None
         self._console = ConsoleProgress()
         self._tracker: Tracker = NoTracker()
-        self._stage_seconds: dict[str, float] = {}
+        # Of the newest run; the run's context holds the same dictionary.
+        self.stage_seconds: dict[str, float] = {}
         self._node = ExitStack()
         self._node_started = 0.0
 
@@ -176,25 +196,34 @@ class TrackingHooks:
         if self._context is None:
             raise RuntimeError("Kedro ran a pipeline before it created a context.")
         parameters = check_parameters(self._context.config_loader["parameters"])
-        groups = parameter_groups(pipeline) | {"run"}
+        groups = parameter_groups(pipeline) | {"run", "experiment"}
         self._catalog = catalog
         self._console = ConsoleProgress(parameters.run.report_seconds)
-        self._stage_seconds = {}
+        self.stage_seconds = {}
         if parameters.tracking.enabled:
             with self._console.stage("open MLflow"):
                 self._tracker = self._open_run(parameters, groups, run_params)
         set_current_run(
-            RunContext(TrackedProgress(self._console, self._tracker), self._tracker, self._stage_seconds)
+            RunContext(
+                source=source_of(self._context),
+                progress=TrackedProgress(self._console, self._tracker),
+                tracker=self._tracker,
+                stage_seconds=self.stage_seconds,
+            )
         )
 
     def _open_run(self, parameters: Parameters, groups: set[str], run_params: Mapping[str, Any]) -> Tracker:
         assert self._context is not None
         pipeline_names = run_params["pipeline_names"] or ["__default__"]
-        slug = getattr(self._context.config_loader, "slug", "run")
+        name = "+".join(pipeline_names)
+        if "prompt" in groups:
+            name = getattr(self._context.config_loader, "slug", "run")
+        elif "ablation" in groups:
+            name = f"sweep {parameters.ablation.name}"
         return start_run(
             parameters.tracking,
             self._context.project_path,
-            name=slug if "prompt" in groups else "+".join(pipeline_names),
+            name=name,
             values={key: value for key, value in parameters.model_dump(mode="json").items() if key in groups},
             tags=run_tags(self._context.project_path, run_params),
         )
@@ -211,8 +240,8 @@ class TrackingHooks:
         seconds = time.monotonic() - self._node_started
         self._node.close()
         stage = stage_of(node)
-        self._stage_seconds[stage] = self._stage_seconds.get(stage, 0.0) + seconds
-        self._tracker.log_metrics(0, {f"seconds/{stage}": self._stage_seconds[stage]})
+        self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + seconds
+        self._tracker.log_metrics(0, {f"seconds/{stage}": self.stage_seconds[stage]})
 
     @hook_impl
     def on_node_error(self, error: Exception) -> None:
@@ -242,6 +271,16 @@ class TrackingHooks:
         self._tracker.end(succeeded)
         self._tracker = NoTracker()
         set_current_run(None)
+
+
+def source_of(context: KedroContext) -> SessionSource:
+    """What another session like this one is made from."""
+    return SessionSource(
+        project_path=context.project_path,
+        conf_source=str(context.config_loader.conf_source),
+        env=context.env,
+        parameters=dict(context.config_loader["parameters"]),
+    )
 
 
 def run_tags(project_path: Path, run_params: Mapping[str, Any]) -> dict[str, str]:

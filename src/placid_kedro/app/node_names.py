@@ -6,8 +6,14 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
 from placid_kedro.errors import ParameterError
+
+
+def stage_of(node: Node) -> str:
+    """Name of the stage a node belongs to: its namespace."""
+    return node.namespace or node.name
 
 
 def full_names(names: Sequence[str], pipeline: Pipeline) -> list[str]:
@@ -18,7 +24,7 @@ def full_names(names: Sequence[str], pipeline: Pipeline) -> list[str]:
     """
     own: dict[str, list[str]] = {}
     for node in pipeline.nodes:
-        for name in {node.name, node.name.rpartition(".")[2], node.namespace or node.name}:
+        for name in {node.name, node.name.rpartition(".")[2], stage_of(node)}:
             own.setdefault(name, []).append(node.name)
     found: list[str] = []
     for name in names:

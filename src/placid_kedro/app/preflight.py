@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from placid_kedro.config import InitParameters, Parameters, ReferenceParameters
 from placid_kedro.errors import DataError, ParameterError, ResourceError
 from placid_kedro.prompts import check_text
-from placid_kedro.surface.config import FileSource
+from placid_kedro.surface.config import DensitySource, FileSource
 from placid_kedro.surface.reference_config import NetworkBackground
 
 _MIB = 2**20
@@ -33,12 +33,18 @@ def check_prompt(parameters: Parameters) -> None:
     check_text(parameters.prompt, rules.max_characters, rules.scripts)
 
 
-def check_init(init: InitParameters) -> None:
-    """Refuse a point cloud that is not there or cannot be used.
+def check_init(init: InitParameters, plane_preset: str) -> None:
+    """Refuse a point cloud that is not there or cannot be used, and a density field's surface where no plane makes one.
 
     Raises:
         DataError: naming the file.
+        ParameterError: the points come from the density field, and the views are made without Latent-Plane.
     """
+    if isinstance(init.source, DensitySource) and plane_preset == "none":
+        raise ParameterError(
+            "Without Latent-Plane (multiview.plane_preset=none) there is no density field to take points from; give "
+            "init.source another kind: sphere, random or file."
+        )
     if not isinstance(init.source, FileSource):
         return
     path = Path(init.source.path)

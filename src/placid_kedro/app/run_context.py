@@ -8,7 +8,8 @@ afterwards; a node called directly, as in a test, gets a silent one.
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from placid_kedro.app.tracking import NoTracker, Tracker
 from placid_kedro.progress import SILENT, Progress
@@ -41,15 +42,34 @@ class TrackedProgress:
 
 
 @dataclass(frozen=True)
+class SessionSource:
+    """What another session like the one that goes on is made from.
+
+    Attributes:
+        project_path: folder of the project.
+        conf_source: folder of the configuration.
+        env: of the configuration; None for the default one.
+        parameters: all parameters, with those of the command line, as plain values.
+    """
+
+    project_path: Path
+    conf_source: str
+    env: str | None
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class RunContext:
     """The run that is going on.
 
     Attributes:
+        source: what its session was made from; None outside a session.
         progress: where long loops report.
         tracker: the recorded run.
         stage_seconds: seconds of each stage that has finished in this run, by the stage's name.
     """
 
+    source: SessionSource | None = None
     progress: Progress = SILENT
     tracker: Tracker = field(default_factory=NoTracker)
     stage_seconds: dict[str, float] = field(default_factory=dict)

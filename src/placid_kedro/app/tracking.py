@@ -4,10 +4,13 @@ tags.
 Everything of MLflow that this project uses is here; its import is slow and happens only when a run starts.
 """
 
+import json
 import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +30,24 @@ _BATCH_LIMIT = 100  # parameters or tags in one request, a limit of MLflow's int
 _METRIC_LIMIT = 1000
 _VALUE_LIMIT = 6000
 _REASON_LIMIT = 200
+PARENT_TAG = "mlflow.parentRunId"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that a run is made from.
+
+    Attributes:
+        name: short, for tables.
+        digest: tells one state of it from another, at most 36 characters.
+        place: a path, an address or the text itself.
+        context: what it is to the run, such as `prompts` or `model`.
+    """
+
+    name: str
+    digest: str
+    place: str
+    context: str
 
 
 class Tracker(Protocol):
@@ -40,6 +61,9 @@ class Tracker(Protocol):
 
     def log_artifact(self, path: Path) -> None:
         """Record a file or folder."""
+
+    def log_input(self, source: Source) -> None:
+        """Record something that the run was made from."""
 
     def end(self, succeeded: bool) -> None:
         """Send what is still waiting and close the run."""
@@ -56,6 +80,9 @@ class NoTracker:
 
     def log_artifact(self, path: Path) -> None:
         """Drop the file."""
+
+    def log_input(self, source: Source) -> None:
+        """Drop the source."""
 
     def end(self, succeeded: bool) -> None:
         """Nothing to close."""
@@ -89,9 +116,9 @@ class MlflowTracker:
             self._flush()
 
     def log_image(self, step: int, name: str, image: "Tensor") -> None:
-        """Record an image as `images/NAME/STEP.png`."""
+        """Record an image under its name and step, as MLflow's image grids show them."""
         pixels = (image.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-        self._send("log_image", pixels, f"images/{name}/{step:06d}.png")
+        self._send("log_image", pixels, key=name, step=step)
 
     def log_artifact(self, path: Path) -> None:
         """Record a file or folder under its own name."""
@@ -99,6 +126,18 @@ class MlflowTracker:
             self._send("log_artifacts", str(path), path.name)
         else:
             self._send("log_artifact", str(path))
+
+    def log_input(self, source: Source) -> None:
+        """Record something that the run was made from, as one of MLflow's datasets."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=source.name,
+            digest=source.digest,
+            source_type="local",
+            source=json.dumps({"uri": source.place}),
+        )
+        self._send("log_inputs", [DatasetInput(dataset, [InputTag("mlflow.data.context", source.context)])])
 
     def end(self, succeeded: bool) -> None:
         """Send what is still waiting and close the run."""
@@ -140,33 +179,79 @@ def start_run(
     Raises:
         TrackingError: the store cannot be reached or refuses the run.
     """
+    from mlflow.entities import Param, RunTag
+
+    with _store(parameters, project_path) as client:
+        run_id = parameters.run or _create_run(client, parameters, project_path, name)
+        client.update_run(run_id, status="RUNNING")
+        leaves = [Param(key, _text(value)) for key, value in flatten(values).items()]
+        for batch in _chunks(leaves, _BATCH_LIMIT):
+            client.log_batch(run_id, params=batch)
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    return MlflowTracker(client, run_id, parameters.batch_steps)
+
+
+def open_child(
+    parameters: TrackingParameters, project_path: Path, parent: str, name: str, tags: Mapping[str, str]
+) -> str:
+    """Open a run inside another; returns its id. Raises TrackingError as `start_run`."""
+    with _store(parameters, project_path) as client:
+        run_id = _create_run(client, parameters, project_path, name)
+        for key, value in {**tags, PARENT_TAG: parent}.items():
+            client.set_tag(run_id, key, value)
+    return run_id
+
+
+def take_over(parameters: TrackingParameters, project_path: Path, parent: str, child: str) -> bool:
+    """Put a run that was recorded before into another; False when the store does not hold it."""
+    from mlflow.exceptions import MlflowException
+
+    with _store(parameters, project_path) as client:
+        try:
+            client.set_tag(child, PARENT_TAG, parent)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+    return True
+
+
+def reopened(parameters: TrackingParameters, project_path: Path, run_id: str) -> MlflowTracker:
+    """A run that was recorded before, to add to it. Raises TrackingError as `start_run`."""
+    with _store(parameters, project_path) as client:
+        return MlflowTracker(client, run_id, parameters.batch_steps)
+
+
+@contextmanager
+def _store(parameters: TrackingParameters, project_path: Path) -> Iterator["MlflowClient"]:
+    """A client of the tracking store; whatever the store raises is one sentence."""
     _limit_waiting(parameters.timeout_seconds)
     uri = tracking_uri(parameters, project_path)
     from mlflow import MlflowClient
-    from mlflow.entities import Param, RunTag
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of each failed attempt
     try:
-        client = MlflowClient(tracking_uri=uri)
-        experiment = client.get_experiment_by_name(parameters.experiment)
-        if experiment is None:
-            location = (project_path / "mlruns").as_uri() if _is_local(uri) else None
-            experiment_id = client.create_experiment(parameters.experiment, artifact_location=location)
-        else:
-            experiment_id = experiment.experiment_id
-        run_id: str = client.create_run(experiment_id, run_name=name).info.run_id
-        leaves = [Param(key, _text(value)) for key, value in flatten(values).items()]
-        for batch in _chunks(leaves, _BATCH_LIMIT):
-            client.log_batch(run_id, params=batch)
-        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        yield MlflowClient(tracking_uri=uri)
     except Exception as error:  # MLflow raises whatever its store or server raises
         raise TrackingError(
             f"The MLflow tracking store {without_password(uri)} cannot be used ({_reason(error)}); start the server, "
             "set MLFLOW_TRACKING_URI to another store, or run with --params tracking.enabled=false."
         ) from error
-    return MlflowTracker(client, run_id, parameters.batch_steps)
+
+
+def _create_run(client: "MlflowClient", parameters: TrackingParameters, project_path: Path, name: str) -> str:
+    """A new run in the parameters' experiment, which is made where there is none."""
+    experiment = client.get_experiment_by_name(parameters.experiment)
+    if experiment is None:
+        local = _is_local(tracking_uri(parameters, project_path))
+        location = (project_path / "mlruns").as_uri() if local else None
+        experiment_id = client.create_experiment(parameters.experiment, artifact_location=location)
+    else:
+        experiment_id = experiment.experiment_id
+    run_id: str = client.create_run(experiment_id, run_name=name).info.run_id
+    return run_id
 
 
 def tracking_uri(parameters: TrackingParameters, project_path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from placid_kedro.ablation.config import AblationParameters
 from placid_kedro.config.run import ModelsParameters, RunParameters, TrackingParameters
 from placid_kedro.diffusion.config import LoraParameters
 from placid_kedro.distillation import DistillationConfig
@@ -32,10 +33,13 @@ class Parameters(ParameterModel):
     Attributes:
         prompt: the object to make, in English words.
         seed: of every random number of the run.
+        experiment: name of the folder that the artifacts of this prompt and seed go into, beside those of other
+            experiments; words with hyphens, dots or slashes between them, or empty.
     """
 
     prompt: str
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    experiment: Annotated[str, Field(pattern=r"^([\w-][\w.-]*(/[\w-][\w.-]*)*)?$")]
     run: RunParameters
     models: ModelsParameters
     tracking: TrackingParameters
@@ -53,9 +57,11 @@ class Parameters(ParameterModel):
     latent_plane_train: LatentPlaneTrainParameters
     pretrain: PretrainParameters
     distill_2d: Distill2dParameters
+    ablation: AblationParameters
 
 
 __all__ = [
+    "AblationParameters",
     "BsdParameters",
     "Distill2dParameters",
     "DistillationConfig",

@@ -22,7 +22,12 @@ def check_parameters(raw: dict[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate(raw)
     except ValidationError as error:
-        errors = error.errors(include_url=False)
+        # A default that depends on a wrong parameter is not wrong itself.
+        errors = [
+            detail
+            for detail in error.errors(include_url=False)
+            if detail["type"] != "default_factory_not_called"
+        ]
         # An unknown name is most often the reason why others are missing.
         first = min(errors, key=lambda detail: detail["type"] != "extra_forbidden")
         others = len(errors) - 1

@@ -68,6 +68,7 @@ class TrackingParameters(ParameterModel):
         experiment: name of the experiment.
         timeout_seconds: longest wait for one request to a tracking server.
         batch_steps: step metrics are sent in batches of this many steps.
+        run: id of a run that is there already and is recorded in; empty opens a new one.
     """
 
     enabled: bool
@@ -75,3 +76,4 @@ class TrackingParameters(ParameterModel):
     experiment: Annotated[str, Field(min_length=1)]
     timeout_seconds: Annotated[int, Field(gt=0, le=86_400)]
     batch_steps: PositiveInt
+    run: str

@@ -36,11 +36,13 @@ class DelegatedDataset(FileDataset[T]):
 
 
 class TableDataset(DelegatedDataset[Any]):
-    """A pandas table as a Parquet file, without its index."""
+    """A pandas table as a Parquet file, or a CSV file where the path ends so, without its index."""
 
     def _dataset(self, path: Path) -> AbstractDataset[Any, Any]:
-        from kedro_datasets.pandas import ParquetDataset
+        from kedro_datasets.pandas import CSVDataset, ParquetDataset
 
+        if path.suffix == ".csv":
+            return CSVDataset(filepath=path.as_posix(), save_args={"index": False})
         return ParquetDataset(filepath=path.as_posix(), save_args={"index": False})
 
     def preview(self) -> TablePreview:

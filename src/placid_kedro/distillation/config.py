@@ -95,6 +95,20 @@ class NFSD(ParameterModel):
 
 
 BSDPreset = Literal["paper", "sds_weighted", "official_3d", "official_2d", "auto"]
+_PRESET_LAM: dict[BSDPreset, float] = {
+    "paper": 25.0,
+    "sds_weighted": 25.0,
+    "official_3d": 15.0,
+    "official_2d": 1 / 0.018,
+    "auto": 0.8,
+}
+_PRESET_WEIGHTING: dict[BSDPreset, Weighting] = {
+    "paper": EQUATION_WEIGHTINGS["paper"],
+    "sds_weighted": EQUATION_WEIGHTINGS["sds_weighted"],
+    "official_3d": Weighting(signal_power=1),
+    "official_2d": Weighting(signal_power=1, scale=0.018),
+    "auto": Weighting(noise_power=1, scale=1.25 / 50),
+}
 
 
 class BSD(ParameterModel):
@@ -105,13 +119,16 @@ class BSD(ParameterModel):
         "official_3d" e_u of the negative prompt, no division by s_t, w = a_t;
         "official_2d" no division by s_t, w = 0.018 a_t;
         "auto" e_u - e as the smoothing term, w = 1.25 ||e_u - e|| s_t / 50.
-    lam: weight of the classifier guidance relative to the smoothing one; None takes the preset's own: 25 for
+    lam: weight of the classifier guidance relative to the smoothing one. Left out, it is the preset's own: 25 for
         the equation, then 15, 1 / 0.018 and 0.8.
+    weighting: w; "auto" multiplies it by ||e_u - e||. Left out, it is the preset's own.
     """
 
     algorithm: Literal["bsd"] = "bsd"
     preset: BSDPreset = "paper"
-    lam: Lambda | None = None
+    # What is left out is filled in, so that reports and MLflow show what was used.
+    lam: Lambda = Field(default_factory=lambda given: _PRESET_LAM[given["preset"]])
+    weighting: Weighting = Field(default_factory=lambda given: _PRESET_WEIGHTING[given["preset"]])
 
 
 class VSDMGDA(ParameterModel):

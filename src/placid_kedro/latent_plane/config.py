@@ -51,7 +51,8 @@ class MultiviewParameters(ParameterModel):
         field_of_view_deg: full angle of the square images.
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
-        plane_preset: `paper`, `official` or `frugal`: when Latent-Plane acts (`placid_kedro.latent_plane.presets`).
+        plane_preset: `paper`, `official` or `frugal`: when Latent-Plane acts (`placid_kedro.latent_plane.presets`);
+            `none`: never, so that there is no density field (the ablation "w/o Latent-Plane").
         block_size: points evaluated at once; the memory grows with it, the result does not change.
         density_resolution: samples of the density field along each edge of the cube.
     """
@@ -62,6 +63,6 @@ class MultiviewParameters(ParameterModel):
     field_of_view_deg: FieldOfView
     steps: SamplingSteps
     guidance_scale: NonNegativeFloat
-    plane_preset: Literal["paper", "official", "frugal"]
+    plane_preset: Literal["paper", "official", "frugal", "none"]
     block_size: PositiveInt
     density_resolution: Annotated[int, Field(ge=8, le=1024)]

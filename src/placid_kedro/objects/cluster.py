@@ -24,7 +24,7 @@ _PLUGIN = "placid_kedro_isolated_processes"
 _CONNECT_SECONDS = 15
 _QUEUED_PER_THREAD = 3
 # What dask records of itself on this machine would take a tenth of a core from the workers, and memory with each job.
-_QUIET = {
+QUIET = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.admin.tick.interval": "1s",
@@ -79,6 +79,25 @@ def _do(job: Job) -> Outcome:
 
 
 @contextmanager
+def scheduler_client(scheduler: str) -> Iterator[Client]:
+    """Connect to a scheduler at an address as `tcp://host:8786`.
+
+    Raises:
+        ResourceError: nothing answers there.
+    """
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    try:
+        client = Client(scheduler, timeout=_CONNECT_SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ResourceError(
+            f"No dask scheduler answers at {scheduler} ({type(error).__name__}); start one with "
+            "`dask scheduler`, or leave the address empty to use this machine."
+        ) from error
+    with client:
+        yield client
+
+
+@contextmanager
 def dask_client(scheduler: str, workers: int) -> Iterator[Client]:
     """Connect to a scheduler, or start workers on this machine and end them afterwards.
 
@@ -92,21 +111,14 @@ def dask_client(scheduler: str, workers: int) -> Iterator[Client]:
     Raises:
         ResourceError: nothing answers at the address.
     """
-    logging.getLogger("distributed").setLevel(logging.ERROR)
     if scheduler:
-        try:
-            client = Client(scheduler, timeout=_CONNECT_SECONDS)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ResourceError(
-                f"No dask scheduler answers at {scheduler} ({type(error).__name__}); start one with "
-                "`dask scheduler`, or leave the address empty to use this machine."
-            ) from error
-        with client:
+        with scheduler_client(scheduler) as client:
             yield client
         return
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     count = workers or len(os.sched_getaffinity(0))
     with (
-        dask.config.set(_QUIET),
+        dask.config.set(QUIET),
         LocalCluster(
             # Each thread waits for an isolated process of its own; dask's need not be one more.
             n_workers=1,

@@ -7,7 +7,7 @@ from placid_kedro.prompts.directions import (
     directional_prompts,
     view_name,
 )
-from placid_kedro.prompts.slug import run_slug, slugify_prompt
+from placid_kedro.prompts.slug import run_folder, run_slug, slugify_prompt
 from placid_kedro.prompts.text import check_text, clean_text
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "check_text",
     "clean_text",
     "directional_prompts",
+    "run_folder",
     "run_slug",
     "slugify_prompt",
     "view_name",

@@ -30,3 +30,12 @@ def run_slug(prompt: str, seed: int) -> str:
     """
     name = slugify_prompt(prompt)
     return name if seed == 0 else f"{name}_seed{seed}"
+
+
+def run_folder(experiment: str, prompt: str, seed: int) -> str:
+    """Folder of one run's artifacts within each layer: `run_slug`, inside the experiment's where it has a name.
+
+    Example: `run_folder("few-steps", "a teddy bear", 0)` is `"few-steps/a-teddy-bear"`.
+    """
+    slug = run_slug(prompt, seed)
+    return f"{experiment}/{slug}" if experiment else slug

@@ -97,7 +97,7 @@ def runs_with(obtuse: float) -> dict[str, LabRun]:
     runs = {run.label: run_of(run.algorithm, cg, sg, obtuse=obtuse) for run in PLAN}
     for run in PLAN:
         if isinstance(run.algorithm, BSD):
-            balanced = run_of(run.algorithm, cg, sg, balance(cg, sg, run.algorithm.lam or 25.0)[0])
+            balanced = run_of(run.algorithm, cg, sg, balance(cg, sg, run.algorithm.lam)[0])
             runs[run.label] = balanced
     return runs
 

@@ -8,7 +8,7 @@ the artifact itself is the one that was stamped.
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,31 @@ class Stamps:
         paths = [path for name in node.outputs if (path := self.path(name)) is not None]
         return any(read_stamp(path) != self.digest(node) for path in paths)
 
+    def changed_parameters(self, node: Node) -> set[str]:
+        """Names of the parameters, of this node or before it, with other values than its outputs on disk were made
+        with; `run`, which says where and not what to compute, apart."""
+        now = self._parameters(node)
+        paths = [path for name in node.outputs if (path := self.path(name)) is not None]
+        return {
+            name.removeprefix("params:")
+            for path in paths
+            for name, digest in read_parameters(path).items()
+            if name != "params:run" and now.get(name, digest) != digest
+        }
+
+    def _parameters(self, node: Node) -> dict[str, str]:
+        """Digests of all parameters that the node's outputs depend on, by name."""
+        found: dict[str, str] = {}
+        for name in node.inputs:
+            path = self.path(name)
+            if name in self._producers:
+                found |= self._parameters(self._producers[name])
+            elif path is not None:
+                found |= read_parameters(path)
+            elif name.startswith("params:"):
+                found[name] = self._input_digest(name)
+        return found
+
     def digest(self, node: Node) -> str:
         """The digest that the node's outputs have when it runs now."""
         return node_digest(node.func, {name: self._input_digest(name) for name in node.inputs})
@@ -54,6 +79,25 @@ class Stamps:
                 self._digests[name] = read_stamp(path) or (fingerprint(path) if path.exists() else "missing")
         return self._digests[name]
 
+    def adopt(self, node: Node, own: str, others: Iterable[str]) -> None:
+        """Take over outputs that other runs have made from the very same: linked, not copied.
+
+        Args:
+            node: whose outputs are wanted.
+            own: folder of this run within each layer.
+            others: the same of the runs to look at.
+        """
+        for name in node.outputs:
+            path = self.path(name)
+            if path is None or f"/{own}/" not in path.as_posix() or read_stamp(path) == self.digest(node):
+                continue
+            for other in others:
+                twin = Path(f"/{other}/".join(path.as_posix().rsplit(f"/{own}/", 1)))
+                if read_stamp(twin) == self.digest(node):
+                    _link(twin, path)
+                    _link(stamp_path(twin), stamp_path(path))
+                    break
+
     def remove(self, name: str) -> None:
         """From here on the stamp of a dataset is not true any more: it is being written."""
         path = self.path(name)
@@ -64,7 +108,7 @@ class Stamps:
         """Stamp a dataset that a node has just saved."""
         path = self.path(name)
         if path is not None and path.exists():
-            write_stamp(path, self.digest(node))
+            write_stamp(path, self.digest(node), self._parameters(node))
 
 
 def dataset_path(dataset: object) -> Path | None:
@@ -78,10 +122,11 @@ def stamp_path(artifact: Path) -> Path:
     return artifact.with_name(f".{artifact.name}.stamp")
 
 
-def write_stamp(artifact: Path, digest: str) -> None:
-    """Say that an artifact, as it is now, was made with a digest."""
+def write_stamp(artifact: Path, digest: str, parameters: Mapping[str, str] | None = None) -> None:
+    """Say that an artifact, as it is now, was made with a digest, and with which parameters (digests by name)."""
+    content = {"digest": digest, "fingerprint": fingerprint(artifact), "parameters": dict(parameters or {})}
     with new_file(stamp_path(artifact)) as temporary:
-        temporary.write_text(json.dumps({"digest": digest, "fingerprint": fingerprint(artifact)}))
+        temporary.write_text(json.dumps(content))
 
 
 def read_stamp(artifact: Path) -> str | None:
@@ -91,6 +136,22 @@ def read_stamp(artifact: Path) -> str | None:
         return str(stamp["digest"]) if stamp["fingerprint"] == fingerprint(artifact) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _link(source: Path, target: Path) -> None:
+    """Make a file the same as another. Artifacts are replaced, never written to, so neither spoils the other."""
+    with new_file(target) as temporary:
+        temporary.hardlink_to(source)
+
+
+def read_parameters(artifact: Path) -> dict[str, str]:
+    """Digests of the parameters an artifact was made with, by name; none where it or its stamp is missing."""
+    if not artifact.exists():
+        return {}
+    try:
+        return dict(json.loads(stamp_path(artifact).read_text())["parameters"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def fingerprint(artifact: Path) -> str:

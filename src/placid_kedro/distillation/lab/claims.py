@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from placid_kedro.distillation.algorithms.bsd import preset_lam
 from placid_kedro.distillation.config import (
     BSD,
     CSD,
@@ -60,9 +59,9 @@ def cosines_with_guidances(run: LabRun) -> tuple[np.ndarray, np.ndarray]:
         run.history[name].double().numpy() for name in ("norm_cg", "norm_sg", "cosine")
     )
     match run.algorithm:
-        case BSD(preset=preset) as bsd if preset in EQUATION_WEIGHTINGS:
+        case BSD(preset=preset, lam=lam) if preset in EQUATION_WEIGHTINGS:
             alpha = run.history["alpha"].double().numpy()
-            cg, sg = alpha * preset_lam(bsd) * norm_cg, (1 - alpha) * norm_sg
+            cg, sg = alpha * lam * norm_cg, (1 - alpha) * norm_sg
         case FixedRatio(ratio=ratio):
             cg, sg = ratio * norm_cg, norm_sg
         case _:

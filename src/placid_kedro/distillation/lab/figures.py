@@ -56,7 +56,7 @@ def grid_plot(columns: Mapping[str, Tensor], rows: Sequence[str]) -> go.Figure:
     )
     for j, images in enumerate(columns.values()):
         for i, image in enumerate(_pixels(images)):
-            figure.add_trace(go.Image(source=_data_uri(image)), row=i + 1, col=j + 1)
+            figure.add_trace(go.Image(source=data_uri(image)), row=i + 1, col=j + 1)
     figure.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
     return figure.update_layout(width=190 * len(columns) + 100, height=190 * len(rows) + 120)
 
@@ -152,7 +152,7 @@ def drawn(figure: Figure) -> Tensor:
     return torch.from_numpy(rgba[..., :3].copy()).permute(2, 0, 1).float() / 255
 
 
-def _data_uri(pixels: np.ndarray) -> str:
+def data_uri(pixels: np.ndarray) -> str:
     """uint8 [H,W,3] as the text of a PNG that a browser shows; numbers would make files of many megabytes."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")

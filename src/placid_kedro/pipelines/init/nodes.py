@@ -13,7 +13,7 @@ def place_gaussians(
     from placid_kedro.surface.fitting import fit_to_views
     from placid_kedro.surface.initial_points import gaussians_of
 
-    gaussians = gaussians_of(_point_cloud(density["density"], views, seed, parameters), parameters.opacity)
+    gaussians = gaussians_of(_point_cloud(density, views, seed, parameters), parameters.opacity)
     source = parameters.source
     if source.kind != "density" or source.fit is None:
         return gaussians
@@ -21,9 +21,12 @@ def place_gaussians(
     return fit_to_views(gaussians, views, source.fit, generator, current_run().progress)
 
 
-def _point_cloud(density: Tensor, views: PosedViews, seed: int, parameters: InitParameters) -> PointCloud:
+def _point_cloud(
+    density: dict[str, Tensor], views: PosedViews, seed: int, parameters: InitParameters
+) -> PointCloud:
     from pathlib import Path
 
+    from placid_kedro.errors import DataError
     from placid_kedro.surface.initial_points import color_from_views, surface_points
     from placid_kedro.surface.point_clouds import fit_to_cube, from_point_cloud_file, random, sphere
 
@@ -35,4 +38,11 @@ def _point_cloud(density: Tensor, views: PosedViews, seed: int, parameters: Init
         return random(parameters.points, generator)
     if source.kind == "file":
         return fit_to_cube(from_point_cloud_file(Path(source.path)), source.longest_edge)
-    return color_from_views(surface_points(density, source.level, parameters.points, generator), views)
+    if "density" not in density:
+        raise DataError(
+            "The views were made without Latent-Plane, so there is no density field; run the stage multiview again "
+            "with a plane, or give init.source another kind."
+        )
+    return color_from_views(
+        surface_points(density["density"], source.level, parameters.points, generator), views
+    )

@@ -1,5 +1,8 @@
 """Nodes of the stage `multiview`."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import ModelsParameters, MultiviewParameters, RunParameters
 from placid_kedro.pipelines.types import PosedViews, Tensor
@@ -16,13 +19,13 @@ def sample_object_views(
     """Draw the object from all round.
 
     Returns:
-        The views, and the density field: `density` [R, R, R], softplus(sigma) over the cube, indexed x, y, z.
+        The views, and the density field: `density` [R, R, R], softplus(sigma) over the cube, indexed x, y, z; nothing
+        without a plane.
     """
     import torch
     from torch.nn import functional as F
 
     from placid_kedro.cameras import PosedViews, ring
-    from placid_kedro.diffusion.loading import load_component
     from placid_kedro.diffusion.novel_view import load_novel_view
     from placid_kedro.images import over_white
     from placid_kedro.latent_plane import preset
@@ -32,8 +35,11 @@ def sample_object_views(
 
     device = start(run)
     model = load_novel_view(folder_of(models.zero123), device)
-    plane = load_component(folder_of(models.latent_plane), "latent_plane").to(device)
-    plane = plane.with_evaluation(plane.evaluation.model_copy(update={"block_size": parameters.block_size}))
+    plane = None
+    enhanced: dict[str, Any] = {}
+    if parameters.plane_preset != "none":
+        plane = _plane(models.latent_plane, parameters.block_size, device)
+        enhanced = {"plane": plane, "policy": preset(parameters.plane_preset).sampling}
     size = model.image_size
     seen = torch.cat([over_white(reference), reference[3:]])[None]
     seen = F.interpolate(seen, (size, size), mode="bilinear", antialias=True, align_corners=False)[0].clamp(
@@ -50,14 +56,23 @@ def sample_object_views(
         steps=parameters.steps,
         guidance_scale=parameters.guidance_scale,
         generator=stage_generator(seed, "multiview"),
-        plane=plane,
-        policy=preset(parameters.plane_preset).sampling,
         silhouette=seen[3],
         progress=current_run().progress,
+        **enhanced,
     )
-    inputs = views.plane_inputs
-    assert inputs is not None, "sample_views was given a plane"
+    posed, inputs = PosedViews(views.images.cpu(), cameras), views.plane_inputs
+    if plane is None or inputs is None:
+        return posed, {}
     density = density_grid(
         lambda points: plane.density_at(inputs[0], points), parameters.density_resolution, device
     )
-    return PosedViews(views.images.cpu(), cameras), {"density": density}
+    return posed, {"density": density}
+
+
+def _plane(source: Sequence[str], block_size: int, device: Any) -> Any:
+    """The trained Latent-Plane, evaluating at most `block_size` points at once."""
+    from placid_kedro.diffusion.loading import load_component
+    from placid_kedro.pipelines.loading import folder_of
+
+    plane = load_component(folder_of(source), "latent_plane").to(device)
+    return plane.with_evaluation(plane.evaluation.model_copy(update={"block_size": block_size}))
