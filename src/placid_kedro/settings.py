@@ -3,9 +3,10 @@ file."""
 
 from placid_kedro.app.config_loader import RunConfigLoader
 from placid_kedro.app.hooks import PreflightHooks, StampHooks, TrackingHooks
+from placid_kedro.app.locks import LockHooks
 
-# Pluggy calls hooks last-registered first: parameters are checked before tracking opens a run.
-HOOKS = (StampHooks(), TrackingHooks(), PreflightHooks())
+# Pluggy calls hooks last-registered first: parameters are checked and folders locked before tracking opens a run.
+HOOKS = (StampHooks(), TrackingHooks(), LockHooks(), PreflightHooks())
 
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 

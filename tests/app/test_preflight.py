@@ -1,5 +1,6 @@
 """Checks before the work."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 from safetensors.numpy import save
 
-from placid_kedro.app.preflight import check_device, check_disk, check_models, is_local
+from placid_kedro.app.preflight import check_device, check_disk, check_models, check_runner, is_local
 from placid_kedro.config import ModelsParameters
-from placid_kedro.errors import ModelError, ResourceError
+from placid_kedro.errors import ModelError, ParameterError, ResourceError
+from placid_kedro.files import MANIFEST, verify_folder, write_manifest
 
 
 def models(**sources: str) -> ModelsParameters:
@@ -73,3 +75,42 @@ def test_disk_space_and_permission(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ResourceError, match="cannot be written"):
         check_disk(tmp_path / "file" / "below", 1.0)
+
+
+def test_a_flipped_bit_in_weights_is_found(tmp_path: Path) -> None:
+    """The header is right and the number is finite: only the hash tells."""
+    folder = tmp_path / "t2i"
+    (folder / "unet").mkdir(parents=True)
+    (folder / "unet" / "config.json").write_text("{}")
+    (folder / "model_index.json").write_text("{}")
+    weights = folder / "unet" / "weights.safetensors"
+    weights.write_bytes(save({"weight": np.ones(3, np.float16)}))
+    write_manifest(folder)
+    check_models(models(text_to_image=str(folder)), tmp_path)
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 0x40  # the highest bit of the exponent
+    weights.write_bytes(content)
+    with pytest.raises(ModelError, match=r"weights\.safetensors is damaged or was changed.*Restore it"):
+        check_models(models(text_to_image=str(folder)), tmp_path)
+    check_models(models(text_to_image=str(folder)), tmp_path, needed_models={"scorer"})
+
+
+def test_the_models_that_ship_are_as_they_were_made() -> None:
+    root = Path(__file__).parents[2] / "models"
+    folders = [path for path in root.iterdir() if path.is_dir()]
+    assert {path.name for path in folders} >= {"text_to_image", "zero123", "latent_plane", "scorer"}
+    for folder in folders:
+        verify_folder(folder)
+        listed = json.loads((folder / MANIFEST).read_text())["files"]
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert found == {*listed, MANIFEST}
+
+
+@pytest.mark.parametrize("name", ["ThreadRunner", "ParallelRunner"])
+def test_runners_that_lose_metrics_are_refused(name: str) -> None:
+    import kedro.runner
+
+    with pytest.raises(ParameterError, match=f"The {name} does several stages at a time"):
+        check_runner(str(getattr(kedro.runner, name)()))
+    check_runner(str(kedro.runner.SequentialRunner()))
+    check_runner("None")

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from placid_kedro.config import InitParameters, ModelsParameters, Parameters
 from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
+from placid_kedro.files import MANIFEST, verify_folder
 from placid_kedro.prompts import check_text
 from placid_kedro.surface.config import FileSource
 
@@ -22,6 +23,20 @@ class Target(Protocol):
 
     def check_target(self) -> None:
         """Raise `DataError` when it may not."""
+
+
+def check_runner(runner: str) -> None:
+    """Refuse Kedro's runners that do several nodes at a time.
+
+    Raises:
+        ParameterError: naming the runner.
+    """
+    for name in ("ParallelRunner", "ThreadRunner"):
+        if name in runner:
+            raise ParameterError(
+                f"The {name} does several stages at a time, and would lose their metrics and times; leave --runner "
+                "out: one stage takes all cores."
+            )
 
 
 def check_prompt(parameters: Parameters) -> None:
@@ -71,12 +86,26 @@ def check_models(
                 )
             for path in weights:
                 _check_weights(name, path)
+        _check_hashes(name, folder)
         needed = [_INDEX, _NAMES] if name == "scorer" else [_INDEX]
         for file in needed:
             if not (folder / file).is_file():
                 raise ModelError(
                     f"The model '{name}' has no {file} in {folder}; restore it from the repository."
                 )
+
+
+def _check_hashes(model: str, folder: Path) -> None:
+    """The models that ship, and what `pretrain` makes, say in their manifest what each file must be."""
+    if not (folder / MANIFEST).is_file():
+        return
+    try:
+        verify_folder(folder)
+    except DataError as error:
+        raise ModelError(
+            f"The model '{model}' is not as it was made: {error} Restore it from the repository, or delete "
+            f"{folder / MANIFEST} if the change is yours."
+        ) from error
 
 
 def _check_weights(model: str, path: Path) -> None:

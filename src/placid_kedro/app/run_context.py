@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from placid_kedro.app.tracking import NoTracker, Tracker
+from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ class RunContext:
     Attributes:
         progress: where long loops report.
         tracker: the recorded run.
+        checkpoint: where the node that runs leaves off when it is killed, if its loop is a long one.
         stage_seconds: seconds of each stage that has finished in this run, by the stage's name.
     """
 
     progress: Progress = SILENT
     tracker: Tracker = field(default_factory=NoTracker)
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
 
 
 _OUTSIDE = RunContext()

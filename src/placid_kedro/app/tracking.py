@@ -8,8 +8,11 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from filelock import FileLock
 
 from placid_kedro.config import TrackingParameters
 from placid_kedro.errors import TrackingError
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 5.0
+_SQLITE = "sqlite:///"
+_CREATION_SECONDS = 60.0  # making the tables takes some ten
 _BATCH_LIMIT = 100  # parameters or tags in one request, a limit of MLflow's interface
 _METRIC_LIMIT = 1000
 _VALUE_LIMIT = 6000
@@ -148,13 +153,9 @@ def start_run(
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of each failed attempt
     try:
-        client = MlflowClient(tracking_uri=uri)
-        experiment = client.get_experiment_by_name(parameters.experiment)
-        if experiment is None:
-            location = (project_path / "mlruns").as_uri() if _is_local(uri) else None
-            experiment_id = client.create_experiment(parameters.experiment, artifact_location=location)
-        else:
-            experiment_id = experiment.experiment_id
+        with _one_at_a_time(uri):
+            client = MlflowClient(tracking_uri=uri)
+            experiment_id = _experiment(client, parameters.experiment, uri, project_path)
         run_id: str = client.create_run(experiment_id, run_name=name).info.run_id
         leaves = [Param(key, _text(value)) for key, value in flatten(values).items()]
         for batch in _chunks(leaves, _BATCH_LIMIT):
@@ -168,12 +169,36 @@ def start_run(
     return MlflowTracker(client, run_id, parameters.batch_steps)
 
 
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Of runs that start together on a new SQLite file, one makes its tables and the others wait."""
+    if not uri.startswith(_SQLITE):
+        yield
+        return
+    database = Path(uri.removeprefix(_SQLITE))
+    with FileLock(database.with_name(f".{database.name}.lock"), timeout=_CREATION_SECONDS):
+        yield
+
+
+def _experiment(client: "MlflowClient", name: str, uri: str, project_path: Path) -> str:
+    """The experiment's id; it is made where there is none."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        location = (project_path / "mlruns").as_uri() if _is_local(uri) else None
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except Exception:  # on a server, another run may have been faster
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    return str(experiment.experiment_id)
+
+
 def tracking_uri(parameters: TrackingParameters, project_path: Path) -> str:
     """The store's address; a relative SQLite path is taken from the project's folder."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or parameters.uri
-    prefix = "sqlite:///"
-    if uri.startswith(prefix) and not Path(uri.removeprefix(prefix)).is_absolute():
-        return f"{prefix}{project_path / uri.removeprefix(prefix)}"
+    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_absolute():
+        return f"{_SQLITE}{project_path / uri.removeprefix(_SQLITE)}"
     return uri
 
 

@@ -22,6 +22,7 @@ class RunParameters(ParameterModel):
         device: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`.
         threads: threads of the CPU kernels; 0 takes all cores.
         report_seconds: longest silence of a run on a terminal or in a log.
+        checkpoint_seconds: time between two checkpoints of a long loop; 0 leaves one after every step.
         free_disk_mb: disk space in MiB that must be free under the data root before a run starts.
     """
 
@@ -29,6 +30,7 @@ class RunParameters(ParameterModel):
     threads: NonNegativeInt
     report_seconds: PositiveFloat
     free_disk_mb: NonNegativeFloat
+    checkpoint_seconds: NonNegativeFloat = 20.0
 
 
 class ModelsParameters(ParameterModel):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from placid_kedro.datasets.folders import FolderWriter
     from placid_kedro.distillation.lab.experiment import LabRun
     from placid_kedro.distillation.lab.report import LabReport
+    from placid_kedro.distillation.summary import DistillationSummary
     from placid_kedro.embedded.training.cost import PretrainPlan
     from placid_kedro.evaluation.report import Report
     from placid_kedro.latent_plane.training.report import PlaneTrainingReport
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from placid_kedro.splats import Gaussians
     from placid_kedro.surface.point_clouds import PointCloud
 else:
-    DataFrame = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = TrainingSet = Any
+    DataFrame = DistillationSummary = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = (
+        TrainingSet
+    ) = Any
     Cameras = Gaussians = LabReport = LabRun = PointCloud = PosedViews = Report = Tensor = Any
 
 __all__ = [
     "Cameras",
     "DataFrame",
+    "DistillationSummary",
     "Figure",
     "FolderWriter",
     "Gaussians",
