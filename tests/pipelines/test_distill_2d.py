@@ -240,12 +240,13 @@ def test_nan_guidance_is_refused(
 ) -> None:
     """A network may also break on its way: here its weights are let in."""
     monkeypatch.setattr("placid_kedro.diffusion.loading.first_not_finite", lambda _: None)
+    monkeypatch.setattr("placid_kedro.distillation.lab.experiment.Lab.seconds_of_a_step", lambda *_: 0.0)
     algorithm = DistillationConfig(algorithm="sds")
     with pytest.raises(
         GuidanceError, match=r"run 'mine' stopped: the guidance of sample 0 is not finite.*10%"
     ):
         run_algorithms(RULES, str(broken_weights), RUN, lab_of(tmp_path, algorithm))
-    with pytest.raises(GuidanceError, match="sample 0 is not finite, and 1 steps in a row"):
+    with pytest.raises(GuidanceError, match=r"run 'mine' stopped: .* and 1 steps in a row"):
         run_algorithms(RULES, str(broken_weights), RUN, lab_of(tmp_path, algorithm, patience=1))
 
 
