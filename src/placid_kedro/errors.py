@@ -37,5 +37,9 @@ class ResourceError(PlacidError):
     """The machine lacks what the run needs: disk space, a device, write permission."""
 
 
+class NumericError(PlacidError):
+    """A computation or a file gave values that are not finite, empty or out of range."""
+
+
 class GuidanceError(PlacidError):
     """Score distillation keeps getting guidance that is zero or not finite."""

@@ -12,6 +12,7 @@ from placid_kedro.app.model_check import advice, check_models, check_room, look_
 from placid_kedro.app.preflight_command import report
 from placid_kedro.config import ModelsParameters
 from placid_kedro.errors import ModelError, ResourceError
+from placid_kedro.files import write_manifest
 from placid_kedro.models import Availability, Hub
 
 PROJECT = Path(__file__).absolute().parents[2]
@@ -83,6 +84,21 @@ def test_a_scorer_needs_its_names_and_a_role_its_parts(tiny_models: Any, tmp_pat
         check_models(parameters(tiny_models, scorer=str(scorer)), tmp_path, {"scorer"})
     with pytest.raises(ModelError, match="is no scorer: it has no scorer"):
         check_models(parameters(tiny_models, scorer=str(tiny_models.latent_plane)), tmp_path, {"scorer"})
+
+
+def test_a_flipped_bit_in_weights_is_found(stable_diffusion_folder: Path, tmp_path: Path) -> None:
+    """The header is right and the number is finite: only the hash tells."""
+    folder = tmp_path / "model"
+    shutil.copytree(stable_diffusion_folder, folder)
+    given = ModelsParameters.model_validate({name: str(folder) for name in ModelsParameters.model_fields})
+    write_manifest(folder)
+    check_models(given, tmp_path, {"text_to_image"})
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 0x40  # the highest bit of the exponent
+    weights.write_bytes(content)
+    with pytest.raises(ModelError, match=r"is damaged or was changed.*Restore it"):
+        check_models(given, tmp_path, {"text_to_image"})
 
 
 def test_every_model_is_looked_at_though_one_is_missing(tiny_models: Any, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Checks before the work."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from placid_kedro.app.preflight import check_device, check_disk, check_init
+from placid_kedro.app.preflight import check_device, check_disk, check_init, check_runner
 from placid_kedro.config import InitParameters
-from placid_kedro.errors import DataError, ResourceError
+from placid_kedro.errors import DataError, ParameterError, ResourceError
+from placid_kedro.files import MANIFEST, verify_folder
 from placid_kedro.surface.config import FileSource
 
 
@@ -46,3 +48,24 @@ def test_a_point_cloud_that_cannot_be_used_is_known_before_the_work(
     source = FileSource(path=str(path))
     with pytest.raises(DataError, match=said):
         check_init(InitParameters(source=source, points=10, opacity=0.5))
+
+
+def test_the_models_that_ship_are_as_they_were_made() -> None:
+    root = Path(__file__).parents[2] / "models"
+    folders = [path for path in root.iterdir() if path.is_dir()]
+    assert {path.name for path in folders} >= {"text_to_image", "zero123", "latent_plane", "scorer"}
+    for folder in folders:
+        verify_folder(folder)
+        listed = json.loads((folder / MANIFEST).read_text())["files"]
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert found == {*listed, MANIFEST}
+
+
+@pytest.mark.parametrize("name", ["ThreadRunner", "ParallelRunner"])
+def test_runners_that_lose_metrics_are_refused(name: str) -> None:
+    import kedro.runner
+
+    with pytest.raises(ParameterError, match=f"The {name} does several stages at a time"):
+        check_runner(str(getattr(kedro.runner, name)()))
+    check_runner(str(kedro.runner.SequentialRunner()))
+    check_runner("None")

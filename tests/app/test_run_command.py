@@ -1,6 +1,7 @@
 """`kedro run` as a user meets it: exit codes, one sentence on stderr, and the default pipeline."""
 
 import errno
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from kedro.framework.project import configure_project
 
 import placid_kedro.app.run_command as run_command
+from placid_kedro.app.interrupts import Interrupted
 from placid_kedro.errors import PromptError
 
 
@@ -20,7 +22,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
     seen: dict[str, Any] = {}
 
-    def run(*arguments: str, error: Exception | None = None) -> tuple[Result, dict[str, Any]]:
+    def run(*arguments: str, error: BaseException | None = None) -> tuple[Result, dict[str, Any]]:
         def kedro_part(**options: Any) -> None:
             seen.update(options)
             if error is not None:
@@ -50,6 +52,23 @@ def test_a_foreseen_error_is_one_line_and_exit_code_one(invoke: Any) -> None:
     result, _ = invoke(error=PromptError("The prompt is empty."))
     assert result.exit_code == 1
     assert result.stderr == "Error: The prompt is empty.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "code"),
+    [
+        (KeyboardInterrupt(), "SIGINT", 130),
+        (Interrupted(signal.SIGTERM), "SIGTERM", 143),
+        (Interrupted(signal.SIGHUP), "SIGHUP", 129),
+    ],
+)
+def test_an_interrupted_run_says_how_to_go_on(
+    invoke: Any, error: BaseException, name: str, code: int
+) -> None:
+    result, _ = invoke(error=error)
+    assert result.exit_code == code
+    assert result.stderr.startswith(f"Error: The run was interrupted ({name});")
+    assert result.stderr.endswith("--only-missing-outputs.\n")
 
 
 def test_a_full_disk_is_one_line_with_its_traceback_in_a_file(invoke: Any, tmp_path: Path) -> None:

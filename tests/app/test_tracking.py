@@ -3,7 +3,9 @@
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,3 +135,40 @@ def test_the_environment_goes_before_the_parameter(monkeypatch: pytest.MonkeyPat
 
 def test_flatten_names_leaves_with_dots() -> None:
     assert flatten({"a": {"b": {"c": 1}, "d": [2]}, "e": None}) == {"a.b.c": 1, "a.d": [2], "e": None}
+
+
+def test_first_runs_on_a_new_database_make_its_tables_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's own creation is not safe; here it would fail as soon as two were inside."""
+    inside, most = [0], [0]
+
+    class Client:
+        def __init__(self, tracking_uri: str) -> None:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.05)
+
+        def get_experiment_by_name(self, name: str) -> None:
+            return None
+
+        def create_experiment(self, name: str, artifact_location: str) -> str:
+            time.sleep(0.05)
+            inside[0] -= 1
+            return "1"
+
+        def create_run(self, experiment_id: str, run_name: str) -> Any:
+            return SimpleNamespace(info=SimpleNamespace(run_id="a"))
+
+        def log_batch(self, run_id: str, **_: Any) -> None:
+            assert run_id == "a"
+
+    monkeypatch.setattr("mlflow.MlflowClient", Client)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    parameters = TrackingParameters(
+        enabled=True, uri="sqlite:///m.db", experiment="e", timeout_seconds=1, batch_steps=1
+    )
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(start_run, parameters, tmp_path, "n", {}, {}) for _ in range(4)]
+        assert {run.result().run_id for run in runs} == {"a"}
+    assert most == [1]

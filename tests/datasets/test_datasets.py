@@ -28,7 +28,7 @@ from placid_kedro.datasets import (
     TensorsDataset,
     VideoDataset,
 )
-from placid_kedro.errors import DataError, PlacidError, ShapeError
+from placid_kedro.errors import DataError, NumericError, PlacidError, ShapeError
 from placid_kedro.prompts import Prompts, directional_prompts
 
 
@@ -229,6 +229,78 @@ def test_half_written_folder_does_not_exist_and_is_not_replaced(tmp_path: Path) 
     with pytest.raises(DatasetError, match="half-written"):
         dataset.save(Model())
     assert (tmp_path / "model" / "weights.bin").read_bytes() == b"half"
+
+
+def gaussians_of(count: int, **changes: Tensor) -> Any:
+    from placid_kedro.splats import Gaussians
+
+    fields = {"means": (count, 3), "quats": (count, 4), "log_scales": (count, 3), "logit_opacities": (count,)}
+    zeros = {name: torch.zeros(shape) for name, shape in fields.items()}
+    return Gaussians(**{**zeros, "sh0": torch.zeros(count, 1, 3), "shN": torch.zeros(count, 0, 3), **changes})
+
+
+NAN, CAMERAS = float("nan"), ring(2, 20.0, 1.7, 40.0, 8)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "data"),
+    [
+        (ImageDataset(filepath="a.png"), torch.full((3, 4, 4), NAN)),
+        (PosedViewsDataset(filepath="a.png"), PosedViews(torch.full((2, 3, 8, 8), NAN), CAMERAS)),
+        (VideoDataset(filepath="a.mp4", fps=10), torch.full((2, 3, 4, 4), float("inf"))),
+        (VideoDataset(filepath="a.mp4", fps=10), torch.zeros(0, 3, 4, 4)),
+        (TensorsDataset(filepath="a.safetensors"), {"density": torch.tensor([1.0, NAN])}),
+        (TensorsDataset(filepath="a.safetensors"), {"density": torch.zeros(0)}),
+        (TensorsDataset(filepath="a.safetensors"), {}),
+        (GaussiansDataset(filepath="a.ply"), gaussians_of(0)),
+        (GaussiansDataset(filepath="a.ply"), gaussians_of(2, means=torch.full((2, 3), NAN))),
+        (GaussiansDataset(filepath="a.ply"), gaussians_of(2, log_scales=torch.full((2, 3), 1e3))),
+    ],
+)
+def test_what_is_no_number_or_nothing_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: Any, data: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError) as raised:
+        dataset.save(data)
+    assert isinstance(raised.value.__cause__, NumericError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_number_is_not_read_either(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"density": torch.tensor([0.0, NAN])}, tmp_path / "a.safetensors")
+    with pytest.raises(DatasetError, match="1 of the 2 values of 'density' are not finite"):
+        TensorsDataset(filepath=str(tmp_path / "a.safetensors")).load()
+
+
+def test_a_report_with_a_number_that_is_none_is_not_saved(tmp_path: Path) -> None:
+    from placid_kedro.evaluation.report import RankedName, RetrievalScore
+
+    path, kind = tmp_path / "a.json", "placid_kedro.evaluation.report.RetrievalScore"
+    best = (RankedName(name="a", score=0.5), RankedName(name="b", score=NAN))
+    with pytest.raises(DatasetError, match=r"'best\.1\.score' is not finite"):
+        JsonModelDataset(filepath=str(path), model=kind).save(
+            RetrievalScore(rank=1, of=2, score=0.5, best=best)
+        )
+    assert not path.exists()
+
+
+def test_weights_that_half_precision_cannot_hold_are_not_kept(tmp_path: Path) -> None:
+    from placid_kedro.diffusion.saving import save_half
+    from placid_kedro.latent_plane import LatentPlane
+
+    plane = LatentPlane(4, 8, token_channels=4, num_octaves=2, num_heads=2, samples_per_ray=4)
+    plane.sigma_head.bias.data.fill_(1e6)
+
+    class Half:
+        def save_pretrained(self, save_directory: Path) -> None:
+            save_half(plane, save_directory / "plane")
+
+    with pytest.raises(DatasetError, match=r"values of 'sigma_head\.bias' are not finite"):
+        FolderDataset(filepath=str(tmp_path / "model")).save(Half())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_file_names_itself(tmp_path: Path) -> None:

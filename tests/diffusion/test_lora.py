@@ -1,6 +1,7 @@
 """Fine-tuning a text-to-image model: what it learns, and that it leaves no trace."""
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.lora import TARGET_MODULES, fine_tune, lora_applied
 from placid_kedro.diffusion.text_to_image import TextToImage
-from placid_kedro.errors import ModelError, ShapeError
+from placid_kedro.errors import ModelError, NumericError, ShapeError
+from placid_kedro.progress import SILENT
 
 PROMPTS = ["a cat, front view", "a cat, back view"]
 
@@ -168,3 +171,58 @@ def test_images_and_prompts_belong_together(text_to_image: TextToImage) -> None:
     for wrong, prompts in ((images()[0], PROMPTS), (images(), PROMPTS[:1])):
         with pytest.raises(ShapeError, match="prompts need as many images"):
             fine_tune(text_to_image, wrong, prompts, **settings)
+
+
+def test_a_lora_that_runs_away_is_not_handed_on(model: TextToImage) -> None:
+    with pytest.raises(NumericError, match=r"not finite; lower lora\.learning_rate"):
+        train(model, learning_rate=1e30, steps=8)
+
+
+def test_a_lora_with_nan_is_not_applied(model: TextToImage) -> None:
+    weights = train(model, steps=1)
+    name = sorted(weights)[0]
+    weights[name][0, 0] = torch.nan
+    with (
+        pytest.raises(NumericError, match=f"1 of the {weights[name].numel()} values"),
+        lora_applied(model, weights),
+    ):
+        pytest.fail("the LoRA must not be applied")
+
+
+class Stopped(Exception):
+    """A kill, as far as the training can tell."""
+
+
+@dataclass
+class StopsAt:
+    """Ends a loop after so many steps."""
+
+    step: int
+
+    def track(self, iterable: Any, total: int | None = None, description: str = "") -> Any:
+        yield from iterable
+
+    def log_metrics(self, step: int, metrics: Any) -> None:
+        if step == self.step:
+            raise Stopped
+
+    def log_image(self, step: int, name: str, image: torch.Tensor) -> None:
+        raise AssertionError("no image is expected")
+
+
+def test_a_training_that_was_stopped_ends_with_the_bits_of_an_unbroken_one(
+    model: TextToImage, tmp_path: Path
+) -> None:
+    whole = train(model, steps=5)
+
+    def go_on(progress: Any = SILENT) -> dict[str, torch.Tensor]:
+        checkpoint = Checkpoint(tmp_path / "c", "mine", 0.0)
+        return train(model, steps=5, checkpoint=checkpoint, progress=progress)
+
+    for step in (1, 2, 4):  # each goes on from where the last one left off
+        with pytest.raises(Stopped):
+            go_on(StopsAt(step))
+    state = Checkpoint(tmp_path / "c", "mine").load()
+    assert state is not None and state["step"] == 4
+    again = go_on()
+    assert all(torch.equal(again[name], value) for name, value in whole.items())

@@ -46,3 +46,20 @@ def test_a_good_step_starts_the_count_again():
         guard.usable(gradient((0, 0.0)))
         guard.usable(gradient())
     assert guard.skipped == 5
+
+
+def test_a_share_of_the_whole_run_stops_it():
+    """At most 2 of 5 x 3 samples: the third that is no number, wherever it comes, is too many; zeros do not count."""
+    guard = GuidanceGuard(steps=5, share=0.15)
+    guard.usable(gradient((1, float("nan")), (0, 0.0), (2, 0.0)))
+    guard.usable(gradient())
+    guard.usable(gradient((2, float("nan"))))
+    guard.usable(gradient())
+    with pytest.raises(GuidanceError, match=r"sample 0 is not finite.*3 samples.*15% of the run's 15"):
+        guard.usable(gradient((0, float("inf"))))
+    assert guard.metrics() == {"skipped_samples": 5.0, "skipped_steps": 3.0}
+
+
+def test_a_run_of_one_step_may_not_skip_it():
+    with pytest.raises(GuidanceError):
+        GuidanceGuard(steps=1).usable(gradient((0, float("nan"))))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,13 +10,14 @@ import pytest
 import torch
 
 from placid_kedro.cameras import random_orbit, ring
+from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.diffusion.lora import fine_tune, lora_applied
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image
-from placid_kedro.distillation import DistillationConfig, splats
+from placid_kedro.distillation import DistillationConfig, GuidanceGuard, splats
 from placid_kedro.distillation.splats import PromptEmbeddings, distill
 from placid_kedro.distillation.splats_config import BsdParameters
-from placid_kedro.errors import GuidanceError
+from placid_kedro.errors import GuidanceError, NumericError
 from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.surface.point_clouds import sphere
 
@@ -161,6 +163,49 @@ def test_the_same_seed_gives_the_same_splats(ball: Gaussians, target: torch.Tens
     assert all(bool(torch.isfinite(value).all()) for value in vars(first).values())
 
 
+@pytest.mark.parametrize("stopped", [(0, 1), (2, 4)])
+def test_splats_that_were_stopped_end_with_the_bits_of_unbroken_ones(
+    ball: Gaussians, target: torch.Tensor, tmp_path: Path, stopped: tuple[int, ...]
+) -> None:
+    """With Gaussians that grow and a reset of the opacities before and behind each stop."""
+
+    @dataclass
+    class StopsAt:
+        step: int
+
+        def track(self, iterable: Any, total: int | None = None, description: str = "") -> Any:
+            yield from iterable
+
+        def log_metrics(self, step: int, metrics: Any) -> None:
+            if step == self.step:
+                raise KeyboardInterrupt
+
+        def log_image(self, step: int, name: str, image: torch.Tensor) -> None:
+            raise AssertionError("no image is expected")
+
+    def go_on(stop: int, place: str) -> Gaussians:
+        model, _ = knowing_model(target, knows_without_prompt=False)
+        config = DistillationConfig.model_validate({"algorithm": "bsd"})
+        growth = {"start": 1, "stop": 5, "every": 1, "gradient": 1e-9, "maximum": 400, "reset_every": 3}
+        return distill(
+            ball,
+            model,
+            PROMPTS,
+            config,
+            settings(steps=6, densification=growth, backgrounds=("white", "random")),
+            generator=torch.Generator().manual_seed(0),
+            checkpoint=Checkpoint(tmp_path / place, "mine", 0.0),
+            progress=StopsAt(stop),
+        )
+
+    whole = go_on(99, "whole")
+    for step in stopped:
+        with pytest.raises(KeyboardInterrupt):
+            go_on(step, "broken")
+    assert equal(go_on(99, "broken"), whole)
+    assert len(whole) > len(ball)
+
+
 def test_no_steps_change_nothing(ball: Gaussians, target: torch.Tensor) -> None:
     assert equal(run(ball, target, steps=0), ball)
 
@@ -207,9 +252,49 @@ def test_guidance_that_is_no_number_stops_the_run(ball: Gaussians, target: torch
         run(ball, torch.full_like(target, torch.nan), steps=40)
 
 
-def test_a_few_bad_steps_move_nothing(ball: Gaussians, target: torch.Tensor) -> None:
-    result = run(ball, torch.full_like(target, torch.nan), steps=3)
-    assert equal(result, ball)
+def broken_at(ball: Gaussians, target: torch.Tensor, broken: set[int], steps: int) -> GuidanceGuard:
+    """Distil with a network that answers NaN in some of its steps; how much the guard counted."""
+    model, network = knowing_model(target)
+
+    class Faulty:
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor, **inputs: Any) -> Any:
+            (answer,) = network(x_t, t, **inputs)
+            return (answer * torch.nan if len(network.contexts) - 1 in broken else answer,)
+
+    config = DistillationConfig.model_validate({"algorithm": "sds"})
+    guard = GuidanceGuard(steps=steps)
+    generator = torch.Generator().manual_seed(0)
+    faulty = replace(model, unet=Faulty())
+    result = distill(ball, faulty, PROMPTS, config, settings(steps=steps), generator=generator, guard=guard)
+    assert all(bool(value.isfinite().all()) for value in vars(result).values())
+    return guard
+
+
+def test_a_few_bad_steps_are_counted_and_move_nothing(ball: Gaussians, target: torch.Tensor) -> None:
+    guard = broken_at(ball, target, {3, 17}, steps=20)
+    assert (guard.skipped, guard.skipped_steps) == (4, 2)
+
+
+@pytest.mark.parametrize(("broken", "steps"), [(range(15), 15), (range(1, 20), 20), (range(0, 20, 2), 20)])
+def test_many_bad_steps_stop_the_run_however_they_lie(
+    ball: Gaussians, target: torch.Tensor, broken: range, steps: int
+) -> None:
+    with pytest.raises(GuidanceError, match=r"not finite.*more than 10% of the run"):
+        broken_at(ball, target, set(broken), steps)
+
+
+@pytest.mark.parametrize("name", ["guidance", "scale"])
+def test_a_loss_that_overflows_is_one_sentence(ball: Gaussians, target: torch.Tensor, name: str) -> None:
+    weights = {"guidance": 1.0, "colour_variation": 0.0, "depth_variation": 0.0, "scale": 0.0, name: 1e308}
+    with pytest.raises(NumericError, match=f"step 0: 1 of the 1 values of '{name}' are not finite"):
+        run(ball, target, steps=3, losses=weights)
+
+
+def test_gaussians_that_run_away_are_one_sentence(ball: Gaussians, target: torch.Tensor) -> None:
+    rates = settings().learning_rates.model_dump()
+    rates["scale"] = {"start": 1e4, "end": 1e4}
+    with pytest.raises(NumericError, match=r"not finite; lower the learning rates"):
+        run(ball, target, steps=9, learning_rates=rates)
 
 
 def test_the_last_gaussian_does_not_vanish_in_silence(ball: Gaussians, target: torch.Tensor) -> None:
@@ -233,7 +318,7 @@ def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) 
         def log_image(self, step: int, name: str, image: torch.Tensor) -> None:
             shapes[step] = tuple(image.shape)
 
-    model, _ = knowing_model(target)
+    model, _ = knowing_model(target, knows_without_prompt=False)  # else BSD has nothing to say
     distill(
         ball,
         model,
@@ -245,7 +330,9 @@ def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) 
     )
     assert shapes == {0: (3, SIZE, 2 * SIZE), 2: (3, SIZE, 2 * SIZE)}
     assert sorted(metrics) == [0, 1, 2]
-    assert {"guidance", "colour_variation", "scale", "norm_cg", "alpha", "gaussians"} <= set(metrics[0])
+    assert {"guidance", "colour_variation", "scale", "norm_cg", "alpha", "gaussians", "skipped_steps"} <= set(
+        metrics[0]
+    )
     assert all(value == value for value in metrics[0].values())
     assert metrics[2]["gaussians"] == 300
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from placid_kedro.errors import DataError
+from placid_kedro.errors import DataError, ParameterError
 from placid_kedro.training import LearningRateSchedule, TrainingSettings, make_accelerator, train
 
 SLOPE = torch.tensor([1.5, -2.0, 0.5])
@@ -109,3 +109,31 @@ def test_the_bar_counts_what_is_left(tmp_path):
     run(tmp_path / "c.pt", steps=10, progress=Bar(), description="fit")
     run(tmp_path / "c.pt", steps=10, progress=Bar(), description="fit")
     assert counted == [(10, "fit"), (0, "fit")]
+
+
+@pytest.mark.parametrize("poison", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_never_reach_a_checkpoint(tmp_path, poison):
+    """The loss of step 31 is a number again, but its weights are gone; the checkpoint is still that of step 30."""
+    path = tmp_path / "c.pt"
+
+    def broken(number, generator):
+        x, y = batches(number, generator)
+        return x, y * poison if number == 30 else y
+
+    with pytest.raises(ParameterError, match=r"loss of step|weights"):
+        run(path, broken, steps=45)
+    kept = torch.load(path)
+    assert kept["step"] == 30
+    assert all(bool(value.isfinite().all()) for value in kept["network"].values())
+
+
+def test_the_last_step_may_not_break_the_weights_either(tmp_path):
+    class Steep(LeastSquares):
+        def forward(self, batch, generator):
+            loss = self.network.weight.sum()
+            # Finite, with a derivative that is not.
+            return {"loss": loss - loss.detach() + (loss - loss.detach()).sqrt()}
+
+    with pytest.raises(ParameterError, match=r"After step 1 the weights weight are not finite"):
+        train(Steep(), batches, settings(1), make_accelerator(cpu=True), tmp_path / "c.pt")
+    assert not (tmp_path / "c.pt").exists()

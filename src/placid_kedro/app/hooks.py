@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,17 @@ from pydantic import BaseModel
 from placid_kedro.app import preflight
 from placid_kedro.app.model_check import check_models
 from placid_kedro.app.node_names import stage_of
-from placid_kedro.app.run_context import RunContext, SessionSource, TrackedProgress, set_current_run
+from placid_kedro.app.run_context import (
+    RunContext,
+    SessionSource,
+    TrackedProgress,
+    current_run,
+    set_current_run,
+)
 from placid_kedro.app.runners.stamps import Stamps, dataset_path
 from placid_kedro.app.tracking import NoTracker, Tracker, start_run
-from placid_kedro.config import ModelsParameters, Parameters
+from placid_kedro.checkpoints import Checkpoint
+from placid_kedro.config import ModelsParameters, Parameters, RunParameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.objects.checks import check_renderer, check_scorer
 from placid_kedro.progress import ConsoleProgress
@@ -84,8 +92,11 @@ class PreflightHooks:
                 catalog.save(name, model)
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
         """Check what the pipeline needs and where it writes."""
+        preflight.check_runner(str(run_params["runner"]))
         parameters = self._parameters
         if parameters is None:
             raise RuntimeError("Kedro ran a pipeline before it created a context.")
@@ -154,6 +165,32 @@ class StampHooks:
                 self._slug,
                 ", ".join(sorted(changed)),
             )
+        for node in pipeline.nodes:
+            path = self._stamps.checkpoint(node)
+            if path is not None and path.exists() and not self._stamps.is_stale(node):
+                path.unlink()  # killed after the last save
+
+    @hook_impl
+    def before_dataset_loaded(self, dataset_name: str) -> None:
+        """Note what is read."""
+        if self._stamps is not None:
+            self._stamps.before_reading(dataset_name)
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str) -> None:
+        """See that it was one thing."""
+        if self._stamps is not None:
+            self._stamps.after_reading(dataset_name)
+
+    @hook_impl
+    def before_node_run(self, node: Node, inputs: Mapping[str, Any]) -> None:
+        """Say where the node may leave off, and where it may go on from."""
+        assert self._stamps is not None
+        path, run = self._stamps.checkpoint(node), inputs.get("params:run")
+        checkpoint = None
+        if path is not None and isinstance(run, RunParameters):
+            checkpoint = Checkpoint(path, self._stamps.digest_as_read(node), run.checkpoint_seconds)
+        set_current_run(replace(current_run(), checkpoint=checkpoint))
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -163,9 +200,12 @@ class StampHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
-        """Leave the new stamp."""
+        """Leave the new stamp; what the node could have gone on from is needed no longer."""
         if self._stamps is not None:
             self._stamps.write(dataset_name, node)
+            path = self._stamps.checkpoint(node)
+            if path is not None and dataset_name == node.outputs[-1]:
+                path.unlink(missing_ok=True)
 
 
 class TrackingHooks:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from placid_kedro.config import ModelsParameters
-from placid_kedro.errors import ModelError, PlacidError, ResourceError
-from placid_kedro.files import is_local
+from placid_kedro.errors import DataError, ModelError, PlacidError, ResourceError
+from placid_kedro.files import MANIFEST, is_local, verify_folder
 from placid_kedro.models import INDEX, Availability, Hub, find_model, read_index
 from placid_kedro.models.availability import NotThere
 from placid_kedro.models.layout import NAMES
@@ -107,13 +107,29 @@ def check_room(found: Collection[Availability], hub: Hub) -> None:
 
 def _find(name: str, sources: tuple[str, ...], root: Path, hub: Hub) -> Availability:
     try:
-        return find_model(sources, root, hub)
+        found = find_model(sources, root, hub)
     except NotThere as error:
         raise ModelError(
             f"The model '{name}' cannot be had: {error}; {advice(name, sources, root)}."
         ) from error
     except ModelError as error:
         raise ModelError(f"The model '{name}' cannot be used: {error}") from error
+    if found.folder is not None:
+        _check_hashes(name, found.folder)
+    return found
+
+
+def _check_hashes(name: str, folder: Path) -> None:
+    """The models that ship, and what `pretrain` makes, say in their manifest what each file must be."""
+    if not (folder / MANIFEST).is_file():
+        return
+    try:
+        verify_folder(folder)
+    except DataError as error:
+        raise ModelError(
+            f"The model '{name}' is not as it was made: {error} Restore it from the repository, or delete "
+            f"{folder / MANIFEST} if the change is yours."
+        ) from error
 
 
 def advice(name: str, sources: tuple[str, ...], root: Path) -> str:

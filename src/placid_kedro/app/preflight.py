@@ -23,6 +23,20 @@ class Target(Protocol):
         """Raise `DataError` when it may not."""
 
 
+def check_runner(runner: str) -> None:
+    """Refuse Kedro's runners that do several nodes at a time.
+
+    Raises:
+        ParameterError: naming the runner.
+    """
+    for name in ("ParallelRunner", "ThreadRunner"):
+        if name in runner:
+            raise ParameterError(
+                f"The {name} does several stages at a time, and would lose their metrics and times; leave --runner "
+                "out: one stage takes all cores."
+            )
+
+
 def check_prompt(parameters: Parameters) -> None:
     """Refuse a prompt that no text encoder reads.
 

@@ -16,6 +16,7 @@ from kedro.utils import find_kedro_project
 
 from placid_kedro.app.command_line import check_names
 from placid_kedro.app.failures import sentence_for
+from placid_kedro.app.interrupts import GO_ON, exit_code, signals_as_interrupts
 from placid_kedro.app.node_names import full_names
 from placid_kedro.app.runtime_params import parse_params
 from placid_kedro.errors import PlacidError
@@ -53,7 +54,11 @@ def _execute(verbose: bool, **options: Any) -> Any:
         options["runner"] = UPDATING_RUNNER
     try:
         _name_nodes(options)
-        return run_pipeline(**options)
+        with signals_as_interrupts():
+            return run_pipeline(**options)
+    except KeyboardInterrupt as interrupt:
+        click.echo(f"Error: The run was interrupted ({str(interrupt) or 'SIGINT'}); {GO_ON}", err=True)
+        raise SystemExit(exit_code(interrupt)) from interrupt
     except click.ClickException:
         raise
     except Exception as error:

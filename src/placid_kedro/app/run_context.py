@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from placid_kedro.app.tracking import NoTracker, Tracker
+from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class RunContext:
         source: what its session was made from; None outside a session.
         progress: where long loops report.
         tracker: the recorded run.
+        checkpoint: where the node that runs leaves off when it is killed, if its loop is a long one.
         stage_seconds: seconds of each stage that has finished in this run, by the stage's name.
     """
 
@@ -73,6 +75,7 @@ class RunContext:
     progress: Progress = SILENT
     tracker: Tracker = field(default_factory=NoTracker)
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
 
 
 _OUTSIDE = RunContext()

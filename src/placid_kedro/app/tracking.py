@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from filelock import FileLock
+
 from placid_kedro.app.addresses import without_password
 from placid_kedro.config import TrackingParameters
 from placid_kedro.errors import TrackingError
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 5.0
+_SQLITE = "sqlite:///"
+_CREATION_SECONDS = 60.0  # making the tables takes some ten
 _BATCH_LIMIT = 100  # parameters or tags in one request, a limit of MLflow's interface
 _METRIC_LIMIT = 1000
 _VALUE_LIMIT = 6000
@@ -233,7 +237,9 @@ def _store(parameters: TrackingParameters, project_path: Path) -> Iterator["Mlfl
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of each failed attempt
     try:
-        yield MlflowClient(tracking_uri=uri)
+        with _one_at_a_time(uri):
+            client = MlflowClient(tracking_uri=uri)
+        yield client
     except Exception as error:  # MLflow raises whatever its store or server raises
         raise TrackingError(
             f"The MLflow tracking store {without_password(uri)} cannot be used ({_reason(error)}); start the server, "
@@ -243,23 +249,43 @@ def _store(parameters: TrackingParameters, project_path: Path) -> Iterator["Mlfl
 
 def _create_run(client: "MlflowClient", parameters: TrackingParameters, project_path: Path, name: str) -> str:
     """A new run in the parameters' experiment, which is made where there is none."""
-    experiment = client.get_experiment_by_name(parameters.experiment)
-    if experiment is None:
-        local = _is_local(tracking_uri(parameters, project_path))
-        location = (project_path / "mlruns").as_uri() if local else None
-        experiment_id = client.create_experiment(parameters.experiment, artifact_location=location)
-    else:
-        experiment_id = experiment.experiment_id
+    uri = tracking_uri(parameters, project_path)
+    with _one_at_a_time(uri):
+        experiment_id = _experiment(client, parameters.experiment, uri, project_path)
     run_id: str = client.create_run(experiment_id, run_name=name).info.run_id
     return run_id
+
+
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Of runs that start together on a new SQLite file, one makes its tables and the others wait."""
+    if not uri.startswith(_SQLITE):
+        yield
+        return
+    database = Path(uri.removeprefix(_SQLITE))
+    with FileLock(database.with_name(f".{database.name}.lock"), timeout=_CREATION_SECONDS):
+        yield
+
+
+def _experiment(client: "MlflowClient", name: str, uri: str, project_path: Path) -> str:
+    """The experiment's id; it is made where there is none."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        location = (project_path / "mlruns").as_uri() if _is_local(uri) else None
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except Exception:  # on a server, another run may have been faster
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    return str(experiment.experiment_id)
 
 
 def tracking_uri(parameters: TrackingParameters, project_path: Path) -> str:
     """The store's address; a relative SQLite path is taken from the project's folder."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or parameters.uri
-    prefix = "sqlite:///"
-    if uri.startswith(prefix) and not Path(uri.removeprefix(prefix)).is_absolute():
-        return f"{prefix}{project_path / uri.removeprefix(prefix)}"
+    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_absolute():
+        return f"{_SQLITE}{project_path / uri.removeprefix(_SQLITE)}"
     return uri
 
 

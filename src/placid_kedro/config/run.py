@@ -36,6 +36,7 @@ class RunParameters(ParameterModel):
         device: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`.
         threads: threads of the CPU kernels; 0 takes all cores.
         report_seconds: longest silence of a run on a terminal or in a log.
+        checkpoint_seconds: time between two checkpoints of a long loop; 0 leaves one after every step.
         free_disk_mb: disk space in MiB that must be free under the data root before a run starts.
     """
 
@@ -43,6 +44,7 @@ class RunParameters(ParameterModel):
     threads: Annotated[int, Field(ge=0, le=4096)]
     report_seconds: PositiveFloat
     free_disk_mb: NonNegativeFloat
+    checkpoint_seconds: NonNegativeFloat = 20.0
 
 
 class ModelsParameters(ParameterModel):

@@ -11,6 +11,8 @@ from placid_kedro.files import new_file
 from placid_kedro.foreign import reading
 
 T = TypeVar("T")
+# What to do about data that are no numbers.
+REMEDY = "look at the settings of the stage that makes it, and run that stage again"
 
 
 class FileDataset(AbstractDataset[T, T], Generic[T]):
@@ -41,14 +43,22 @@ class FileDataset(AbstractDataset[T, T], Generic[T]):
 
         Raises:
             DataError: the file does not exist or is damaged.
+            NumericError: it holds values that are not finite, or nothing.
         """
         if not self._filepath.is_file():
             raise DataError(f"{self._filepath} does not exist; run the stage that writes it first.")
         with reading(self._filepath, self.content, "run the stage that writes it again"):
-            return self._read(self._filepath)
+            data = self._read(self._filepath)
+        self._check(data)
+        return data
 
     def save(self, data: T) -> None:
-        """Write the file under another name and rename it."""
+        """Write the file under another name and rename it.
+
+        Raises:
+            NumericError: the data hold values that are not finite, or nothing; the file stays as it was.
+        """
+        self._check(data)
         with new_file(self._filepath) as temporary:
             self._write(temporary, data)
 
@@ -69,6 +79,9 @@ class FileDataset(AbstractDataset[T, T], Generic[T]):
 
     @abstractmethod
     def _write(self, path: Path, data: T) -> None: ...
+
+    def _check(self, data: T) -> None:
+        """Refuse data that no run should leave behind; called before writing and after reading."""
 
     def _exists(self) -> bool:
         return self._filepath.is_file()

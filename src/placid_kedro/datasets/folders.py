@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
 
+from placid_kedro.datasets.base import REMEDY
 from placid_kedro.errors import DataError
-from placid_kedro.files import MANIFEST, check_replaceable, is_finished, new_folder
+from placid_kedro.files import MANIFEST, check_replaceable, is_finished, new_folder, verify_folder
 
 
 class FolderWriter(Protocol):
@@ -39,18 +40,24 @@ class FolderDataset(AbstractDataset[FolderWriter, Path]):
         """The folder's path.
 
         Raises:
-            DataError: the folder is missing or half-written.
+            DataError: the folder is missing or half-written, or a file in it is not what was written.
         """
         if not is_finished(self._filepath):
             raise DataError(
                 f"The folder {self._filepath} is missing or half-written; run the stage that writes it first."
             )
+        verify_folder(self._filepath)
         return self._filepath
 
     def save(self, data: FolderWriter) -> None:
-        """Write a new folder and let it take the place of the old one."""
+        """Write a new folder and let it take the place of the old one.
+
+        Raises:
+            NumericError: weights in it are not finite; the old folder stays.
+        """
         with new_folder(self._filepath) as temporary:
             data.save_pretrained(temporary)
+            _check_weights(temporary)
 
     def check_target(self) -> None:
         """Refuse, before any work, a folder that is half-written or somebody else's.
@@ -69,3 +76,13 @@ class FolderDataset(AbstractDataset[FolderWriter, Path]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
+
+
+def _check_weights(folder: Path) -> None:
+    """Half precision holds no number above 65,504, so the files are read, not the networks."""
+    from safetensors.torch import load_file
+
+    from placid_kedro.finite import check_finite
+
+    for path in sorted(folder.rglob("*.safetensors")):
+        check_finite(load_file(path), f"The weights {path.relative_to(folder)}", REMEDY)

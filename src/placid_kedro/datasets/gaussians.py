@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from kedro_datasets._typing import PlotlyPreview
 
-from placid_kedro.datasets.base import FileDataset
+from placid_kedro.datasets.base import REMEDY, FileDataset
+from placid_kedro.errors import NumericError
+from placid_kedro.finite import check_finite
 
 if TYPE_CHECKING:
     from placid_kedro.splats import Gaussians
@@ -42,6 +44,11 @@ class GaussiansDataset(FileDataset["Gaussians"]):
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "axes": self._axes}
+
+    def _check(self, data: "Gaussians") -> None:
+        if not len(data):
+            raise NumericError(f"{self._filepath}: there is not one Gaussian in it; {REMEDY}.")
+        check_finite({**vars(data), "scales": data.scales}, str(self._filepath), REMEDY)
 
     def preview(self) -> PlotlyPreview:
         """The most opaque centres in their colours, to turn about in Kedro-Viz."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from kedro_datasets._typing import ImagePreview
 
-from placid_kedro.datasets.base import FileDataset
+from placid_kedro.datasets.base import REMEDY, FileDataset
 from placid_kedro.errors import DataError, ShapeError
+from placid_kedro.finite import check_finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,9 @@ class ImageDataset(FileDataset["Tensor"]):
         if data.ndim != 3 or data.shape[0] not in (3, 4):
             raise ShapeError(f"An image must be [3 or 4, H, W], not {list(data.shape)}.")
         _write_png(path, _to_bytes(data), {})
+
+    def _check(self, data: "Tensor") -> None:
+        check_finite({"image": data}, str(self._filepath), REMEDY)
 
     def preview(self) -> ImagePreview:
         """The image, for Kedro-Viz."""
@@ -63,6 +67,10 @@ class PosedViewsDataset(FileDataset["PosedViews"]):
         channels, height = data.images.shape[1:3]
         sheet = data.images.permute(1, 2, 0, 3).reshape(channels, height, -1)
         _write_png(path, _to_bytes(sheet), {_CAMERAS: json.dumps(cameras_to_config(data.cameras))})
+
+    def _check(self, data: "PosedViews") -> None:
+        cameras = {"world_to_camera": data.cameras.world_to_camera, "K": data.cameras.K}
+        check_finite({"images": data.images, **cameras}, str(self._filepath), REMEDY)
 
     def preview(self) -> ImagePreview:
         """The sheet, for Kedro-Viz."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from kedro.utils import load_obj
 from kedro_datasets._typing import TablePreview
 
-from placid_kedro.datasets.base import FileDataset
-from placid_kedro.errors import DataError
+from placid_kedro.datasets.base import REMEDY, FileDataset
+from placid_kedro.errors import DataError, NumericError
+from placid_kedro.finite import check_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +54,13 @@ class TensorsDataset(FileDataset[Any]):
 
         tensors, scalars = _split(data)
         save_file(tensors, path, metadata={_SCALARS: json.dumps(scalars)})
+
+    def _check(self, data: Any) -> None:
+        tensors, _ = _split(data)
+        empty = next((name for name, value in tensors.items() if not value.numel()), None)
+        if not tensors or empty is not None:
+            raise NumericError(f"{self._filepath}: {empty or 'the file'} holds no values; {REMEDY}.")
+        check_finite(tensors, str(self._filepath), REMEDY)
 
     def preview(self) -> TablePreview:
         """Name, type and shape of each tensor, for Kedro-Viz."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kedro_datasets._typing import ImagePreview
 
-from placid_kedro.datasets.base import FileDataset
-from placid_kedro.errors import DataError, ShapeError
+from placid_kedro.datasets.base import REMEDY, FileDataset
+from placid_kedro.errors import DataError, NumericError, ShapeError
+from placid_kedro.finite import check_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +35,11 @@ class VideoDataset(FileDataset["Tensor"]):
         super().__init__(filepath=filepath, metadata=metadata)
         self._fps = fps
         self._quality = quality
+
+    def _check(self, data: "Tensor") -> None:
+        if not len(data):
+            raise NumericError(f"{self._filepath}: there is not one frame in it; {REMEDY}.")
+        check_finite({"frames": data}, str(self._filepath), REMEDY)
 
     def _write(self, path: Path, data: "Tensor") -> None:
         import imageio_ffmpeg

@@ -14,6 +14,7 @@ from torch import nn
 
 from placid_kedro.errors import ModelError
 from placid_kedro.files import file_hash
+from placid_kedro.finite import first_not_finite
 from placid_kedro.models import INDEX, choose_weights, find_model, obtain_model, read_index
 from placid_kedro.models.weights import check_weights
 
@@ -114,6 +115,11 @@ def _load_network(network_class: Any, folder: Path) -> nn.Module:
         first, *others = sorted(found["missing_keys"])
         more = f" and {len(others)} more" if others else ""
         raise ModelError(f"The weights in {folder} lack {first}{more}; they are of another model.")
+    unusable = first_not_finite({**dict(network.named_parameters()), **dict(network.named_buffers())})
+    if unusable is not None:
+        raise ModelError(
+            f"The weights in {folder} hold values that are not finite, in {unusable}; get them anew."
+        )
     frozen: nn.Module = network.eval().requires_grad_(False)
     return frozen
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.errors import ModelError, ShapeError
+from placid_kedro.finite import check_finite
 from placid_kedro.progress import SILENT, Progress
 
 # The UNet's attention projections only.
 TARGET_MODULES = ("to_q", "to_k", "to_v", "to_out.0")
 _ADAPTER = "object"
+_REMEDY = "lower lora.learning_rate"
 
 
 def fine_tune(
@@ -31,6 +35,7 @@ def fine_tune(
     steps: int,
     batch_size: int,
     generator: torch.Generator,
+    checkpoint: Checkpoint | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Tensor]:
     """Train a LoRA of the UNet on views and their directional prompts with the ordinary diffusion loss.
@@ -46,6 +51,7 @@ def fine_tune(
         steps: of training.
         batch_size: images a step, drawn with replacement.
         generator: draws everything random, on the CPU.
+        checkpoint: where an interrupted training left off; it ends with the bits of an unbroken one.
         progress: shows the steps and receives the loss.
 
     Returns:
@@ -53,6 +59,7 @@ def fine_tune(
 
     Raises:
         ShapeError: when images and prompts do not belong together.
+        NumericError: when a loss or a weight is not finite.
     """
     if images.ndim != 4 or len(images) != len(prompts):
         raise ShapeError(
@@ -64,15 +71,50 @@ def fine_tune(
     with _adapter(model.unet, rank, generator):
         weights = [parameter for parameter in model.unet.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(weights, lr=learning_rate)
-        for step in progress.track(range(steps), description="LoRA on the views"):
+        first = _resume(checkpoint, weights, optimizer, generator)
+        for step in progress.track(range(first, steps), description="LoRA on the views"):
             index = torch.randint(len(latents), (batch_size,), generator=generator)
             loss = _diffusion_loss(model, latents[index], context[index], generator)
+            check_finite({"loss": loss}, f"LoRA training step {step}", _REMEDY)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             progress.log_metrics(step, {"lora_loss": float(loss.detach())})
+            if checkpoint is not None:
+                checkpoint.save_when_due(partial(_state, step + 1, weights, optimizer, generator))
         state = get_peft_model_state_dict(model.unet, adapter_name=_ADAPTER)
-        return {name: value.detach().cpu().clone() for name, value in state.items()}
+        trained = {name: value.detach().cpu().clone() for name, value in state.items()}
+        check_finite(trained, "The trained LoRA", _REMEDY)
+        return trained
+
+
+def _state(
+    step: int, weights: list[nn.Parameter], optimizer: torch.optim.Optimizer, generator: torch.Generator
+) -> dict[str, Any]:
+    return {
+        "step": step,
+        "weights": [weight.detach() for weight in weights],
+        "optimizer": optimizer.state_dict(),
+        "generator": generator.get_state(),
+    }
+
+
+def _resume(
+    checkpoint: Checkpoint | None,
+    weights: list[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> int:
+    """Put in place what a checkpoint holds; the number of steps already done."""
+    state = checkpoint.load() if checkpoint is not None else None
+    if state is None:
+        return 0
+    with torch.no_grad():
+        for weight, value in zip(weights, state["weights"], strict=True):
+            weight.copy_(value)
+    optimizer.load_state_dict(state["optimizer"])
+    generator.set_state(state["generator"])
+    return int(state["step"])
 
 
 @contextmanager
@@ -81,7 +123,9 @@ def lora_applied(model: TextToImage, weights: dict[str, Tensor]) -> Iterator[Tex
 
     Raises:
         ModelError: when the weights are not a LoRA of this UNet, or the UNet has a LoRA already.
+        NumericError: when a weight is not finite.
     """
+    check_finite(weights, "The LoRA", "run the stage lora again")
     ranks = {value.shape[0] for name, value in weights.items() if "lora_A" in name}
     if len(ranks) != 1:
         raise ModelError("The LoRA's weights hold no or several ranks; run the stage lora again.")

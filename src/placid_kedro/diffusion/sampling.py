@@ -12,6 +12,7 @@ from torch import Tensor
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.errors import ParameterError
+from placid_kedro.finite import check_finite
 from placid_kedro.progress import SILENT, Progress
 
 # Latents [B, C, h, w], timestep and the step's index (0 is the noisiest) to the network's (guided) output.
@@ -51,6 +52,7 @@ def sample_ddim(
 
     Raises:
         ParameterError: for fewer steps than one or more than the model has timesteps.
+        NumericError: the latents are not finite any more.
     """
     largest = scheduler.config.num_train_timesteps
     if not 1 <= steps <= largest:
@@ -60,4 +62,5 @@ def sample_ddim(
     latents = noise
     for index, t in enumerate(progress.track(own.timesteps, description=description)):
         latents = own.step(predict(latents, t, index), t, latents, return_dict=False)[0]
+        check_finite({"latents": latents}, f"Step {index} of {description}", "check the model's weights")
     return latents

@@ -9,23 +9,37 @@ from torch import Tensor
 
 from placid_kedro.errors import GuidanceError
 
+_REMEDY = (
+    "check that the prompt is not empty and that the model's weights and the latents are finite, or lower the "
+    "learning rate."
+)
+
 
 @dataclass
 class GuidanceGuard:
     """Counts unusable guidance and stops a run in which it keeps happening.
 
     patience: how many steps in a row may hold an unusable sample before GuidanceError is raised.
-    skipped: how many samples were unusable so far; in_a_row: the present run of steps with one.
+    steps: of the whole run, where it is known: then at most `share` of all its samples may be NaN or infinite. (Zero
+    alone is no fault: the paper's w = a_t^2 is zero at the noisiest timestep of a schedule that ends in pure noise.)
+    share: see `steps`, in [0, 1].
+    skipped: how many samples were unusable so far; not_finite: how many of them were NaN or infinite.
+    skipped_steps: how many steps held an unusable sample; in_a_row: the present run of such steps.
     """
 
     patience: int = 20
+    steps: int | None = None
+    share: float = 0.1
     skipped: int = field(default=0, init=False)
+    not_finite: int = field(default=0, init=False)
+    skipped_steps: int = field(default=0, init=False)
     in_a_row: int = field(default=0, init=False)
 
     def usable(self, gradient: Tensor) -> Tensor:
         """Which samples of gradient [B,...] are finite and not all zero, as booleans [B]; counts the others.
 
-        Raises GuidanceError when this is the `patience`-th step in a row with an unusable sample.
+        Raises GuidanceError when this is the `patience`-th step in a row with an unusable sample, or when more than
+        `share` of the run's samples were NaN or infinite by now.
         """
         flat = gradient.detach().flatten(1)
         finite = flat.isfinite().all(1)
@@ -34,13 +48,18 @@ class GuidanceGuard:
             self.in_a_row = 0
             return usable
         self.skipped += int((~usable).sum())
+        self.not_finite += int((~finite).sum())
+        self.skipped_steps += 1
         self.in_a_row += 1
+        what = "zero" if bool(finite.all()) else "not finite"
+        sample = f"the guidance of sample {int(torch.nonzero(~usable)[0])} is {what}"
         if self.in_a_row >= self.patience:
-            what = "zero" if bool(finite.all()) else "not finite"
+            raise GuidanceError(f"{sample}, and {self.in_a_row} steps in a row had such a sample; {_REMEDY}")
+        samples = len(gradient) * self.steps if self.steps is not None else None
+        if samples is not None and self.not_finite > self.share * samples:
             raise GuidanceError(
-                f"the guidance of sample {int(torch.nonzero(~usable)[0])} is {what}, and {self.in_a_row} "
-                "steps in a row had such a sample; check that the prompt is not empty and that the model's "
-                "weights and the latents are finite, or lower the learning rate."
+                f"{sample}, as was that of {self.not_finite} samples by now, more than {self.share:.0%} of the run's "
+                f"{samples}; {_REMEDY}"
             )
         return usable
 
@@ -51,3 +70,16 @@ class GuidanceGuard:
         """
         usable = self.usable(gradient).reshape(-1, *[1] * (gradient.ndim - 1))
         return torch.where(usable, gradient, 0.0)
+
+    @property
+    def counts(self) -> list[int]:
+        """What a checkpoint holds of it."""
+        return [self.skipped, self.not_finite, self.skipped_steps, self.in_a_row]
+
+    @counts.setter
+    def counts(self, counts: list[int]) -> None:
+        self.skipped, self.not_finite, self.skipped_steps, self.in_a_row = counts
+
+    def metrics(self) -> dict[str, float]:
+        """The counts by name."""
+        return {"skipped_samples": float(self.skipped), "skipped_steps": float(self.skipped_steps)}

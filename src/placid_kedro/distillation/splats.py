@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras, random_orbit
+from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.distillation import (
@@ -21,7 +22,9 @@ from placid_kedro.distillation import (
     latent_loss,
 )
 from placid_kedro.distillation.splats_config import BsdParameters, DecayParameters, ViewPrompts
+from placid_kedro.distillation.splats_state import SplatsState, optimizers_of
 from placid_kedro.errors import GuidanceError
+from placid_kedro.finite import check_finite
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.splats.densification import Densification
@@ -29,7 +32,7 @@ from placid_kedro.splats.densification import Densification
 NEGATIVE_PROMPT = "unrealistic, blurry, low quality."
 # The object's cube has edges of length one.
 _SCENE_EXTENT = 1.0
-_ADAM_EPSILON = 1e-15
+_REMEDY = "lower the learning rates or the weights of the losses in bsd_3dgs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +94,8 @@ def distill(
     settings: BsdParameters,
     *,
     generator: torch.Generator,
+    guard: GuidanceGuard | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Progress = SILENT,
 ) -> Gaussians:
     """Optimise Gaussians until their images are what the model expects of the prompt.
@@ -102,54 +107,73 @@ def distill(
         algorithm: the distillation algorithm and its parameters.
         settings: of the optimisation.
         generator: draws everything random, on the CPU.
+        guard: counts unusable guidance; one for `settings.steps` by default.
+        checkpoint: where an interrupted run left off; it ends with the bits of an unbroken one.
         progress: shows the steps, receives metrics and images.
 
     Returns:
         The optimised Gaussians.
 
     Raises:
-        GuidanceError: when the guidance stays zero or not finite, or makes every Gaussian vanish.
+        GuidanceError: when the guidance is zero or not finite too often, or makes every Gaussian vanish.
+        NumericError: when a loss or a Gaussian is not finite any more.
     """
     parameters = gaussians.to(model.device).to_parameters()
-    optimizers = _optimizers(parameters)
-    densification = Densification(settings.densification, _SCENE_EXTENT, generator)
+    state = SplatsState(
+        parameters,
+        optimizers_of(parameters),
+        Densification(settings.densification, _SCENE_EXTENT, generator),
+        Distiller.create(algorithm, NoisePredictor(model.unet, model.schedule), generator),
+        guard or GuidanceGuard(steps=settings.steps),
+        generator,
+    )
+    if checkpoint is not None and (saved := checkpoint.load()) is not None:
+        state.load_state_dict(saved)
     embeddings = PromptEmbeddings.of(model, prompts, settings.view_prompts)
-    distiller = Distiller.create(algorithm, NoisePredictor(model.unet, model.schedule), generator)
-    guard = GuidanceGuard()
-    for step in progress.track(range(settings.steps), description="distillation"):
-        done = step / settings.steps
-        _set_learning_rates(optimizers, settings, done)
-        cameras, azimuth_deg = _draw_cameras(settings, generator)
-        background = _draw_background(settings, generator)
-        scene = Gaussians.from_parameters(parameters)
-        views = render(scene, cameras.to(model.device), background.to(model.device))
-        densification.before_backward(views.meta)
-        images, seen_azimuth_deg = _as_seen(views, azimuth_deg, settings, generator)
-        latents = encode(model.autoencoder, images)
-        t = settings.timesteps(done, len(cameras), model.schedule, generator).to(model.device)
-        conditioning = embeddings.conditioning(seen_azimuth_deg, cameras)
-        guidance = distiller(latents, conditioning, t, generator, done)
-        losses = _losses(latents, guard.filtered(guidance.gradient), views, parameters, settings)
-        torch.stack(list(losses.values())).sum().backward()
-        densification.after_backward(step, views.meta, parameters, optimizers)
-        if not len(parameters["means"]):
-            raise GuidanceError(
-                f"At step {step} the last Gaussian became transparent and was removed; lower "
-                "bsd_3dgs.densification.minimum_opacity or the learning rate of the opacities."
-            )
-        for optimizer in optimizers.values():
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        _report(step, guidance.diagnostics.means(), losses, parameters, views, settings, progress)
-    return Gaussians.from_parameters(parameters).detach().to("cpu")
+    for _ in progress.track(range(state.step, settings.steps), description="distillation"):
+        _advance(state, model, embeddings, settings, progress)
+        if checkpoint is not None:
+            checkpoint.save_when_due(state.state_dict)
+    return Gaussians.from_parameters(state.parameters).detach().to("cpu")
 
 
-def _optimizers(parameters: dict[str, nn.Parameter]) -> dict[str, torch.optim.Optimizer]:
-    """Adam for each parameter; `_set_learning_rates` gives the rates."""
-    return {
-        name: torch.optim.Adam([parameter], lr=1.0, eps=_ADAM_EPSILON)
-        for name, parameter in parameters.items()
-    }
+def _advance(
+    state: SplatsState,
+    model: TextToImage,
+    embeddings: PromptEmbeddings,
+    settings: BsdParameters,
+    progress: Progress,
+) -> None:
+    """One step."""
+    step, parameters, optimizers, generator = state.step, state.parameters, state.optimizers, state.generator
+    done = step / settings.steps
+    _set_learning_rates(optimizers, settings, done)
+    cameras, azimuth_deg = _draw_cameras(settings, generator)
+    background = _draw_background(settings, generator)
+    scene = Gaussians.from_parameters(parameters)
+    views = render(scene, cameras.to(model.device), background.to(model.device))
+    state.densification.before_backward(views.meta)
+    images, seen_azimuth_deg = _as_seen(views, azimuth_deg, settings, generator)
+    latents = encode(model.autoencoder, images)
+    t = settings.timesteps(done, len(cameras), model.schedule, generator).to(model.device)
+    conditioning = embeddings.conditioning(seen_azimuth_deg, cameras)
+    guidance = state.distiller(latents, conditioning, t, generator, done)
+    losses = _losses(latents, state.guard.filtered(guidance.gradient), views, parameters, settings)
+    check_finite(losses, f"Losses of distillation step {step}", _REMEDY)
+    torch.stack(list(losses.values())).sum().backward()
+    state.densification.after_backward(step, views.meta, parameters, optimizers)
+    if not len(parameters["means"]):
+        raise GuidanceError(
+            f"At step {step} the last Gaussian became transparent and was removed; lower "
+            "bsd_3dgs.densification.minimum_opacity or the learning rate of the opacities."
+        )
+    for optimizer in optimizers.values():
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    check_finite(parameters, f"Gaussians after distillation step {step}", _REMEDY)
+    diagnostics = {**guidance.diagnostics.means(), **state.guard.metrics()}
+    _report(step, diagnostics, losses, parameters, views, settings, progress)
+    state.step += 1
 
 
 def _draw_cameras(settings: BsdParameters, generator: torch.Generator) -> tuple[Cameras, Tensor]:

@@ -41,6 +41,7 @@ class Report(BaseModel):
         stage_seconds: wall-clock seconds of each stage that this run computed; stages whose results were kept
             from an earlier run are missing.
         gaussians: number of Gaussians of the object.
+        skipped_samples, skipped_steps: distilled views, and steps with one, whose guidance was zero or not finite.
         retrieval: rank of the prompt for the finished object.
         retrieval_of_start: the same for the Gaussians before distillation.
     """
@@ -56,5 +57,7 @@ class Report(BaseModel):
     distillation: dict[str, Any]
     stage_seconds: dict[str, float]
     gaussians: int
+    skipped_samples: int
+    skipped_steps: int
     retrieval: RetrievalScore
     retrieval_of_start: RetrievalScore

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from placid_kedro.datasets.folders import FolderWriter
     from placid_kedro.distillation.lab.experiment import LabRun
     from placid_kedro.distillation.lab.report import LabReport
+    from placid_kedro.distillation.summary import DistillationSummary
     from placid_kedro.embedded.training.cost import PretrainPlan
     from placid_kedro.evaluation.report import Report
     from placid_kedro.latent_plane.training.report import PlaneTrainingReport
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from placid_kedro.splats import Gaussians
     from placid_kedro.surface.point_clouds import PointCloud
 else:
-    DataFrame = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = TrainingSet = Any
+    DataFrame = DistillationSummary = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = (
+        TrainingSet
+    ) = Any
     Cameras = Gaussians = LabReport = LabRun = PointCloud = PosedViews = Report = Tensor = Any
 
 # One source of a model or several, best first (see `placid_kedro.models.find_model`).
@@ -29,6 +32,7 @@ ModelSource = str | Sequence[str]
 __all__ = [
     "Cameras",
     "DataFrame",
+    "DistillationSummary",
     "Figure",
     "FolderWriter",
     "Gaussians",

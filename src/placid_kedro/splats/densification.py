@@ -92,6 +92,16 @@ class Densification:
         if step > 0 and step % self._config.reset_every == 0:
             reset_opa(parameters, optimizers, self._state, value=2.0 * self._config.minimum_opacity)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The gradients noted so far, for `load_state_dict`."""
+        return dict(self._state)
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from a `state_dict`, on a device."""
+        self._state = {
+            name: value.to(device) if isinstance(value, Tensor) else value for name, value in state.items()
+        }
+
 
 class _LimitedStrategy(DefaultStrategy):
     """gsplat's strategy that lets no more Gaussians grow than `maximum` allows."""

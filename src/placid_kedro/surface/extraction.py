@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
 from placid_kedro.errors import DataError, ParameterError
+from placid_kedro.finite import check_finite
 
 PAPER_LEVEL = 15.0
 PAPER_RESOLUTION = 64
@@ -68,12 +69,17 @@ def density_grid(
 
     Returns:
         [R, R, R] float32, indexed x, y, z.
+
+    Raises:
+        ParameterError: the resolution is too small.
+        NumericError: the field is not finite somewhere.
     """
     if resolution < 2:
         raise ParameterError(f"A density grid needs a resolution of at least 2, got {resolution}.")
     axis = torch.linspace(-CUBE_HALF_EXTENT, CUBE_HALF_EXTENT, resolution)
     points = torch.cartesian_prod(axis, axis, axis)
     raw_sigma = torch.cat([field(block.to(device)).float().cpu() for block in points.split(block_size)])
+    check_finite({"density": raw_sigma}, "The density field", "check the plane's weights")
     return F.softplus(raw_sigma).reshape(resolution, resolution, resolution)
 
 

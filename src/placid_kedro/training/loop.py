@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from placid_kedro.errors import DataError, ParameterError
 from placid_kedro.files import new_file
+from placid_kedro.finite import first_not_finite
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.training.settings import TrainingSettings
 
@@ -117,7 +118,7 @@ def train(
 
     Raises:
         DataError: when the checkpoint is damaged or of a run with other settings or data.
-        ParameterError: when a loss is no number any more.
+        ParameterError: when a loss or a weight is no number any more; the last checkpoint stays as it was.
     """
     objective.train()
     optimizer = _optimizer(objective, settings)
@@ -242,6 +243,7 @@ class _Run:
 
     def save(self, step: int) -> None:
         if self.accelerator.is_main_process:
+            self._check_weights(step)
             scaler = self.accelerator.scaler
             state = {
                 "step": step,
@@ -255,6 +257,15 @@ class _Run:
             with new_file(self.checkpoint) as temporary:
                 torch.save(state, temporary)
         self.accelerator.wait_for_everyone()
+
+    def _check_weights(self, step: int) -> None:
+        """A checkpoint of weights that are no numbers would take the place of the last good one."""
+        unusable = first_not_finite(dict(self.objective.network.named_parameters()))
+        if unusable is not None:
+            raise ParameterError(
+                f"After step {step} the weights {unusable} are not finite; lower learning_rate and go on from the "
+                f"last checkpoint, {self.checkpoint}, or delete it to start anew."
+            )
 
     def resume(self) -> int:
         """Load the checkpoint if there is one; the number of steps already done."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.framework.hooks import hook_impl
 from kedro.framework.hooks.manager import _create_hook_manager
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node, pipeline
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from placid_kedro.app.hooks import StampHooks
 from placid_kedro.app.runners import StampedRunner
 from placid_kedro.app.runners.stamps import node_digest, read_stamp, stamp_path, value_digest, write_stamp
+from placid_kedro.errors import DataError
 
 CALLS: list[str] = []
 
@@ -178,3 +180,35 @@ def test_broken_stamp_counts_as_none(tmp_path: Path) -> None:
     assert read_stamp(artifact) == "digest"
     stamp_path(artifact).write_text("{")
     assert read_stamp(artifact) is None
+
+
+def test_stamps_tell_what_was_read_not_what_was_planned(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program changes the file between the node that wrote it and the node that reads it."""
+    run()
+    path = tmp_path / "doubled.json"
+    saved = StampHooks.after_dataset_saved
+
+    def overlapped(self: StampHooks, dataset_name: str, node: Any) -> None:
+        saved(self, dataset_name, node)
+        if dataset_name == "doubled":
+            path.write_text("50.0")
+            write_stamp(path, "another run's")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("placid_kedro.app.hooks.StampHooks.after_dataset_saved", hook_impl(overlapped))
+        assert run(value=2.0, only_missing=False) == (["double", "pair", "total"], 103.0)
+    assert run(value=2.0) == (["double", "pair", "total"], 11.0)
+
+
+def test_a_file_that_changes_while_it_is_read_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "doubled.json"
+    path.write_text("1.0")
+    catalog = DataCatalog({"doubled": JSONDataset(filepath=str(path))})
+    hooks = StampHooks()
+    hooks.before_pipeline_run(pipeline([node(pair, "doubled", ["first", "second"])]), catalog)
+    hooks.before_dataset_loaded("doubled")
+    path.write_text("10.0")
+    with pytest.raises(DataError, match=r"doubled\.json was changed while it was read"):
+        hooks.after_dataset_loaded("doubled")

@@ -1,13 +1,14 @@
 """Stamps: small files beside the artifacts that say from what they were made.
 
 A node's digest is made of its code, the project's code, the parameters it takes and the digests of its
-other inputs. An artifact is up to date when its stamp holds the digest that its node would have now, and
-the artifact itself is the one that was stamped.
+other inputs, each as it was when the node read it. An artifact is up to date when its stamp holds the digest that
+its node would have now, and the artifact itself is the one that was stamped.
 """
 
 import hashlib
 import inspect
 import json
+import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 import placid_kedro
+from placid_kedro.errors import DataError
 from placid_kedro.files import MANIFEST, is_local, new_file
 
 
@@ -29,6 +31,8 @@ class Stamps:
         self._catalog = catalog
         self._producers = {output: node for node in pipeline.nodes for output in node.outputs}
         self._digests: dict[str, str] = {}
+        self._read: dict[str, str] = {}  # digests of datasets as nodes of this run have read them
+        self._made: dict[str, str] = {}  # digests of what this run has made in memory
 
     def path(self, name: str) -> Path | None:
         """Where a dataset lies on disk; None for one that lives in memory."""
@@ -76,7 +80,7 @@ class Stamps:
             elif path is None:
                 self._digests[name] = value_digest(self._catalog.load(name))
             else:
-                self._digests[name] = read_stamp(path) or (fingerprint(path) if path.exists() else "missing")
+                self._digests[name] = current_digest(path)
         return self._digests[name]
 
     def adopt(self, node: Node, own: str, others: Iterable[str]) -> None:
@@ -98,6 +102,34 @@ class Stamps:
                     _link(stamp_path(twin), stamp_path(path))
                     break
 
+    def digest_on_disk(self, name: str) -> str:
+        """The digest of a dataset as it is now, whatever is planned."""
+        path = self.path(name)
+        if path is not None:
+            return current_digest(path)
+        return self._made[name] if name in self._made else value_digest(self._catalog.load(name))
+
+    def before_reading(self, name: str) -> None:
+        """Note what a node is about to read."""
+        self._read[name] = self.digest_on_disk(name)
+
+    def after_reading(self, name: str) -> None:
+        """Raises DataError when a file changed while it was read."""
+        if self.path(name) is not None and self.digest_on_disk(name) != self._read[name]:
+            raise DataError(
+                f"{self.path(name)} was changed while it was read; end what writes to it and run again with "
+                "--only-missing-outputs."
+            )
+
+    def digest_as_read(self, node: Node) -> str:
+        """The digest of what a node makes from what it has read."""
+        return node_digest(node.func, {name: self._read[name] for name in node.inputs})
+
+    def checkpoint(self, node: Node) -> Path | None:
+        """Where a node that runs long leaves off: a hidden file beside its first output on disk."""
+        paths = [path for name in node.outputs if (path := self.path(name)) is not None]
+        return checkpoint_path(paths[0]) if paths else None
+
     def remove(self, name: str) -> None:
         """From here on the stamp of a dataset is not true any more: it is being written."""
         path = self.path(name)
@@ -106,9 +138,20 @@ class Stamps:
 
     def write(self, name: str, node: Node) -> None:
         """Stamp a dataset that a node has just saved."""
-        path = self.path(name)
-        if path is not None and path.exists():
-            write_stamp(path, self.digest(node), self._parameters(node))
+        path, digest = self.path(name), self.digest_as_read(node)
+        if path is None:
+            self._made[name] = digest
+        elif path.exists() and not self._has_other_parameters(node):
+            inputs = {
+                place: self._read[read] for read in node.inputs if (place := self.path(read)) is not None
+            }
+            write_stamp(path, digest, inputs, self._parameters(node))
+
+    def _has_other_parameters(self, node: Node) -> bool:
+        """Whether what a parameter names (a model's folder) changed while the node worked: then nobody knows what it
+        was made from."""
+        names = [name for name in node.inputs if self.path(name) is None]
+        return any(self.digest_on_disk(name) != self._read[name] for name in names)
 
 
 def dataset_path(dataset: object) -> Path | None:
@@ -122,11 +165,49 @@ def stamp_path(artifact: Path) -> Path:
     return artifact.with_name(f".{artifact.name}.stamp")
 
 
-def write_stamp(artifact: Path, digest: str, parameters: Mapping[str, str] | None = None) -> None:
-    """Say that an artifact, as it is now, was made with a digest, and with which parameters (digests by name)."""
-    content = {"digest": digest, "fingerprint": fingerprint(artifact), "parameters": dict(parameters or {})}
+def checkpoint_path(artifact: Path) -> Path:
+    """Where the checkpoint of the node that makes an artifact lies: a hidden file beside it."""
+    return artifact.with_name(f".{artifact.name}.checkpoint")
+
+
+def write_stamp(
+    artifact: Path,
+    digest: str,
+    inputs: Mapping[Path, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+) -> None:
+    """Say that an artifact, as it is now, was made with a digest, from which files with which digests, and with which
+    parameters (digests by name)."""
+    content = {
+        "digest": digest,
+        "fingerprint": fingerprint(artifact),
+        "inputs": {os.path.relpath(path, artifact.parent): value for path, value in (inputs or {}).items()},
+        "parameters": dict(parameters or {}),
+    }
     with new_file(stamp_path(artifact)) as temporary:
         temporary.write_text(json.dumps(content))
+
+
+def stamped_artifacts(folder: Path) -> list[Path]:
+    """The files and folders of a folder that have a stamp."""
+    names = (path.name.removeprefix(".").removesuffix(".stamp") for path in folder.glob(".*.stamp"))
+    return sorted(folder / name for name in names if (folder / name).exists())
+
+
+def read_inputs(artifact: Path) -> dict[Path, str]:
+    """The files that an artifact was made from, with their digests; none where no stamp tells."""
+    try:
+        inputs = json.loads(stamp_path(artifact).read_text())["inputs"]
+        return {
+            Path(os.path.normpath(artifact.parent / name)): str(digest) for name, digest in inputs.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def current_digest(path: Path) -> str:
+    """The digest that a file or folder was made with, or what tells it from others when nobody knows that."""
+    return read_stamp(path) or (fingerprint(path) if path.exists() else "missing")
 
 
 def read_stamp(artifact: Path) -> str | None:
@@ -193,7 +274,7 @@ def value_digest(value: Any) -> str:
     """Digest of a parameter. A text that names an existing file or folder counts with what lies there."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     text = json.dumps(plain, sort_keys=True, default=str)
-    places = sorted({leaf for leaf in _texts(plain) if _is_place(leaf)})
+    places = sorted({leaf for leaf in texts_of(plain) if _is_place(leaf)})
     content = [text, *(fingerprint(Path(place).expanduser()) for place in places)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -209,13 +290,14 @@ def library_digest() -> str:
     return digest.hexdigest()
 
 
-def _texts(value: Any) -> list[str]:
+def texts_of(value: Any) -> list[str]:
+    """Every text in a tree of JSON values."""
     if isinstance(value, str):
         return [value]
     children = (
         value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
     )
-    return [text for child in children for text in _texts(child)]
+    return [text for child in children for text in texts_of(child)]
 
 
 def _is_place(text: str) -> bool:

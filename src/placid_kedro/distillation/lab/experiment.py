@@ -24,10 +24,12 @@ from placid_kedro.distillation.predictor import NoisePredictor
 from placid_kedro.distillation.timesteps import TimestepSchedule, Uniform
 from placid_kedro.errors import ShapeError
 from placid_kedro.files import new_file
+from placid_kedro.finite import check_finite
 from placid_kedro.parameter_types import ParameterModel
 from placid_kedro.progress import SILENT, Progress
 
 RECORDED = ("t", "norm_cg", "norm_sg", "cosine", "norm_residual", "alpha", "cfg_equivalent")
+_REMEDY = "lower distill_2d.learning_rate"
 
 
 class LabSettings(ParameterModel):
@@ -77,7 +79,8 @@ class Lab:
         A finished run with the same algorithm, settings, start and identity is read back; an interrupted one
         goes on from its last checkpoint to the same result as an unbroken one.
 
-        Raises GuidanceError when the guidance keeps being zero or not finite.
+        Raises GuidanceError when the guidance is zero or not finite too often, NumericError when a sample is not
+        finite any more.
         """
         path = self._path(algorithm, folder)
         state = _State.start(self, algorithm)
@@ -89,7 +92,7 @@ class Lab:
             diagnostics = state.advance()
             if (step + 1) % self.settings.checkpoint_every == 0 or step + 1 == total:
                 state.save(path)
-            progress.log_metrics(step, diagnostics.means())
+            progress.log_metrics(step, {**diagnostics.means(), **state.guard.metrics()})
         return state.result()
 
     def steps_done(self, algorithm: Algorithm, folder: Path) -> int:
@@ -182,9 +185,10 @@ class _State:
         # A generator of its own, so that algorithms with a LoRA copy see the same noise as those without.
         lora_generator = torch.Generator().manual_seed(settings.seed)
         distiller = Distiller.create(algorithm, lab.predictor, lora_generator)
+        guard = GuidanceGuard(settings.patience, settings.snapshots[-1])
         x = lab.start.detach().clone().requires_grad_()
         optimizer = torch.optim.Adam([x], lr=settings.learning_rate)
-        return cls(lab, distiller, x, optimizer, generator, GuidanceGuard(settings.patience))
+        return cls(lab, distiller, x, optimizer, generator, guard)
 
     @property
     def done(self) -> int:
@@ -207,6 +211,9 @@ class _State:
         self.optimizer.step()
         with torch.no_grad():
             self.x[~usable] = before[~usable]
+        check_finite(
+            {"sample": self.x.detach()}, f"Step {self.done} of {self.distiller.algorithm.algorithm}", _REMEDY
+        )
         diagnostics = guidance.diagnostics
         self.history.append(torch.stack([getattr(diagnostics, name).float() for name in RECORDED]).cpu())
         self.forwards.append(diagnostics.forwards)
@@ -241,7 +248,7 @@ class _State:
             "history": torch.stack(self.history),
             "forwards": torch.tensor(self.forwards, dtype=torch.float64),
             "generator": self.generator.get_state(),
-            "guard": torch.tensor([self.guard.skipped, self.guard.in_a_row]),
+            "guard": torch.tensor(self.guard.counts),
             "seconds": torch.tensor(self.seconds, dtype=torch.float64),
         }
         if self.distiller.lora is not None:
@@ -265,7 +272,7 @@ class _State:
         self.history = list(tensors["history"])
         self.forwards = tensors["forwards"].tolist()
         self.generator.set_state(tensors["generator"])
-        self.guard.skipped, self.guard.in_a_row = tensors["guard"].tolist()
+        self.guard.counts = tensors["guard"].tolist()
         self.seconds = tensors["seconds"].tolist()
         if self.distiller.lora is not None:
             self.distiller.lora.load_state_dict(under("lora."))

@@ -2,7 +2,7 @@
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import BsdParameters, DistillationConfig, ModelsParameters, RunParameters
-from placid_kedro.pipelines.types import Gaussians, Tensor
+from placid_kedro.pipelines.types import DistillationSummary, Gaussians, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
 
@@ -16,22 +16,34 @@ def distill_into_gaussians(
     run: RunParameters,
     distillation: DistillationConfig,
     parameters: BsdParameters,
-) -> Gaussians:
-    """Optimise the Gaussians under the fine-tuned model."""
+) -> tuple[Gaussians, DistillationSummary]:
+    """Optimise the Gaussians under the fine-tuned model; count the guidance that could not be used."""
     from placid_kedro.diffusion.lora import lora_applied
     from placid_kedro.diffusion.text_to_image import load_text_to_image
+    from placid_kedro.distillation import GuidanceGuard
     from placid_kedro.distillation.splats import distill
+    from placid_kedro.distillation.summary import DistillationSummary
     from placid_kedro.pipelines.loading import folder_of, start
 
     device = start(run)
     model = load_text_to_image(folder_of(models.text_to_image), device)
+    guard = GuidanceGuard(steps=parameters.steps)
     with lora_applied(model, lora):
-        return distill(
+        gaussians = distill(
             initial_gaussians,
             model,
             {view.azimuth_deg: view.text for view in prompts.views},
             distillation,
             parameters,
             generator=stage_generator(seed, "bsd_3dgs"),
+            guard=guard,
+            checkpoint=current_run().checkpoint,
             progress=current_run().progress,
         )
+    summary = DistillationSummary(
+        steps=parameters.steps,
+        samples=parameters.steps * parameters.cameras_per_step,
+        skipped_samples=guard.skipped,
+        skipped_steps=guard.skipped_steps,
+    )
+    return gaussians, summary

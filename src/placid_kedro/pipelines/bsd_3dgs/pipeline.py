@@ -6,7 +6,7 @@ from placid_kedro.pipelines.bsd_3dgs import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """`initial_gaussians` and `lora` in, `gaussians` out."""
+    """`initial_gaussians` and `lora` in, `gaussians` and `distillation_summary` out."""
     return pipeline(
         [
             node(
@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
                     "params:distillation",
                     "params:bsd_3dgs",
                 ],
-                outputs="gaussians",
+                outputs=["gaussians", "distillation_summary"],
                 name="distill_into_gaussians",
             )
         ],

@@ -35,5 +35,6 @@ def personalise(
         steps=parameters.steps,
         batch_size=parameters.batch_size,
         generator=stage_generator(seed, "lora"),
+        checkpoint=current_run().checkpoint,
         progress=current_run().progress,
     )

@@ -2,7 +2,7 @@
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import DistillationConfig, EvaluationParameters, ModelsParameters, RunParameters
-from placid_kedro.pipelines.types import Cameras, Gaussians, Report, Tensor
+from placid_kedro.pipelines.types import Cameras, DistillationSummary, Gaussians, Report, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.versions import package_versions
 
@@ -25,6 +25,7 @@ def film_turntable(gaussians: Gaussians, run: RunParameters, parameters: Evaluat
 def judge(
     gaussians: Gaussians,
     initial_gaussians: Gaussians,
+    distillation_summary: DistillationSummary,
     prompts: Prompts,
     seed: int,
     models: ModelsParameters,
@@ -61,6 +62,8 @@ def judge(
         distillation=distillation.model_dump(),
         stage_seconds=dict(current_run().stage_seconds),
         gaussians=len(gaussians),
+        skipped_samples=distillation_summary.skipped_samples,
+        skipped_steps=distillation_summary.skipped_steps,
         retrieval=retrieval,
         retrieval_of_start=retrieve(initial_gaussians),
     )

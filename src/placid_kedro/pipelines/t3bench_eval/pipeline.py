@@ -20,6 +20,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "gaussians",
                     "initial_gaussians",
+                    "distillation_summary",
                     "prompts",
                     "params:seed",
                     "params:models",
