@@ -8,7 +8,7 @@ import pytest
 from placid_kedro.app.config_loader import RunConfigLoader, merged
 from placid_kedro.config.check import check_parameters
 from placid_kedro.distillation.config import SDS
-from placid_kedro.surface.config import DensitySource, FileSource, IsoLevel, SphereSource
+from placid_kedro.surface.config import DensitySource, FileSource, FitParameters, IsoLevel, SphereSource
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -43,7 +43,10 @@ def test_another_kind_leaves_nothing_of_the_old_one() -> None:
     [
         ({"kind": "sphere"}, SphereSource()),
         ({"kind": "file", "path": "a.ply"}, FileSource(path="a.ply")),
-        ({"level": {"kind": "density", "density": 3.0}}, DensitySource(level=IsoLevel(density=3.0))),
+        (
+            {"level": {"kind": "density", "density": 3.0}},
+            DensitySource(level=IsoLevel(density=3.0), fit=FitParameters(steps=2)),
+        ),
     ],
 )
 def test_the_points_can_come_from_elsewhere(source: dict[str, Any], expected: Any) -> None:
