@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from placid_kedro.config import InitParameters, ModelsParameters, Parameters
 from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
+from placid_kedro.evaluation.t3bench.config import EndpointJudge, ScoresParameters
 from placid_kedro.prompts import check_text
 from placid_kedro.surface.config import FileSource
 
@@ -102,6 +103,24 @@ def check_init(init: InitParameters) -> None:
         raise DataError(
             f"There is no point cloud {init.source.path}; give a file in init.source.path or another source."
         )
+
+
+def check_scores(scores: ScoresParameters, credentials: dict[str, str]) -> None:
+    """Refuse a judge without captions, and an endpoint that is down or refuses its key.
+
+    Raises:
+        ParameterError: only one of captions and judge is there.
+        EndpointError: see `placid_kedro.evaluation.scorers.chat.ChatEndpoint.check`.
+    """
+    if (scores.captions.kind == "none") != (scores.judge.kind == "none"):
+        raise ParameterError(
+            f"scores.captions is of kind '{scores.captions.kind}' and scores.judge of kind '{scores.judge.kind}'; "
+            "alignment needs both: choose both, or 'none' for both."
+        )
+    if isinstance(scores.judge, EndpointJudge):
+        from placid_kedro.evaluation.scorers.chat import endpoint_of
+
+        endpoint_of(scores.judge, credentials).check()
 
 
 def check_plane_training(parameters: Parameters, renders: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from urllib3.exceptions import (
 )
 
 from placid_kedro.errors import EndpointError
+from placid_kedro.evaluation.t3bench.config import EndpointJudge
 from placid_kedro.files import new_file
 
 _TEMPERATURE = 0
@@ -163,6 +165,13 @@ class ChatEndpoint:
             f"The endpoint {self.url} cannot be reached ({type(reason).__name__}); start it, or check its URL: "
             "answers so far are kept."
         )
+
+
+def endpoint_of(parameters: EndpointJudge, credentials: Mapping[str, str]) -> ChatEndpoint:
+    """The endpoint that parameters name, with the key `api_key` of the credentials, which may be missing."""
+    given = parameters.model_dump(exclude={"kind", "cache"})
+    cache = Path(parameters.cache) if parameters.cache else None
+    return ChatEndpoint(**given, key=credentials.get("api_key") or "", cache=cache)
 
 
 def _read_answer(path: Path) -> str | None:
