@@ -31,6 +31,9 @@ class Blip2Captioner:
         self._parameters = parameters
         self.name = f"BLIP-2 {parameters.model}"
         self._pixels = Pixels(int(model.config.vision_config.image_size))
+        # The image's places, then an empty prompt.
+        queries = [model.config.image_token_index] * model.config.num_query_tokens
+        self._start = torch.tensor([[*queries, tokenizer.eos_token_id]])
 
     @torch.no_grad()
     def captions(self, images: Tensor, seed: int) -> list[str]:
@@ -40,8 +43,14 @@ class Blip2Captioner:
             torch.manual_seed(seed)
             for part in images.split(given.batch_size):
                 pixels = self._pixels(part.to(device)).to(self._model.dtype)
+                rows = self._start.to(device).expand(len(part), -1)
                 tokens = self._model.generate(
-                    pixel_values=pixels, do_sample=True, top_p=given.top_p, max_new_tokens=given.max_tokens
+                    pixel_values=pixels,
+                    input_ids=rows,
+                    attention_mask=torch.ones_like(rows),
+                    do_sample=True,
+                    top_p=given.top_p,
+                    max_new_tokens=given.max_tokens,
                 )
                 texts += self._tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [" ".join(text.split()) for text in texts]
