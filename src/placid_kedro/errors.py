@@ -43,3 +43,7 @@ class NumericError(PlacidError):
 
 class GuidanceError(PlacidError):
     """Score distillation keeps getting guidance that is zero or not finite."""
+
+
+class EndpointError(PlacidError):
+    """A service over the network is down, refuses its key or answers with something else than it should."""

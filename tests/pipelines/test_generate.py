@@ -8,6 +8,7 @@ from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import trimesh
@@ -15,7 +16,7 @@ from kedro.framework.session import KedroSession
 from PIL import Image
 from safetensors.torch import load_file
 
-from placid_kedro.errors import DataError, ModelError, ParameterError, PlacidError
+from placid_kedro.errors import DataError, EndpointError, ModelError, ParameterError, PlacidError
 from placid_kedro.evaluation.report import Report
 from placid_kedro.splats import load_ply
 
@@ -28,6 +29,7 @@ FILES = {
         "gaussians.ply",
         "reference.png",
         "report.json",
+        "t3bench.parquet",
         "turntable.mp4",
         "viewer.html",
         "views.png",
@@ -126,6 +128,61 @@ def test_the_report_tells_how_it_was_made(runs: Any, tiny_models: Any) -> None:
         scores = [name.score for name in score.best]
         assert scores == sorted(scores, reverse=True)
     assert "cactus" not in {name.name for name in report.retrieval.best}
+
+
+def test_the_report_begins_with_who_scored_and_stand_ins_keep_their_own_names(runs: Any) -> None:
+    root, _ = runs
+    folder = root / "08_reporting/a-cactus_seed5"
+    said = json.loads((folder / "report.json").read_text())
+    assert list(said)[:2] == ["scorers", "scores"]
+    assert said["scorers"]["quality"] == "the embedded image-text scorer"
+    assert said["scorers"]["protocol"] == "paper, 12 of 162 poses, 32 px, white background"
+    parts = {"quality", "quality_raw", "alignment", "alignment_rating"}
+    assert set(said["scores"]) == {f"{part}_embedded" for part in parts}
+    evidence = pd.read_parquet(folder / "t3bench.parquet")
+    assert evidence.step.value_counts().to_dict() == {
+        "image": 60,
+        "pose": 12,
+        "caption": 12,
+        "merged": 1,
+        "judged": 1,
+    }
+    poses = evidence[evidence.step == "pose"].value
+    assert said["scores"]["quality_embedded"] == pytest.approx(20 * poses.max() + 50)
+
+
+def test_the_papers_environment_has_no_stand_ins(session: Callable[..., KedroSession]) -> None:
+    parameters = session(env="paper").load_context().params
+    kinds = {parameters["t3bench_eval"]["scores"][part]["kind"] for part in ("quality", "captions", "judge")}
+    assert "embedded" not in kinds
+
+
+def test_a_judge_that_is_down_is_found_before_any_work(
+    session: Callable[..., KedroSession], tiny_models: Any, tmp_path: Path
+) -> None:
+    judge = {
+        "kind": "endpoint",
+        "url": "http://127.0.0.1:9/v1",
+        "model": "m",
+        "timeout_seconds": 5.0,
+        "retries": 0,
+    }
+    scores = {"judge": {**judge, "backoff_seconds": 0.0, "cache": ""}}
+    with pytest.raises(EndpointError, match="cannot be reached"):
+        generate(session, prompt="a cat", models=tiny_models.parameters(), t3bench_eval={"scores": scores})
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_judge_without_captions_is_found_before_any_work(
+    session: Callable[..., KedroSession], tiny_models: Any
+) -> None:
+    with pytest.raises(ParameterError, match="alignment needs both"):
+        generate(
+            session,
+            prompt="a cat",
+            models=tiny_models.parameters(),
+            t3bench_eval={"scores": {"captions": {"kind": "none"}}},
+        )
 
 
 def test_density_and_lora_are_plain_tensors(runs: Any) -> None:

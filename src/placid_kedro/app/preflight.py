@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from placid_kedro.config import InitParameters, Parameters, ReferenceParameters
 from placid_kedro.errors import DataError, ParameterError, ResourceError
+from placid_kedro.evaluation.t3bench.config import EndpointJudge, ScoresParameters
 from placid_kedro.prompts import check_text
 from placid_kedro.surface.config import DensitySource, FileSource
 from placid_kedro.surface.reference_config import NetworkBackground
@@ -87,6 +88,24 @@ def check_reference(reference: ReferenceParameters, project_path: Path) -> None:
         from placid_kedro.surface.matting import check_network
 
         check_network(reference.background, project_path)
+
+
+def check_scores(scores: ScoresParameters, credentials: dict[str, str]) -> None:
+    """Refuse a judge without captions, and an endpoint that is down or refuses its key.
+
+    Raises:
+        ParameterError: only one of captions and judge is there.
+        EndpointError: see `placid_kedro.evaluation.scorers.chat.ChatEndpoint.check`.
+    """
+    if (scores.captions.kind == "none") != (scores.judge.kind == "none"):
+        raise ParameterError(
+            f"scores.captions is of kind '{scores.captions.kind}' and scores.judge of kind '{scores.judge.kind}'; "
+            "alignment needs both: choose both, or 'none' for both."
+        )
+    if isinstance(scores.judge, EndpointJudge):
+        from placid_kedro.evaluation.scorers.chat import endpoint_of
+
+        endpoint_of(scores.judge, credentials).check()
 
 
 def check_plane_training(parameters: Parameters, renders: bool) -> None:

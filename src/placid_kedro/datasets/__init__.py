@@ -1,6 +1,7 @@
 """Kedro datasets of the project's artifacts, each with a preview for Kedro-Viz."""
 
 from placid_kedro.datasets.base import FileDataset
+from placid_kedro.datasets.credentials import CredentialsDataset
 from placid_kedro.datasets.delegated import FigureDataset, PageDataset, TableDataset, TextDataset
 from placid_kedro.datasets.folders import FolderDataset
 from placid_kedro.datasets.gaussians import GaussiansDataset
@@ -10,6 +11,7 @@ from placid_kedro.datasets.tensors import TensorsDataset
 from placid_kedro.datasets.video import VideoDataset
 
 __all__ = [
+    "CredentialsDataset",
     "FigureDataset",
     "FileDataset",
     "FolderDataset",

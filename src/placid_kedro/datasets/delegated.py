@@ -47,7 +47,9 @@ class TableDataset(DelegatedDataset[Any]):
 
     def preview(self) -> TablePreview:
         """The first rows, for Kedro-Viz."""
-        shown = self.load().head(_SHOWN_ROWS).astype("string").fillna("")
+        shown = self.load().head(_SHOWN_ROWS)
+        files = [name for name in shown if shown[name].map(lambda cell: isinstance(cell, bytes)).any()]
+        shown = shown.drop(columns=files).astype("string").fillna("")
         return TablePreview(shown.to_dict(orient="split"))
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from placid_kedro.evaluation.t3bench.config import ScoresParameters
 from placid_kedro.parameter_types import (
     MOST_PIXELS_ALONG_AN_EDGE,
     Elevation,
@@ -19,13 +20,14 @@ class EvaluationParameters(ParameterModel):
     """Stage `t3bench_eval`: does the object match its prompt? And the turntable that shows it.
 
     Attributes:
-        views: rendered for the scorer, evenly spaced in azimuth.
+        views: rendered for the retrieval rank, evenly spaced in azimuth.
         elevation_deg: of these views.
         distance: of the cameras from the origin.
         field_of_view_deg: full angle of the square images.
-        image_size: pixels along each edge of the scored images.
+        image_size: pixels along each edge of the images for the rank.
         turntable_size: pixels along each edge of the video.
         turntable_frames: frames of one turn.
+        scores: T3Bench's quality and alignment.
     """
 
     views: Views
@@ -35,3 +37,4 @@ class EvaluationParameters(ParameterModel):
     image_size: ImageSize
     turntable_size: Annotated[int, Field(ge=16, le=MOST_PIXELS_ALONG_AN_EDGE, multiple_of=2)]
     turntable_frames: Views
+    scores: ScoresParameters

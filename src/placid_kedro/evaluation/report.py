@@ -31,6 +31,10 @@ class Report(BaseModel):
     """How an object was made and how well it matches its prompt.
 
     Attributes:
+        scorers: who measured the scores, and how finely; a stand-in's numbers have names of their own.
+        scores: T3Bench's, by name: `quality`, `alignment`, or with `_embedded` those of the stand-ins.
+        caption: what the judge was told that the object is; None where it was not asked.
+        missing: whether there was nothing to see.
         prompt: the cleaned prompt.
         slug: folder name of the run.
         seed: of the run.
@@ -48,6 +52,10 @@ class Report(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    scorers: dict[str, str]
+    scores: dict[str, float]
+    caption: str | None
+    missing: bool
     prompt: str
     slug: str
     seed: int

@@ -2,7 +2,14 @@
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import DistillationConfig, EvaluationParameters, ModelsParameters, RunParameters
-from placid_kedro.pipelines.types import Cameras, DistillationSummary, Gaussians, Report, Tensor
+from placid_kedro.pipelines.types import (
+    Cameras,
+    DataFrame,
+    DistillationSummary,
+    Gaussians,
+    Report,
+    Tensor,
+)
 from placid_kedro.prompts import Prompts
 from placid_kedro.versions import package_versions
 
@@ -32,16 +39,19 @@ def judge(
     run: RunParameters,
     distillation: DistillationConfig,
     parameters: EvaluationParameters,
-) -> Report:
-    """Rank the prompt among all names that the scorer knows, for the object and for its start; report."""
+    judge_credentials: dict[str, str],
+) -> tuple[Report, DataFrame]:
+    """T3Bench's scores, the prompt's rank among all names that the scorer knows, for the object and for its start;
+    and every image and answer behind the scores in a table."""
     import torch
 
     from placid_kedro.embedded.networks.scorer import known_names, load_scorer
     from placid_kedro.evaluation import rank_of_prompt
     from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
     from placid_kedro.pipelines.loading import folder_of, start, taken_source
+    from placid_kedro.pipelines.scorers import load_scorers, measure_gaussians, protocol_in_words
 
-    start(run)
+    device = start(run)
     folder = folder_of(models.scorer)
     scorer, names = load_scorer(folder), known_names(folder)
 
@@ -51,8 +61,14 @@ def judge(
         best = tuple(RankedName(name=name, score=score) for name, score in result.best)
         return RetrievalScore(rank=result.rank, of=result.of, score=result.score, best=best)
 
+    scorers = load_scorers(parameters.scores, models, judge_credentials, device)
+    measured = measure_gaussians(gaussians.to(device), prompts.text, scorers, parameters.scores, seed)
     retrieval = retrieve(gaussians)
     report = Report(
+        scorers={**scorers.names(), "protocol": protocol_in_words(parameters.scores)},
+        scores=measured.scores,
+        caption=measured.caption,
+        missing=measured.missing,
         prompt=prompts.text,
         slug=prompts.slug,
         seed=seed,
@@ -68,9 +84,9 @@ def judge(
         retrieval_of_start=retrieve(initial_gaussians),
     )
     current_run().progress.log_metrics(
-        0, {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score}
+        0, {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score, **measured.scores}
     )
-    return report
+    return report, measured.table()
 
 
 def _ring(parameters: EvaluationParameters, count: int, size: int) -> Cameras:

@@ -6,7 +6,7 @@ from placid_kedro.pipelines.t3bench_eval import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """`gaussians` in, `turntable` and `report` out."""
+    """`gaussians` in, `turntable`, `report` and `t3bench_evidence` out."""
     return pipeline(
         [
             node(
@@ -27,8 +27,9 @@ def create_pipeline() -> Pipeline:
                     "params:run",
                     "params:distillation",
                     "params:t3bench_eval",
+                    "judge_credentials",
                 ],
-                outputs="report",
+                outputs=["report", "t3bench_evidence"],
                 name="judge",
             ),
         ],

@@ -1,0 +1,64 @@
+"""The embedded image-text scorer in the place of ImageReward."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from placid_kedro.embedded.networks.scorer import ImageScorer
+from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
+from placid_kedro.embedded.stand_ins import SUFFIX
+from placid_kedro.errors import ModelError
+
+_BATCH = 64
+
+
+class EmbeddedImageScorer:
+    """By how many standard deviations a prompt fits an image better than the scorer's known names do on average.
+
+    ImageReward is standardised over its training set; this is standardised over the names, image by image, so that it
+    needs no constants that another training would change.
+
+    Args:
+        scorer: on the CPU.
+        names: known to it, at least two.
+
+    Raises:
+        ModelError: for fewer names.
+    """
+
+    name = "the embedded image-text scorer"
+    suffix = SUFFIX
+
+    def __init__(self, scorer: ImageScorer, names: tuple[str, ...]) -> None:
+        if len(names) < 2:
+            raise ModelError(
+                "The embedded scorer needs at least two known names to measure a prompt against."
+            )
+        self._scorer = scorer
+        self.names = names
+        self._names = self._embed(list(names))
+
+    @torch.no_grad()
+    def rewards(self, images: Tensor, prompt: str) -> Tensor:
+        """[N] float32 for images [N, 3, H, W] in [0, 1] over white."""
+        features = self._features(images)
+        known = features @ self._names.T
+        similarity = (features @ self._embed([prompt]).T)[:, 0]
+        return (similarity - known.mean(dim=1)) / known.std(dim=1).clamp(min=1e-6)
+
+    @torch.no_grad()
+    def best_names(self, images: Tensor) -> list[str]:
+        """The known name that fits each image best."""
+        return [
+            self.names[index] for index in (self._features(images) @ self._names.T).argmax(dim=1).tolist()
+        ]
+
+    def _features(self, images: Tensor) -> Tensor:
+        return torch.cat([self._scorer.embed_images(part.cpu()) for part in images.split(_BATCH)])
+
+    @torch.no_grad()
+    def _embed(self, texts: list[str]) -> Tensor:
+        encoder = MiniLMTextEncoder()
+        parts = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
+        return self._scorer.embed_texts(torch.cat([encoder.sentence_embeddings(part) for part in parts]))
