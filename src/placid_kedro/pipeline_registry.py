@@ -7,6 +7,7 @@ from placid_kedro.pipelines import (
     ablation,
     bsd_3dgs,
     distill_2d,
+    evaluate,
     filter,
     init,
     latent_plane_train,
@@ -30,6 +31,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         `prepare`: object libraries become a training set and a Latent-Plane; its stages also by their own names.
         `ablation`: many objects, made by `generate` in several variants, and compared.
         `distill_2d`: the distillation algorithms side by side, without 3D.
+        `evaluate`: T3Bench's scores of a folder of Gaussians, whoever made them.
         `pretrain`: the embedded models from scratch.
     """
     generation = {
@@ -55,6 +57,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "pretrain": pretrain.create_pipeline(),
         "ablation": ablation.create_pipeline(generate),
         "distill_2d": distill_2d.create_pipeline(),
+        "evaluate": evaluate.create_pipeline(),
         **generation,
         **preparation,
         "__default__": generate,

@@ -113,8 +113,8 @@ class PreflightHooks:
             check_renderer(parameters.syncdreamer_render)
         if "filter" in groups:
             check_scorer(parameters.filter, self._project_path)
-        if "t3bench_eval" in groups:
-            preflight.check_scores(parameters.t3bench_eval.scores, catalog.load("judge_credentials"))
+        for group in groups & {"t3bench_eval", "evaluate"}:
+            preflight.check_scores(getattr(parameters, group).scores, catalog.load("judge_credentials"))
         preflight.check_device(parameters.run.device)
         if "latent_plane_train" in groups:
             preflight.check_plane_training(parameters, renders="syncdreamer_render" in groups)

@@ -17,7 +17,7 @@ from placid_kedro.distillation import DistillationConfig
 from placid_kedro.distillation.lab.config import Distill2dParameters
 from placid_kedro.distillation.splats_config import BsdParameters
 from placid_kedro.embedded.training.config import PretrainParameters
-from placid_kedro.evaluation.config import EvaluationParameters
+from placid_kedro.evaluation.config import EvaluateParameters, EvaluationParameters
 from placid_kedro.latent_plane.config import MultiviewParameters
 from placid_kedro.latent_plane.training.config import LatentPlaneTrainParameters
 from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters
@@ -51,6 +51,7 @@ class Parameters(ParameterModel):
     distillation: DistillationConfig
     bsd_3dgs: BsdParameters
     t3bench_eval: EvaluationParameters
+    evaluate: EvaluateParameters
     objaverse_ingest: IngestParameters
     syncdreamer_render: RenderParameters
     filter: FilterParameters
@@ -65,6 +66,7 @@ __all__ = [
     "BsdParameters",
     "Distill2dParameters",
     "DistillationConfig",
+    "EvaluateParameters",
     "EvaluationParameters",
     "FilterParameters",
     "IngestParameters",

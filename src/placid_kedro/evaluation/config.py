@@ -1,6 +1,6 @@
 """Parameters of the stage `t3bench_eval`; imports no torch."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -37,4 +37,27 @@ class EvaluationParameters(ParameterModel):
     image_size: ImageSize
     turntable_size: Annotated[int, Field(ge=16, le=MOST_PIXELS_ALONG_AN_EDGE, multiple_of=2)]
     turntable_frames: Views
+    scores: ScoresParameters
+
+
+class EvaluateParameters(ParameterModel):
+    """Pipeline `evaluate`: a folder of Gaussians, whoever made them.
+
+    Attributes:
+        objects: folder of the ply files.
+        prompts: path or URL of a text file of one prompt a line, or of a csv with the columns prompt and file.
+        name: of the measured row beside the published ones.
+        cache: folder in which prompts that come by URL are kept.
+        axes: of the files, see `placid_kedro.splats.load_ply`.
+        half_edge: half the edge of the cube that the objects lie in, in the files' units: 0.5 for this project's, 1 for
+            makers whose objects lie in [-1, 1]; the paper's protocol measures its radius in it.
+        scores: who scores, and how finely.
+    """
+
+    objects: Annotated[str, Field(min_length=1)]
+    prompts: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)]
+    cache: Annotated[str, Field(min_length=1)]
+    axes: Literal["marked", "viewer", "world"]
+    half_edge: PositiveFloat
     scores: ScoresParameters

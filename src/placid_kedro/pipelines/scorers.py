@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from placid_kedro.config import ModelsParameters
 from placid_kedro.evaluation.t3bench.config import ScoresParameters
 
 if TYPE_CHECKING:
@@ -15,9 +14,15 @@ if TYPE_CHECKING:
 
 
 def load_scorers(
-    parameters: ScoresParameters, models: ModelsParameters, credentials: dict[str, str], device: torch.device
+    parameters: ScoresParameters, scorer: str, credentials: dict[str, str], device: torch.device
 ) -> Scorers:
     """Load what the parameters name, and nothing else in its place.
+
+    Args:
+        parameters: who scores.
+        scorer: where the embedded scorer comes from.
+        credentials: of the judge's endpoint.
+        device: of the models that can compute elsewhere than on the CPU.
 
     Raises:
         ModelError: a model is missing or of another kind.
@@ -25,7 +30,7 @@ def load_scorers(
     from placid_kedro.evaluation.t3bench.measure import Scorers
 
     embedded = (
-        _embedded(models) if "embedded" in (parameters.quality.kind, parameters.captions.kind) else None
+        _embedded(scorer) if "embedded" in (parameters.quality.kind, parameters.captions.kind) else None
     )
     return Scorers(
         _quality(parameters.quality, embedded, device),
@@ -42,12 +47,15 @@ def sizes_of(parameters: ScoresParameters) -> Sizes:
 
 
 def measure_gaussians(
-    gaussians: Gaussians | None, prompt: str, scorers: Scorers, parameters: ScoresParameters, seed: int
+    gaussians: Gaussians | None,
+    prompt: str,
+    scorers: Scorers,
+    parameters: ScoresParameters,
+    seed: int,
+    half_edge: float,
 ) -> Measured:
-    """T3Bench's scores of Gaussians that lie in the house's cube, on the device that they are on; None is a missing
-    object."""
+    """T3Bench's scores of Gaussians on the device that they are on, see `evaluation.t3bench.measure.measure`."""
     from placid_kedro.app.run_context import current_run
-    from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
     from placid_kedro.evaluation.t3bench.measure import measure
     from placid_kedro.evaluation.t3bench.protocols import PROTOCOLS
     from placid_kedro.evaluation.t3bench.subjects import SplatSubject
@@ -58,7 +66,7 @@ def measure_gaussians(
         scorers,
         PROTOCOLS[parameters.protocol],
         sizes_of(parameters),
-        CUBE_HALF_EXTENT,
+        half_edge,
         seed,
         current_run().progress,
     )
@@ -73,12 +81,12 @@ def protocol_in_words(parameters: ScoresParameters) -> str:
     return f"{parameters.protocol}, {poses} of {whole} poses, {images}"
 
 
-def _embedded(models: ModelsParameters) -> Any:
+def _embedded(scorer: str) -> Any:
     from placid_kedro.embedded.networks.scorer import known_names, load_scorer
     from placid_kedro.embedded.stand_ins.image_scorer import EmbeddedImageScorer
     from placid_kedro.pipelines.loading import folder_of
 
-    folder = folder_of(models.scorer)
+    folder = folder_of(scorer)
     return EmbeddedImageScorer(load_scorer(folder), known_names(folder))
 
 

@@ -45,6 +45,7 @@ def judge(
     and every image and answer behind the scores in a table."""
     import torch
 
+    from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
     from placid_kedro.embedded.networks.scorer import known_names, load_scorer
     from placid_kedro.evaluation import rank_of_prompt
     from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
@@ -61,8 +62,10 @@ def judge(
         best = tuple(RankedName(name=name, score=score) for name, score in result.best)
         return RetrievalScore(rank=result.rank, of=result.of, score=result.score, best=best)
 
-    scorers = load_scorers(parameters.scores, models, judge_credentials, device)
-    measured = measure_gaussians(gaussians.to(device), prompts.text, scorers, parameters.scores, seed)
+    scorers = load_scorers(parameters.scores, models.scorer, judge_credentials, device)
+    measured = measure_gaussians(
+        gaussians.to(device), prompts.text, scorers, parameters.scores, seed, CUBE_HALF_EXTENT
+    )
     retrieval = retrieve(gaussians)
     report = Report(
         scorers={**scorers.names(), "protocol": protocol_in_words(parameters.scores)},
