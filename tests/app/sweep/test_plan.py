@@ -73,6 +73,7 @@ def test_what_is_shared_runs_once_and_comes_first() -> None:
         "lora": 3,
         "bsd_3dgs": 5,
         "t3bench_eval": 5,
+        "viewer": 5,
     }
     first = cells[0]
     assert first.after == frozenset()
