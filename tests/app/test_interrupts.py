@@ -3,10 +3,20 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from placid_kedro.app.interrupts import Interrupted, exit_code, signals_as_interrupts
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_a_terminal_has_them() -> Iterator[None]:
+    """Under nohup the tests' own process ignores SIGHUP."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

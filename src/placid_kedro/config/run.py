@@ -78,4 +78,4 @@ class TrackingParameters(ParameterModel):
     experiment: Annotated[str, Field(min_length=1)]
     timeout_seconds: Annotated[int, Field(gt=0, le=86_400)]
     batch_steps: PositiveInt
-    run: str
+    run: str = ""

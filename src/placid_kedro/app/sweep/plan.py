@@ -96,18 +96,18 @@ def node_keys(pipeline: Pipeline, parameters: Parameters) -> dict[str, str]:
     by_output: dict[str, str] = {}
     keys: dict[str, str] = {}
     for node in pipeline.nodes:
-        inputs = [
-            [name, by_output.get(name) or _plain(parameters, name.removeprefix("params:"))]
-            for name in node.inputs
-        ]
+        inputs = [[name, by_output.get(name) or _given(parameters, name)] for name in node.inputs]
         keys[node.name] = digest_of(node.name, inputs)
         by_output |= dict.fromkeys(node.outputs, keys[node.name])
     return keys
 
 
-def _plain(parameters: Parameters, path: str) -> Any:
+def _given(parameters: Parameters, name: str) -> Any:
+    """The value of a parameter; any other dataset (credentials) is the same for all cells."""
+    if not name.startswith("params:"):
+        return None
     value: Any = parameters
-    for part in path.split("."):
+    for part in name.removeprefix("params:").split("."):
         value = getattr(value, part)
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
