@@ -163,6 +163,9 @@ def test_first_runs_on_a_new_database_make_its_tables_one_at_a_time(
         def log_batch(self, run_id: str, **_: Any) -> None:
             assert run_id == "a"
 
+        def update_run(self, run_id: str, status: str) -> None:
+            assert (run_id, status) == ("a", "RUNNING")
+
     monkeypatch.setattr("mlflow.MlflowClient", Client)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     parameters = TrackingParameters(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from placid_kedro.evaluation.t3bench.config import ScoresParameters
+from placid_kedro.pipelines.types import ModelSource
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def load_scorers(
-    parameters: ScoresParameters, scorer: str, credentials: dict[str, str], device: torch.device
+    parameters: ScoresParameters, scorer: ModelSource, credentials: dict[str, str], device: torch.device
 ) -> Scorers:
     """Load what the parameters name, and nothing else in its place.
 
@@ -81,7 +82,7 @@ def protocol_in_words(parameters: ScoresParameters) -> str:
     return f"{parameters.protocol}, {poses} of {whole} poses, {images}"
 
 
-def _embedded(scorer: str) -> Any:
+def _embedded(scorer: ModelSource) -> Any:
     from placid_kedro.embedded.networks.scorer import known_names, load_scorer
     from placid_kedro.embedded.stand_ins.image_scorer import EmbeddedImageScorer
     from placid_kedro.pipelines.loading import folder_of

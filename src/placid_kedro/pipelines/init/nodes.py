@@ -38,7 +38,7 @@ def _point_cloud(
         return random(parameters.points, generator)
     if source.kind == "file":
         return fit_to_cube(from_point_cloud_file(Path(source.path)), source.longest_edge)
-    if "density" not in density:
+    if not bool(density["density"].any()):
         raise DataError(
             "The views were made without Latent-Plane, so there is no density field; run the stage multiview again "
             "with a plane, or give init.source another kind."

@@ -19,7 +19,7 @@ def sample_object_views(
     """Draw the object from all round.
 
     Returns:
-        The views, and the density field: `density` [R, R, R], softplus(sigma) over the cube, indexed x, y, z; nothing
+        The views, and the density field: `density` [R, R, R], softplus(sigma) over the cube, indexed x, y, z; zeros
         without a plane.
     """
     import torch
@@ -62,7 +62,8 @@ def sample_object_views(
     )
     posed, inputs = PosedViews(views.images.cpu(), cameras), views.plane_inputs
     if plane is None or inputs is None:
-        return posed, {}
+        edge = parameters.density_resolution
+        return posed, {"density": torch.zeros(edge, edge, edge)}
     density = density_grid(
         lambda points: plane.density_at(inputs[0], points), parameters.density_resolution, device
     )
