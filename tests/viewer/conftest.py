@@ -48,6 +48,10 @@ class Shown:
 def shown() -> Shown:
     score = RetrievalScore(rank=2, of=113, score=0.75, best=(RankedName(name="a <hat>", score=0.8),))
     report = Report(
+        scorers={"quality": "embedded"},
+        scores={"quality_embedded": 51.0},
+        caption=None,
+        missing=False,
         prompt="a teddy bear",
         slug="a-teddy-bear",
         seed=3,
@@ -57,6 +61,8 @@ def shown() -> Shown:
         distillation={"algorithm": "bsd"},
         stage_seconds={"reference": 4.25},
         gaussians=400,
+        skipped_samples=0,
+        skipped_steps=0,
         retrieval=score,
         retrieval_of_start=score,
     )
