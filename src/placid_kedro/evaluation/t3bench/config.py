@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from placid_kedro.parameter_types import ParameterModel, PositiveFloat, PositiveInt
+from placid_kedro.parameter_types import ImageSize, ParameterModel, PositiveFloat, PositiveInt
 
 
 class NoScorer(ParameterModel):
@@ -112,7 +112,7 @@ class ScoresParameters(ParameterModel):
 
     protocol: Literal["paper", "official"]
     subdivisions: Annotated[int, Field(ge=0, le=3)]
-    image_size: Annotated[int, Field(ge=16)]
+    image_size: ImageSize
     background: Literal["black", "white"]
     thumbnail: Annotated[int, Field(ge=8)]
     quality: QualityScorer

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import EvaluateParameters, RunParameters
-from placid_kedro.pipelines.types import DataFrame
+from placid_kedro.pipelines.types import DataFrame, ModelSource
 
 
 def score_objects(
     parameters: EvaluateParameters,
     seed: int,
-    scorer: str,
+    scorer: ModelSource,
     run: RunParameters,
     judge_credentials: dict[str, str],
 ) -> tuple[DataFrame, DataFrame, str]:
