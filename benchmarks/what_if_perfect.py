@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from generate_prompts import PROMPTS
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 from torch import Tensor
@@ -44,7 +45,15 @@ from placid_kedro.embedded.training.caption_table import CaptionTable
 from placid_kedro.embedded.training.split import CuratedObject, read_split
 from placid_kedro.errors import DataError
 from placid_kedro.evaluation import rank_of_prompt
-from placid_kedro.evaluation.geometry import RealObject, geometry_scores, real_object
+from placid_kedro.evaluation.geometry import (
+    DISTANCE,
+    ELEVATION_DEG,
+    FIELD_OF_VIEW_DEG,
+    RealObject,
+    geometry_scores,
+    real_object,
+)
+from placid_kedro.images import over_white
 from placid_kedro.objects.config import SweetHome3dSource
 from placid_kedro.objects.ingest import convert_furniture
 from placid_kedro.objects.sweethome3d import list_furniture
@@ -59,31 +68,11 @@ from placid_kedro.prompts import Prompts
 from placid_kedro.rendering import Mesh, MeshLimits, load_mesh, render_mesh
 from placid_kedro.splats import Gaussians, render
 from placid_kedro.surface.coloring import planar_depth
+from placid_kedro.surface.config import FitParameters
+from placid_kedro.surface.fitting import fit_to_views
 from placid_kedro.threads import set_cpu_threads
 
 CONF = Path(__file__).absolute().parents[1] / "conf"
-README_PROMPTS = (
-    "a teddy bear",
-    "a rocking horse",
-    "an upright piano",
-    "a snowman",
-    "a fire hydrant",
-    "a cactus",
-    "an electric guitar",
-    "a dog house",
-    "a wheelbarrow",
-    "a palm tree",
-    "a hamburger",
-    "a desk lamp",
-    "a wooden chair",
-    "a red sofa",
-    "a soccer ball",
-    "a coffee mug",
-    "a bicycle",
-    "a refrigerator",
-    "a christmas tree",
-    "a biplane",
-)
 CASES = (
     "as_is",
     "true_reference",
@@ -93,7 +82,8 @@ CASES = (
     "true_lora",
     "fitted_start",
 )
-FIT_STEPS, FIT_RATES = 300, {"means": 1e-3, "scales": 1e-2, "quats": 1e-2, "opacities": 5e-2, "sh0": 2e-2}
+# Longer than before distillation: 32 views instead of eight.
+FIT = FitParameters(steps=300, views_per_step=4)
 _FREE = 0.02  # a point this far in front of every surface is empty
 
 
@@ -133,7 +123,7 @@ def prompts_of(
     def uids(caption: str) -> list[str]:
         return [vocabulary[index].uid for index in table.by_caption[caption][0]]
 
-    chosen = [(prompt, uids(prompt)) for prompt in README_PROMPTS if prompt in table.by_caption]
+    chosen = [(prompt, uids(prompt)) for prompt in PROMPTS if prompt in table.by_caption]
     taken = {uid for _, found in chosen for uid in found}
     alone = [held[0] for held in table.by_name if len(held) == 1 and vocabulary[held[0]].uid not in taken]
     order = np.random.default_rng(seed).permutation(len(alone))
@@ -162,16 +152,17 @@ def rendered(mesh: Mesh, cameras: Cameras) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(seen.rgba).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(seen.depth)
 
 
-def over_white(rgba: Tensor) -> Tensor:
-    """[V, 3, H, W] of [V, 4, H, W]."""
-    return rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:]
-
-
 def all_round(size: int) -> Cameras:
     """32 views from above, the side and below."""
     azimuths = torch.arange(32) * 360.0 / 8
     elevations = torch.tensor([-25.0, 5.0, 30.0, 60.0]).repeat_interleave(8)
-    return orbit(azimuths, elevations, 1.5, ring(1, 0.0, 1.5, 49.13, size).K[0, 0, 0].item(), size)
+    return orbit(
+        azimuths,
+        elevations,
+        DISTANCE,
+        ring(1, 0.0, DISTANCE, FIELD_OF_VIEW_DEG, size).K[0, 0, 0].item(),
+        size,
+    )
 
 
 def carved_density(mesh: Mesh, resolution: int) -> dict[str, Tensor]:
@@ -188,21 +179,10 @@ def carved_density(mesh: Mesh, resolution: int) -> dict[str, Tensor]:
 
 
 def fitted(mesh: Mesh, start: Gaussians) -> Gaussians:
-    """Gaussians fitted to 32 true views with L1, from the start that `init` gives of the true density and views."""
+    """Gaussians fitted to 32 true views, from the start that `init` gives of the true density and views."""
     cameras = all_round(128)
-    truth = over_white(rendered(mesh, cameras)[0])
-    parameters = start.to_parameters()
-    optimizer = torch.optim.Adam(
-        [{"params": [parameters[name]], "lr": rate} for name, rate in FIT_RATES.items()]
-    )
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(FIT_STEPS):
-        chosen = torch.randperm(len(cameras), generator=generator)[:4]
-        views = render(Gaussians.from_parameters(parameters), cameras[chosen], torch.ones(3))
-        optimizer.zero_grad()
-        (views.rgb - truth[chosen]).abs().mean().backward()
-        optimizer.step()
-    return Gaussians.from_parameters(parameters).detach()
+    views = PosedViews(over_white(rendered(mesh, cameras)[0]), cameras)
+    return fit_to_views(start, views, FIT, torch.Generator().manual_seed(0))
 
 
 class Generation:
@@ -221,7 +201,7 @@ class Generation:
     def nearest(self) -> Mesh:
         """The real object whose front is most like the reference."""
         size = self.reference.shape[-1]
-        front = ring(1, self.parameters.multiview.elevation_deg, 1.5, 49.13, size)
+        front = ring(1, self.parameters.multiview.elevation_deg, DISTANCE, FIELD_OF_VIEW_DEG, size)
         seen = over_white(self.reference[None])
         errors = [
             float((over_white(rendered(mesh, front)[0]) - seen).square().mean())
@@ -238,7 +218,8 @@ class Generation:
     def finish(self, start: Gaussians, views: PosedViews) -> Gaussians:
         lora = personalise(self.prompts, views, *self.common, self.parameters.lora)
         settings = self.parameters.distillation, self.parameters.bsd_3dgs
-        return distill_into_gaussians(start, lora, self.prompts, *self.common, *settings)
+        gaussians, _ = distill_into_gaussians(start, lora, self.prompts, *self.common, *settings)
+        return gaussians
 
     def run(self, case: str) -> tuple[Gaussians, Gaussians]:
         """The Gaussians before and after distillation."""
@@ -266,14 +247,16 @@ class Judge:
 
     def row(self, gaussians: Gaussians, real: RealObject, prompt: str) -> dict[str, float]:
         with torch.no_grad():
-            images = render(gaussians, ring(8, 20.0, 1.5, 49.13, 128), torch.ones(3)).rgb.clamp(0, 1)
+            images = render(
+                gaussians, ring(8, ELEVATION_DEG, DISTANCE, FIELD_OF_VIEW_DEG, 128), torch.ones(3)
+            ).rgb.clamp(0, 1)
         rank = rank_of_prompt(self.scorer, images, prompt, self.names).rank
         return {**asdict(geometry_scores(gaussians, real)), "first": float(rank == 1)}
 
 
 def picture(path: Path, real: RealObject, objects: tuple[Gaussians, ...]) -> None:
     """Rows of four sides: the real object, then the others."""
-    cameras = ring(4, 20.0, 1.5, 49.13, 192)
+    cameras = ring(4, ELEVATION_DEG, DISTANCE, FIELD_OF_VIEW_DEG, 192)
     rows = [torch.nn.functional.interpolate(real.images[::3], (192, 192))]
     with torch.no_grad():
         rows += [render(one, cameras, torch.ones(3)).rgb.clamp(0, 1) for one in objects]

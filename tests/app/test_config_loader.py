@@ -45,7 +45,7 @@ def test_another_kind_leaves_nothing_of_the_old_one() -> None:
         ({"kind": "file", "path": "a.ply"}, FileSource(path="a.ply")),
         (
             {"level": {"kind": "density", "density": 3.0}},
-            DensitySource(level=IsoLevel(density=3.0), fit=FitParameters(steps=2)),
+            DensitySource(level=IsoLevel(density=3.0), fit=FitParameters(steps=2, position=1e-4)),
         ),
     ],
 )

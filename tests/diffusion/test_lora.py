@@ -1,7 +1,6 @@
 """Fine-tuning a text-to-image model: what it learns, and that it leaves no trace."""
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from placid_kedro.diffusion.lora import TARGET_MODULES, fine_tune, lora_applied
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.errors import ModelError, NumericError, ShapeError
 from placid_kedro.progress import SILENT
+from tests.stopping import Stopped, StopsAt
 
 PROMPTS = ["a cat, front view", "a cat, back view"]
 
@@ -187,27 +187,6 @@ def test_a_lora_with_nan_is_not_applied(model: TextToImage) -> None:
         lora_applied(model, weights),
     ):
         pytest.fail("the LoRA must not be applied")
-
-
-class Stopped(Exception):
-    """A kill, as far as the training can tell."""
-
-
-@dataclass
-class StopsAt:
-    """Ends a loop after so many steps."""
-
-    step: int
-
-    def track(self, iterable: Any, total: int | None = None, description: str = "") -> Any:
-        yield from iterable
-
-    def log_metrics(self, step: int, metrics: Any) -> None:
-        if step == self.step:
-            raise Stopped
-
-    def log_image(self, step: int, name: str, image: torch.Tensor) -> None:
-        raise AssertionError("no image is expected")
 
 
 def test_a_training_that_was_stopped_ends_with_the_bits_of_an_unbroken_one(

@@ -20,6 +20,7 @@ from placid_kedro.distillation.splats_config import BsdParameters
 from placid_kedro.errors import GuidanceError, NumericError
 from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.surface.point_clouds import sphere
+from tests.stopping import Stopped, StopsAt
 
 PROMPTS = {45.0 * index: f"view {index}" for index in range(8)}
 RED = torch.tensor([0.8, 0.2, 0.1])
@@ -169,20 +170,6 @@ def test_splats_that_were_stopped_end_with_the_bits_of_unbroken_ones(
 ) -> None:
     """With Gaussians that grow and a reset of the opacities before and behind each stop."""
 
-    @dataclass
-    class StopsAt:
-        step: int
-
-        def track(self, iterable: Any, total: int | None = None, description: str = "") -> Any:
-            yield from iterable
-
-        def log_metrics(self, step: int, metrics: Any) -> None:
-            if step == self.step:
-                raise KeyboardInterrupt
-
-        def log_image(self, step: int, name: str, image: torch.Tensor) -> None:
-            raise AssertionError("no image is expected")
-
     def go_on(stop: int, place: str) -> Gaussians:
         model, _ = knowing_model(target, knows_without_prompt=False)
         config = DistillationConfig.model_validate({"algorithm": "bsd"})
@@ -200,7 +187,7 @@ def test_splats_that_were_stopped_end_with_the_bits_of_unbroken_ones(
 
     whole = go_on(99, "whole")
     for step in stopped:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Stopped):
             go_on(step, "broken")
     assert equal(go_on(99, "broken"), whole)
     assert len(whole) > len(ball)

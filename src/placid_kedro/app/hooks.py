@@ -150,13 +150,21 @@ class StampHooks:
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Get ready for the run's datasets, and say which are replaced that other parameters made."""
         self._stamps = Stamps(pipeline, catalog)
+        self._tell_replaced(self._stamps, pipeline)
+        for node in pipeline.nodes:
+            path = self._stamps.checkpoint(node)
+            if path is not None and path.exists() and not self._stamps.is_stale(node):
+                path.unlink()  # killed after the last save
+
+    def _tell_replaced(self, stamps: Stamps, pipeline: Pipeline) -> None:
+        """Name the results that other parameters made, and those parameters."""
         replaced: list[str] = []
         changed: set[str] = set()
         for node in pipeline.nodes:
-            paths = [path for name in node.outputs if (path := self._stamps.path(name)) is not None]
+            paths = [path for name in node.outputs if (path := stamps.path(name)) is not None]
             if not any(path.parent.as_posix().endswith(f"/{self._slug}") for path in paths):
                 continue
-            if names := self._stamps.changed_parameters(node):
+            if names := stamps.changed_parameters(node):
                 replaced += [path.name for path in paths]
                 changed |= names
         if replaced:
@@ -167,10 +175,6 @@ class StampHooks:
                 self._slug,
                 ", ".join(sorted(changed)),
             )
-        for node in pipeline.nodes:
-            path = self._stamps.checkpoint(node)
-            if path is not None and path.exists() and not self._stamps.is_stale(node):
-                path.unlink()  # killed after the last save
 
     @hook_impl
     def before_dataset_loaded(self, dataset_name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from placid_kedro.config import ModelsParameters
 from placid_kedro.errors import DataError, ModelError, PlacidError, ResourceError
 from placid_kedro.files import MANIFEST, is_local, verify_folder
-from placid_kedro.models import INDEX, Availability, Hub, find_model, read_index
+from placid_kedro.models import INDEX, Availability, Hub, find_model, read_object
 from placid_kedro.models.availability import NotThere
 from placid_kedro.models.layout import NAMES
 from placid_kedro.models.suitability import check_kind, check_parts, check_plane
@@ -152,11 +151,11 @@ def _check_serves(name: str, available: Availability, hub: Hub) -> Mapping[str, 
         assert available.repository is not None, "what is not here is on the hub"
         small = [file for file in available.files if file.rpartition("/")[2] in (*_CONFIGS, INDEX)]
         folder = hub.fetch(available.repository, small)
-    index = read_index(folder / INDEX)
+    index = read_object(folder / INDEX)
     configs = {}
     for path in sorted(folder.glob("*/*config.json")):
         if path.name in _CONFIGS:
-            configs[path.parent.name] = _read_config(path)
+            configs[path.parent.name] = read_object(path)
     check_parts(name, available.source, index)
     check_kind(name, available.source, index, configs)
     if name == "scorer" and NAMES not in available.files:
@@ -164,16 +163,6 @@ def _check_serves(name: str, available: Availability, hub: Hub) -> Mapping[str, 
             f"The model 'scorer' has no {NAMES} in {folder}; restore it from the repository or get it again."
         )
     return configs
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is damaged; get it again.") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} must hold an object; get it again.")
-    return config
 
 
 def _against_its_unet(

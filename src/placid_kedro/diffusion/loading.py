@@ -15,7 +15,7 @@ from torch import nn
 from placid_kedro.errors import ModelError
 from placid_kedro.files import file_hash
 from placid_kedro.finite import first_not_finite
-from placid_kedro.models import INDEX, choose_weights, find_model, obtain_model, read_index
+from placid_kedro.models import INDEX, choose_weights, find_model, obtain_model, read_object
 from placid_kedro.models.weights import check_weights
 
 # A folder decides which classes are loaded, so only these libraries may be named in it.
@@ -51,7 +51,7 @@ def model_folder(source: str | Sequence[str], root: Path) -> Path:
 def component_names(folder: Path) -> tuple[str, ...]:
     """The components that a model folder's index lists."""
     return tuple(
-        name for name, entry in read_index(folder / INDEX).items() if isinstance(entry, list) and entry[0]
+        name for name, entry in read_object(folder / INDEX).items() if isinstance(entry, list) and entry[0]
     )
 
 
@@ -62,7 +62,7 @@ def load_component(folder: Path, name: str) -> Any:
         ModelError: when the index does not list it, names a class of an unknown library, or its files are
             missing, damaged or of another architecture.
     """
-    entry = read_index(folder / INDEX).get(name)
+    entry = read_object(folder / INDEX).get(name)
     if not isinstance(entry, list) or len(entry) != 2 or not entry[0]:
         raise ModelError(f"{folder / INDEX} lists no component {name!r}, which this stage needs.")
     library, class_name = entry

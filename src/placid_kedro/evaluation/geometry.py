@@ -18,6 +18,7 @@ from trimesh.sample import sample_surface
 from placid_kedro.cameras import Cameras, ring
 from placid_kedro.errors import DataError, ShapeError
 from placid_kedro.evaluation.view_metrics import silhouette_iou
+from placid_kedro.images import over_white
 from placid_kedro.rendering import Mesh, render_mesh
 from placid_kedro.splats import Gaussians, render
 
@@ -77,7 +78,7 @@ def real_object(mesh: Mesh, seed: int = 0) -> RealObject:
     rgba = torch.from_numpy(render_mesh(mesh, cameras).rgba).permute(0, 3, 1, 2).float() / 255
     alphas = rgba[:, 3]
     points, _ = sample_surface(Trimesh(mesh.vertices, mesh.faces, process=False), _SURFACE_POINTS, seed=seed)
-    return RealObject(rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:], alphas, cameras, np.asarray(points))
+    return RealObject(over_white(rgba), alphas, cameras, np.asarray(points))
 
 
 @torch.no_grad()

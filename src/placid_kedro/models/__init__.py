@@ -14,7 +14,7 @@ from placid_kedro.models.layout import (
     choose_weights,
     file_sizes,
     needed_files,
-    read_index,
+    read_object,
 )
 
 __all__ = [
@@ -28,5 +28,5 @@ __all__ = [
     "find_model",
     "needed_files",
     "obtain_model",
-    "read_index",
+    "read_object",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from placid_kedro.errors import ModelError
 from placid_kedro.files import is_local
 from placid_kedro.models.hub import Hub, HubUnreachable, Repository
-from placid_kedro.models.layout import INDEX, file_sizes, needed_files, read_index
+from placid_kedro.models.layout import INDEX, file_sizes, needed_files, read_object
 from placid_kedro.models.weights import check_weights
 
 _HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
@@ -120,7 +120,7 @@ def _local(source: str, root: Path) -> Availability:
 def _complete(folder: Path) -> dict[str, int]:
     """The files of a whole model."""
     sizes = file_sizes(folder)
-    needed, lacking = needed_files(read_index(folder / INDEX), sizes)
+    needed, lacking = needed_files(read_object(folder / INDEX), sizes)
     if lacking:
         raise ModelError(
             f"{folder} lacks {', '.join(lacking)}; it is half-downloaded or damaged: get the missing files again."
@@ -144,7 +144,7 @@ def _cached(source: str, hub: Hub) -> Availability | None:
     if folder is None:
         return None
     sizes = file_sizes(folder)
-    needed, lacking = needed_files(read_index(folder / INDEX), sizes)
+    needed, lacking = needed_files(read_object(folder / INDEX), sizes)
     return None if lacking else Availability(source, folder, None, {name: sizes[name] for name in needed})
 
 
@@ -159,7 +159,7 @@ def _on_hub(source: str, hub: Hub) -> Availability:
     if INDEX not in repository.sizes:
         raise NotThere(f"{name} on the hub is no model in the diffusers layout ({INDEX} is missing)")
     folder = hub.fetch(repository, [INDEX])
-    needed, lacking = needed_files(read_index(folder / INDEX), repository.sizes)
+    needed, lacking = needed_files(read_object(folder / INDEX), repository.sizes)
     if lacking:
         raise NotThere(f"{name} on the hub lacks {', '.join(lacking)}")
     here = file_sizes(folder)

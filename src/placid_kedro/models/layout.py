@@ -53,19 +53,19 @@ def file_sizes(folder: Path) -> dict[str, int]:
     }
 
 
-def read_index(path: Path) -> dict[str, Any]:
-    """The content of a `model_index.json`.
+def read_object(path: Path) -> dict[str, Any]:
+    """The content of a `model_index.json` or of a component's configuration.
 
     Raises:
         ModelError: it is missing, damaged or no object.
     """
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} is missing or damaged; a model folder needs it.") from error
-    if not isinstance(index, dict):
-        raise ModelError(f"{path} must hold an object with a line for each component.")
-    return index
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} must hold an object with names and values; get it again.")
+    return content
 
 
 def components(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -121,7 +121,7 @@ def needed_files(index: Mapping[str, Any], present: Iterable[str]) -> tuple[tupl
     """What a model needs of the files that there are, and what it lacks.
 
     Args:
-        index: of the model, as `read_index` gives it.
+        index: of the model, as `read_object` gives it.
         present: paths of all files there are, in the model's folder or repository.
 
     Returns:

@@ -50,6 +50,11 @@ def remove_background(image: Tensor) -> Tensor:
     return torch.cat([image, alpha[None]])
 
 
+def silhouettes(images: Tensor) -> Tensor:
+    """[N, H, W] alphas of images [N, 3, H, W] in [0, 1] over plain backgrounds; raises as `remove_background`."""
+    return torch.stack([remove_background(image)[3] for image in images])
+
+
 def fit_with_margin(rgba: Tensor, margin: float, size: int) -> Tensor:
     """Centre the object in a square with a transparent margin, as the multi-view model expects it (Sec. 4.1).
 

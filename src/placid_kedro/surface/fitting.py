@@ -7,6 +7,8 @@ Gaussians until they agree with all views.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ from placid_kedro.cameras import PosedViews
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.splats.gaussians import neighbour_distance
-from placid_kedro.surface.background import remove_background
+from placid_kedro.surface.background import silhouettes
 from placid_kedro.surface.config import FitParameters
 
 _ADAM_EPSILON = 1e-15
@@ -44,8 +46,9 @@ def fit_to_views(
     Raises:
         DataError: when a view shows nothing but background.
     """
-    alphas = torch.stack([remove_background(view)[3] for view in views.images])[:, None]
+    alphas = silhouettes(views.images)[:, None]
     spacing = float(neighbour_distance(gaussians.means).median())
+    longest = math.log(parameters.longest * spacing)
     trained = gaussians.to_parameters()
     optimizer = _optimizer(trained, parameters)
     for step in progress.track(range(parameters.steps), description="fit to the views"):
@@ -58,7 +61,7 @@ def fit_to_views(
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            trained["scales"].clamp_(max=float(torch.tensor(parameters.longest * spacing).log()))
+            trained["scales"].clamp_(max=longest)
         progress.log_metrics(step, {"fit_loss": float(loss.detach())})
     return _without_faint(Gaussians.from_parameters(trained).detach(), parameters.minimum_opacity)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from placid_kedro.cameras import PosedViews
 from placid_kedro.splats import Gaussians
 from placid_kedro.splats.gaussians import neighbour_distance
-from placid_kedro.surface.background import remove_background
+from placid_kedro.surface.background import silhouettes
 from placid_kedro.surface.coloring import color_points, point_depth_maps
 from placid_kedro.surface.config import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.surface.extraction import (
@@ -42,14 +42,13 @@ def color_from_views(points: SurfacePoints, views: PosedViews) -> PointCloud:
     """Colour surface points from RGB views over a plain background, each from those that see it."""
     spacing = float(neighbour_distance(points.points).median())
     depth_maps = point_depth_maps(points.points, views.cameras, spacing)
-    alphas = torch.stack([remove_background(view)[3] for view in views.images])
     colors = color_points(
         points.points,
         views.images,
         views.cameras,
         depth_maps,
         normals=points.normals,
-        alphas=alphas,
+        alphas=silhouettes(views.images),
         tolerance=2 * spacing,
     )
     return PointCloud(points.points, colors.colors, points.normals)
