@@ -185,8 +185,8 @@ def start_run(
     """
     from mlflow.entities import Param, RunTag
 
-    with _store(parameters, project_path) as client:
-        run_id = parameters.run or _create_run(client, parameters, project_path, name)
+    with _store(parameters, project_path) as (client, experiment_id):
+        run_id = parameters.run or _create_run(client, experiment_id, name)
         client.update_run(run_id, status="RUNNING")
         leaves = [Param(key, _text(value)) for key, value in flatten(values).items()]
         for batch in _chunks(leaves, _BATCH_LIMIT):
@@ -199,8 +199,8 @@ def open_child(
     parameters: TrackingParameters, project_path: Path, parent: str, name: str, tags: Mapping[str, str]
 ) -> str:
     """Open a run inside another; returns its id. Raises TrackingError as `start_run`."""
-    with _store(parameters, project_path) as client:
-        run_id = _create_run(client, parameters, project_path, name)
+    with _store(parameters, project_path) as (client, experiment_id):
+        run_id = _create_run(client, experiment_id, name)
         for key, value in {**tags, PARENT_TAG: parent}.items():
             client.set_tag(run_id, key, value)
     return run_id
@@ -210,7 +210,7 @@ def take_over(parameters: TrackingParameters, project_path: Path, parent: str, c
     """Put a run that was recorded before into another; False when the store does not hold it."""
     from mlflow.exceptions import MlflowException
 
-    with _store(parameters, project_path) as client:
+    with _store(parameters, project_path) as (client, _):
         try:
             client.set_tag(child, PARENT_TAG, parent)
         except MlflowException as error:
@@ -222,13 +222,14 @@ def take_over(parameters: TrackingParameters, project_path: Path, parent: str, c
 
 def reopened(parameters: TrackingParameters, project_path: Path, run_id: str) -> MlflowTracker:
     """A run that was recorded before, to add to it. Raises TrackingError as `start_run`."""
-    with _store(parameters, project_path) as client:
+    with _store(parameters, project_path) as (client, _):
         return MlflowTracker(client, run_id, parameters.batch_steps)
 
 
 @contextmanager
-def _store(parameters: TrackingParameters, project_path: Path) -> Iterator["MlflowClient"]:
-    """A client of the tracking store; whatever the store raises is one sentence."""
+def _store(parameters: TrackingParameters, project_path: Path) -> Iterator[tuple["MlflowClient", str]]:
+    """A client of the tracking store and the id of the parameters' experiment, which is made where there is none;
+    whatever the store raises is one sentence."""
     _limit_waiting(parameters.timeout_seconds)
     uri = tracking_uri(parameters, project_path)
     from mlflow import MlflowClient
@@ -239,7 +240,8 @@ def _store(parameters: TrackingParameters, project_path: Path) -> Iterator["Mlfl
     try:
         with _one_at_a_time(uri):
             client = MlflowClient(tracking_uri=uri)
-        yield client
+            experiment_id = _experiment(client, parameters.experiment, uri, project_path)
+        yield client, experiment_id
     except Exception as error:  # MLflow raises whatever its store or server raises
         raise TrackingError(
             f"The MLflow tracking store {without_password(uri)} cannot be used ({_reason(error)}); start the server, "
@@ -247,11 +249,8 @@ def _store(parameters: TrackingParameters, project_path: Path) -> Iterator["Mlfl
         ) from error
 
 
-def _create_run(client: "MlflowClient", parameters: TrackingParameters, project_path: Path, name: str) -> str:
-    """A new run in the parameters' experiment, which is made where there is none."""
-    uri = tracking_uri(parameters, project_path)
-    with _one_at_a_time(uri):
-        experiment_id = _experiment(client, parameters.experiment, uri, project_path)
+def _create_run(client: "MlflowClient", experiment_id: str, name: str) -> str:
+    """A new run's id."""
     run_id: str = client.create_run(experiment_id, run_name=name).info.run_id
     return run_id
 
