@@ -4,8 +4,11 @@ file."""
 from placid_kedro.app.config_loader import RunConfigLoader
 from placid_kedro.app.hooks import PreflightHooks, StampHooks, TrackingHooks
 from placid_kedro.app.locks import LockHooks
+from placid_kedro.app.log_settings import configure_logging
 from placid_kedro.app.page_hook import PageHooks
 from placid_kedro.app.sweep.hooks import SweepHooks
+
+configure_logging()
 
 # Pluggy calls hooks last-registered first: parameters are checked and folders locked before tracking opens a run.
 HOOKS = (PageHooks(), StampHooks(), TrackingHooks(), LockHooks(), SweepHooks(), PreflightHooks())

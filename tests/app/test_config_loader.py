@@ -71,3 +71,13 @@ def test_the_slug_is_that_of_the_changed_prompt() -> None:
     assert one.slug == "a-snowman_seed3"
     assert one.runtime_params == {"prompt": "a snowman", "seed": 3}
     assert loader().slug == "a-teddy-bear"
+
+
+@pytest.mark.parametrize(("named", "root"), [(None, "./models"), ("/somewhere/else", "/somewhere/else")])
+def test_the_environment_may_name_the_folder_of_the_models(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, root: str
+) -> None:
+    monkeypatch.delenv("PLACID_KEDRO_MODELS", raising=False)
+    if named:
+        monkeypatch.setenv("PLACID_KEDRO_MODELS", named)
+    assert loader()["parameters"]["models"]["scorer"] == f"{root}/scorer"

@@ -1,8 +1,11 @@
-"""Kedro's configuration loader with two more resolvers, `${slug:}` (the folder of the run's experiment, prompt and
-seed) and `${sweep:}` (the folder of a sweep), and with parameters that can change the kind of a group."""
+"""Kedro's configuration loader with three more resolvers, `${slug:}` (the folder of the run's experiment, prompt and
+seed), `${sweep:}` (the folder of a sweep) and `${models:}` (the folder of the embedded models), and with parameters
+that can change the kind of a group."""
 
 import copy
+import os
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
@@ -29,6 +32,12 @@ def merged(configured: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
     return result
 
 
+def models_root() -> str:
+    """Folder of the embedded models: what `PLACID_KEDRO_MODELS` names, else `./models` of the project."""
+    named = os.environ.get("PLACID_KEDRO_MODELS")
+    return str(Path(named).expanduser().absolute()) if named else "./models"
+
+
 class RunConfigLoader(OmegaConfigLoader):
     """`OmegaConfigLoader` whose catalog paths may contain `${slug:}` and `${sweep:}`.
 
@@ -49,6 +58,7 @@ class RunConfigLoader(OmegaConfigLoader):
     @cached_property
     def _parameters(self) -> dict[str, Any]:
         """Everything that asks for the parameters gets them from here: reading them takes a third of a second."""
+        OmegaConf.register_new_resolver("models", models_root, replace=True)
         given, self.runtime_params = self.runtime_params, {}
         try:
             configured = super().__getitem__("parameters")
