@@ -20,13 +20,14 @@ BLENDER := $(BLENDER_VENV)/.installed
 
 PAGE ?= $(shell ls -t data/08_reporting/*/viewer.html 2>/dev/null | head -1)
 
-.PHONY: help setup generate view test blender viz mlflow
+.PHONY: help setup generate view test docs blender viz mlflow
 
 help:
 	@echo 'make generate PROMPT="a teddy bear" [PARAMS=seed=3,lora.steps=50]   text to 3D'
 	@echo 'make view [PAGE=data/08_reporting/a-cactus/viewer.html]   the newest page, or that one, in the browser'
 	@echo 'make test      lint, types and tests'
 	@echo 'make blender   Blender as a Python module, in an environment of its own, $(BLENDER_VENV)'
+	@echo 'make docs      the documentation as pages, in build/site'
 	@echo 'make viz       the pipelines in the browser (Kedro-Viz)'
 	@echo 'make mlflow    the recorded runs in the browser'
 	@echo 'make setup     the environment alone, in $(VENV)'
@@ -57,6 +58,7 @@ test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/mypy
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	$(VENV)/bin/pytest
 
 # bpy is under the GPL and wants an older numpy: it is called as a program and never imported by the package.
@@ -66,6 +68,10 @@ $(BLENDER):
 	test -x $(BLENDER_VENV)/bin/python || $(PYTHON) -m venv $(BLENDER_VENV)
 	$(BLENDER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check bpy==4.5.15
 	@touch $@
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 viz: $(INSTALLED)
 	$(VENV)/bin/kedro viz

@@ -31,10 +31,10 @@ from typing import Any
 import numpy as np
 import torch
 from generate_prompts import PROMPTS
-from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from placid_kedro.app.config_loader import RunConfigLoader
 from placid_kedro.cameras import Cameras, PosedViews, orbit, ring
 from placid_kedro.cameras.rays import CUBE_HALF_EXTENT, project
 from placid_kedro.config import Parameters
@@ -266,7 +266,7 @@ def picture(path: Path, real: RealObject, objects: tuple[Gaussians, ...]) -> Non
 
 def parameters_of(changes: str) -> Parameters:
     """The default parameters with changes."""
-    base = OmegaConfigLoader(str(CONF), env="base", base_env="base", default_run_env="base")["parameters"]
+    base = RunConfigLoader(str(CONF), env="base", base_env="base", default_run_env="base")["parameters"]
     changed = OmegaConf.from_dotlist([change for change in changes.split(",") if change])
     merged: Any = OmegaConf.to_container(OmegaConf.merge(base, changed))
     return check_parameters(merged)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
 
 from placid_kedro.app.config_loader import RunConfigLoader
 from placid_kedro.config.check import check_parameters
@@ -16,7 +15,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 @pytest.fixture(scope="module")
 def base() -> dict[str, Any]:
-    return OmegaConfigLoader(str(CONF), env="base", base_env="base", default_run_env="base")["parameters"]
+    return RunConfigLoader(str(CONF), env="base", base_env="base", default_run_env="base")["parameters"]
 
 
 def changed(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
