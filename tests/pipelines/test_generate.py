@@ -61,7 +61,11 @@ def runs(
         patch.chdir(folder)
         generate(session_in, folder, prompt="a teddy bear", models=tiny_models.parameters())
         first = contents(folder / "data/test", "a-teddy-bear")
-        generate(session_in, folder, prompt="a cactus", seed=5, models=tiny_models.parameters())
+        (folder / "meshes").mkdir()
+        trimesh.creation.icosphere().export(folder / "meshes/cactus.glb")
+        truth = {"kind": "folder", "folder": str(folder / "meshes"), "captions": ""}
+        given = {"models": tiny_models.parameters(), "t3bench_eval": {"truth": truth}}
+        generate(session_in, folder, prompt="a cactus", seed=5, **given)
     return folder / "data/test", first
 
 
@@ -128,6 +132,18 @@ def test_the_report_tells_how_it_was_made(runs: Any, tiny_models: Any) -> None:
         scores = [name.score for name in score.best]
         assert scores == sorted(scores, reverse=True)
     assert "cactus" not in {name.name for name in report.retrieval.best}
+
+
+def test_the_report_tells_how_near_the_object_comes_to_the_real_one(runs: Any) -> None:
+    root, _ = runs
+    said = [
+        json.loads((root / "08_reporting" / slug / "report.json").read_text())
+        for slug in ("a-cactus_seed5", "a-teddy-bear")
+    ]
+    assert said[0]["truth"] == "cactus"
+    assert 0 < said[0]["geometry"]["silhouette_iou"] < 1 and said[0]["geometry"]["chamfer"] > 0
+    assert said[1]["truth"] == "not compared: the parameter 'truth' is of kind 'none'."
+    assert said[1]["geometry"] is None
 
 
 def test_the_report_begins_with_who_scored_and_stand_ins_keep_their_own_names(runs: Any) -> None:

@@ -29,6 +29,18 @@ def test_points_of_a_grid_are_as_wide_as_its_step():
     assert torch.equal(gaussians.means, points)
 
 
+def test_scaled_gaussians_are_those_of_scaled_points():
+    points = grid(0.2)
+    colors = torch.rand(len(points), 3, generator=torch.Generator().manual_seed(0))
+    scaled = Gaussians.from_points(points, colors).scaled(2.5)
+    direct = Gaussians.from_points(points * 2.5, colors)
+    torch.testing.assert_close(scaled.means, direct.means)
+    torch.testing.assert_close(scaled.log_scales, direct.log_scales)
+    for factor in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ParameterError, match="positive, finite factor"):
+            direct.scaled(factor)
+
+
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_few_points_take_the_neighbours_that_there_are(count):
     points = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]])[:count]

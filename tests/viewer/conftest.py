@@ -52,6 +52,8 @@ def shown() -> Shown:
         scores={"quality_embedded": 51.0},
         caption=None,
         missing=False,
+        truth="teddy-bear",
+        geometry=None,
         prompt="a teddy bear",
         slug="a-teddy-bear",
         seed=3,

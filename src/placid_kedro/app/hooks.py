@@ -115,6 +115,7 @@ class PreflightHooks:
             check_scorer(parameters.filter, self._project_path)
         for group in groups & {"t3bench_eval", "evaluate"}:
             preflight.check_scores(getattr(parameters, group).scores, catalog.load("judge_credentials"))
+            preflight.check_truth(getattr(parameters, group).truth)
         preflight.check_device(parameters.run.device)
         if "latent_plane_train" in groups:
             preflight.check_plane_training(parameters, renders="syncdreamer_render" in groups)

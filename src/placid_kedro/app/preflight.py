@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from placid_kedro.config import InitParameters, Parameters, ReferenceParameters
 from placid_kedro.errors import DataError, ParameterError, ResourceError
+from placid_kedro.evaluation.config import FolderTruth, TruthSource
 from placid_kedro.evaluation.t3bench.config import EndpointJudge, ScoresParameters
 from placid_kedro.prompts import check_text
 from placid_kedro.surface.config import DensitySource, FileSource
@@ -106,6 +107,18 @@ def check_scores(scores: ScoresParameters, credentials: dict[str, str]) -> None:
         from placid_kedro.evaluation.scorers.chat import endpoint_of
 
         endpoint_of(scores.judge, credentials).check()
+
+
+def check_truth(truth: TruthSource) -> None:
+    """Refuse a folder of real objects that is not there or holds no mesh.
+
+    Raises:
+        DataError: naming the folder.
+    """
+    if isinstance(truth, FolderTruth):
+        from placid_kedro.evaluation.truth import FolderObjects
+
+        FolderObjects(truth.folder, truth.captions)
 
 
 def check_plane_training(parameters: Parameters, renders: bool) -> None:

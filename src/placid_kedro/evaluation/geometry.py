@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,16 +82,14 @@ def real_object(mesh: Mesh, seed: int = 0) -> RealObject:
     return RealObject(over_white(rgba), alphas, cameras, np.asarray(points))
 
 
-@torch.no_grad()
 def geometry_scores(gaussians: Gaussians, real: RealObject) -> GeometryScores:
-    """Compare Gaussians with a real object from the same cameras.
+    """Compare Gaussians with a real object from the same cameras, drawn on the device that the Gaussians are on.
 
     Raises:
         DataError: when nothing of the Gaussians can be seen.
     """
-    views = render(gaussians, real.cameras, torch.ones(3))
-    images, alphas = views.rgb.clamp(0, 1), views.alpha[:, 0]
-    seen = gaussians.means[gaussians.opacities > _SEEN]
+    images, alphas = _photographs(gaussians, real.cameras)
+    seen = gaussians.means[gaussians.opacities > _SEEN].cpu()
     if not bool((alphas > _SEEN).any()) or not len(seen):
         raise DataError(
             "The object cannot be seen: no Gaussian of it is opaque; make it again with another seed."
@@ -104,6 +103,20 @@ def geometry_scores(gaussians: Gaussians, real: RealObject) -> GeometryScores:
         detail=detail_ratio(images, alphas, real.images, real.alphas),
         second_fronts=second_fronts(images, real),
     )
+
+
+def nearest_object(gaussians: Gaussians, candidates: Sequence[RealObject]) -> int:
+    """Index of the candidate whose views are nearest to the Gaussians' (mean squared difference, over white)."""
+    images, _ = _photographs(gaussians, candidates[0].cameras)
+    return int(np.argmin([float((images - one.images).square().mean()) for one in candidates]))
+
+
+@torch.no_grad()
+def _photographs(gaussians: Gaussians, cameras: Cameras) -> tuple[Tensor, Tensor]:
+    """Images [V, 3, H, W] over white in [0, 1] and alphas [V, H, W], on the CPU."""
+    device = gaussians.means.device
+    views = render(gaussians, cameras.to(device), torch.ones(3, device=device))
+    return views.rgb.clamp(0, 1).cpu(), views.alpha[:, 0].cpu()
 
 
 def color_scores(images: Tensor, alphas: Tensor, truth: Tensor, true_alphas: Tensor) -> tuple[float, float]:

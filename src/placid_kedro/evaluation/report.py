@@ -27,6 +27,19 @@ class RetrievalScore(BaseModel):
     best: tuple[RankedName, ...]
 
 
+class GeometryReport(BaseModel):
+    """See `placid_kedro.evaluation.geometry.GeometryScores`; None where a score is not defined."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    silhouette_iou: float | None
+    chamfer: float | None
+    color_distance: float | None
+    chroma: float | None
+    detail: float | None
+    second_fronts: float | None
+
+
 class Report(BaseModel):
     """How an object was made and how well it matches its prompt.
 
@@ -35,6 +48,8 @@ class Report(BaseModel):
         scores: T3Bench's, by name: `quality`, `alignment`, or with `_embedded` those of the stand-ins.
         caption: what the judge was told that the object is; None where it was not asked.
         missing: whether there was nothing to see.
+        truth: the real object that it was compared with, or why there is none.
+        geometry: how near it comes to that object; None without one.
         prompt: the cleaned prompt.
         slug: folder name of the run.
         seed: of the run.
@@ -56,6 +71,8 @@ class Report(BaseModel):
     scores: dict[str, float]
     caption: str | None
     missing: bool
+    truth: str
+    geometry: GeometryReport | None
     prompt: str
     slug: str
     seed: int

@@ -51,7 +51,7 @@ def rank_of_prompt(
     Raises:
         ParameterError: without any name to compare with.
     """
-    others = [name for name in dict.fromkeys(names) if _plain(name) != _plain(prompt)]
+    others = [name for name in dict.fromkeys(names) if plain_name(name) != plain_name(prompt)]
     if not others:
         raise ParameterError("Retrieval needs at least one name beside the prompt.")
     scores = scorer.similarities(images, [prompt, *others]).mean(dim=0)
@@ -65,7 +65,7 @@ def rank_of_prompt(
     )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name in lower case without its article."""
     words = name.strip().casefold()
     article = next((article for article in _ARTICLES if words.startswith(article)), "")

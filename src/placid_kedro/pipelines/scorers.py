@@ -10,6 +10,7 @@ from placid_kedro.pipelines.types import ModelSource
 if TYPE_CHECKING:
     import torch
 
+    from placid_kedro.embedded.stand_ins.image_scorer import EmbeddedImageScorer
     from placid_kedro.evaluation.t3bench.measure import Measured, Scorers, Sizes
     from placid_kedro.splats import Gaussians
 
@@ -31,13 +32,25 @@ def load_scorers(
     from placid_kedro.evaluation.t3bench.measure import Scorers
 
     embedded = (
-        _embedded(scorer) if "embedded" in (parameters.quality.kind, parameters.captions.kind) else None
+        load_embedded(scorer) if "embedded" in (parameters.quality.kind, parameters.captions.kind) else None
     )
     return Scorers(
         _quality(parameters.quality, embedded, device),
         _captions(parameters.captions, embedded, device),
         _judge(parameters.judge, credentials),
     )
+
+
+def load_embedded(scorer: ModelSource) -> EmbeddedImageScorer:
+    """The embedded scorer of a source.
+
+    Raises:
+        ModelError: it is missing or of another kind.
+    """
+    from placid_kedro.embedded.stand_ins.image_scorer import load_embedded_scorer
+    from placid_kedro.pipelines.loading import folder_of
+
+    return load_embedded_scorer(folder_of(scorer))
 
 
 def sizes_of(parameters: ScoresParameters) -> Sizes:
@@ -80,15 +93,6 @@ def protocol_in_words(parameters: ScoresParameters) -> str:
     poses, whole = len(icosphere(parameters.subdivisions)), len(icosphere(2))
     images = f"{parameters.image_size} px, {parameters.background} background"
     return f"{parameters.protocol}, {poses} of {whole} poses, {images}"
-
-
-def _embedded(scorer: ModelSource) -> Any:
-    from placid_kedro.embedded.networks.scorer import known_names, load_scorer
-    from placid_kedro.embedded.stand_ins.image_scorer import EmbeddedImageScorer
-    from placid_kedro.pipelines.loading import folder_of
-
-    folder = folder_of(scorer)
-    return EmbeddedImageScorer(load_scorer(folder), known_names(folder))
 
 
 def _quality(parameters: Any, embedded: Any, device: torch.device) -> Any:

@@ -103,6 +103,16 @@ class Gaussians:
         """The same values outside the autograd graph."""
         return Gaussians(*(getattr(self, field.name).detach() for field in fields(self)))
 
+    def scaled(self, factor: float) -> Gaussians:
+        """The same Gaussians in a world that is larger by a factor, about the origin.
+
+        Raises:
+            ParameterError: the factor is not positive and finite.
+        """
+        if not 0.0 < factor < float("inf"):
+            raise ParameterError(f"Gaussians are scaled by a positive, finite factor, got {factor}.")
+        return replace(self, means=self.means * factor, log_scales=self.log_scales + float(np.log(factor)))
+
     def with_sh_degree(self, degree: int) -> Gaussians:
         """The same Gaussians with higher bands cut off or filled with zeros.
 

@@ -36,6 +36,25 @@ def test_rewards_are_standard_deviations_above_the_known_names(scorer: ImageScor
         assert float(reward) == pytest.approx((float(image @ own[0]) - mean) / deviation, abs=1e-3)
 
 
+def test_similarities_are_the_scorers_and_each_text_is_read_once(
+    scorer: ImageScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    texts = ["a cactus", *NAMES, "a cactus"]
+    expected = scorer.similarities(images, texts)
+    stand_in = EmbeddedImageScorer(scorer, NAMES)
+    read: list[str] = []
+    plain = MiniLMTextEncoder.sentence_embeddings
+    monkeypatch.setattr(
+        MiniLMTextEncoder,
+        "sentence_embeddings",
+        lambda self, prompts: read.extend(prompts) or plain(self, prompts),
+    )
+    torch.testing.assert_close(stand_in.similarities(images, texts), expected, rtol=0, atol=1e-5)
+    stand_in.rewards(images, "a cactus")
+    assert read == ["a cactus"]
+
+
 def test_one_name_is_too_few(scorer: ImageScorer) -> None:
     with pytest.raises(ModelError, match="at least two known names"):
         EmbeddedImageScorer(scorer, NAMES[:1])

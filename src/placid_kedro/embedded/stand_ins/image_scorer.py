@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from placid_kedro.embedded.networks.scorer import ImageScorer
+from placid_kedro.embedded.networks.scorer import ImageScorer, known_names, load_scorer
 from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
 from placid_kedro.embedded.stand_ins import SUFFIX
 from placid_kedro.errors import ModelError
@@ -37,7 +41,13 @@ class EmbeddedImageScorer:
             )
         self._scorer = scorer
         self.names = names
-        self._names = self._embed(list(names))
+        self._embedded: dict[str, Tensor] = {}
+        self._names = self._embed(names)
+
+    @torch.no_grad()
+    def similarities(self, images: Tensor, texts: list[str]) -> Tensor:
+        """Cosine similarity [N, T] of images [N, 3, H, W] in [0, 1] over white and texts."""
+        return self._features(images) @ self._embed(texts).T
 
     @torch.no_grad()
     def rewards(self, images: Tensor, prompt: str) -> Tensor:
@@ -58,7 +68,21 @@ class EmbeddedImageScorer:
         return torch.cat([self._scorer.embed_images(part.cpu()) for part in images.split(_BATCH)])
 
     @torch.no_grad()
-    def _embed(self, texts: list[str]) -> Tensor:
-        encoder = MiniLMTextEncoder()
-        parts = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
-        return self._scorer.embed_texts(torch.cat([encoder.sentence_embeddings(part) for part in parts]))
+    def _embed(self, texts: Sequence[str]) -> Tensor:
+        """[T, E]; each text is read once: the names cost more than the images of an object."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._embedded]
+        for start in range(0, len(new), _BATCH):
+            part = new[start : start + _BATCH]
+            read = self._scorer.embed_texts(MiniLMTextEncoder().sentence_embeddings(part))
+            self._embedded |= dict(zip(part, read, strict=True))
+        return torch.stack([self._embedded[text] for text in texts])
+
+
+@lru_cache(maxsize=1)
+def load_embedded_scorer(folder: Path) -> EmbeddedImageScorer:
+    """The scorer of a model folder with its known names; all objects of one process share it.
+
+    Raises:
+        ModelError: the folder is incomplete, its scorer is another class, or it knows fewer than two names.
+    """
+    return EmbeddedImageScorer(load_scorer(folder), known_names(folder))

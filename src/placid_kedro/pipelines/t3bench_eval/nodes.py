@@ -20,7 +20,7 @@ def film_turntable(gaussians: Gaussians, run: RunParameters, parameters: Evaluat
 
     from placid_kedro.pipelines.loading import start
 
-    start(run)
+    gaussians = gaussians.to(start(run))
     cameras = _ring(parameters, parameters.turntable_frames, parameters.turntable_size)
     frames = [
         _over_white(gaussians, cameras[index])
@@ -41,37 +41,43 @@ def judge(
     parameters: EvaluationParameters,
     judge_credentials: dict[str, str],
 ) -> tuple[Report, DataFrame]:
-    """T3Bench's scores, the prompt's rank among all names that the scorer knows, for the object and for its start;
-    and every image and answer behind the scores in a table."""
+    """T3Bench's scores, how near the object comes to the real one, the prompt's rank among all names that the scorer
+    knows, for the object and for its start; and every image and answer behind the scores in a table."""
     import torch
 
     from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
-    from placid_kedro.embedded.networks.scorer import known_names, load_scorer
     from placid_kedro.evaluation import rank_of_prompt
     from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
-    from placid_kedro.pipelines.loading import folder_of, start, taken_source
-    from placid_kedro.pipelines.scorers import load_scorers, measure_gaussians, protocol_in_words
+    from placid_kedro.pipelines.loading import start, taken_source
+    from placid_kedro.pipelines.scorers import (
+        load_embedded,
+        load_scorers,
+        measure_gaussians,
+        protocol_in_words,
+    )
+    from placid_kedro.pipelines.truth import compared, geometry_numbers, real_objects
 
     device = start(run)
-    folder = folder_of(models.scorer)
-    scorer, names = load_scorer(folder), known_names(folder)
+    gaussians = gaussians.to(device)
+    scorer = load_embedded(models.scorer)
 
     def retrieve(candidate: Gaussians) -> RetrievalScore:
         images = _over_white(candidate, _ring(parameters, parameters.views, parameters.image_size))
-        result = rank_of_prompt(scorer, images, prompts.text, names)
+        result = rank_of_prompt(scorer, images, prompts.text, scorer.names)
         best = tuple(RankedName(name=name, score=score) for name, score in result.best)
         return RetrievalScore(rank=result.rank, of=result.of, score=result.score, best=best)
 
     scorers = load_scorers(parameters.scores, models.scorer, judge_credentials, device)
-    measured = measure_gaussians(
-        gaussians.to(device), prompts.text, scorers, parameters.scores, seed, CUBE_HALF_EXTENT
-    )
+    measured = measure_gaussians(gaussians, prompts.text, scorers, parameters.scores, seed, CUBE_HALF_EXTENT)
+    truth, geometry = compared(gaussians, prompts.text, real_objects(parameters.truth))
     retrieval = retrieve(gaussians)
     report = Report(
         scorers={**scorers.names(), "protocol": protocol_in_words(parameters.scores)},
         scores=measured.scores,
         caption=measured.caption,
         missing=measured.missing,
+        truth=truth,
+        geometry=geometry,
         prompt=prompts.text,
         slug=prompts.slug,
         seed=seed,
@@ -84,11 +90,10 @@ def judge(
         skipped_samples=distillation_summary.skipped_samples,
         skipped_steps=distillation_summary.skipped_steps,
         retrieval=retrieval,
-        retrieval_of_start=retrieve(initial_gaussians),
+        retrieval_of_start=retrieve(initial_gaussians.to(device)),
     )
-    current_run().progress.log_metrics(
-        0, {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score, **measured.scores}
-    )
+    ranks = {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score}
+    current_run().progress.log_metrics(0, {**ranks, **measured.scores, **geometry_numbers(geometry)})
     return report, measured.table()
 
 
@@ -99,9 +104,12 @@ def _ring(parameters: EvaluationParameters, count: int, size: int) -> Cameras:
 
 
 def _over_white(gaussians: Gaussians, cameras: Cameras) -> Tensor:
+    """Images [C, 3, H, W], drawn on the device that the Gaussians are on."""
     import torch
 
     from placid_kedro.splats import render
 
+    device = gaussians.means.device
     with torch.no_grad():
-        return render(gaussians, cameras, torch.ones(3)).rgb.clamp(0, 1)
+        views = render(gaussians, cameras.to(device), torch.ones(3, device=device))
+    return views.rgb.clamp(0, 1).cpu()
