@@ -144,7 +144,9 @@ def test_the_report_tells_how_near_the_object_comes_to_the_real_one(
     (tmp_path / "meshes").mkdir()
     ball.export(tmp_path / "meshes/teddy bear.glb")
     points = torch.tensor(ball.sample(2000, seed=0)).float()
-    save_ply(Gaussians.from_points(points, torch.full((2000, 3), 0.5), opacity=0.95), folder / "gaussians.ply")
+    save_ply(
+        Gaussians.from_points(points, torch.full((2000, 3), 0.5), opacity=0.95), folder / "gaussians.ply"
+    )
     truth = {"kind": "folder", "folder": str(tmp_path / "meshes"), "captions": ""}
     with session(models=tiny_models.parameters(), t3bench_eval={"truth": truth}) as evaluation:
         evaluation.run(pipeline_names=["t3bench_eval"])

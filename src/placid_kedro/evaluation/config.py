@@ -44,7 +44,7 @@ class FolderTruth(ParameterModel):
 
     kind: Literal["folder"]
     folder: str
-    captions: str
+    captions: str = ""
 
 
 TruthSource = Annotated[NoTruth | FurnitureTruth | FolderTruth, Field(discriminator="kind")]
