@@ -152,7 +152,9 @@ def test_the_report_tells_how_near_the_object_comes_to_the_real_one(
         evaluation.run(pipeline_names=["t3bench_eval"])
     report = Report.model_validate(json.loads((folder / "report.json").read_text()))
     assert report.truth == "teddy-bear" and report.geometry is not None
-    assert report.geometry.silhouette_iou is not None and report.geometry.silhouette_iou > 0.8
+    # The Gaussians of these few points reach a tenth of the radius outwards.
+    assert report.geometry.silhouette_iou is not None and report.geometry.silhouette_iou > 0.6
+    assert report.geometry.chamfer is not None and report.geometry.chamfer < 0.03
     assert report.geometry.chroma is not None and report.geometry.chroma < 0.1
 
 
