@@ -1,5 +1,7 @@
 """What MLflow holds after a run, read back with MLflow's own client."""
 
+import os
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from placid_kedro.app.tracking import MlflowTracker, flatten, start_run, tracking_uri
+from placid_kedro.app.tracking import MlflowTracker, flatten, start_run
+from placid_kedro.app.tracking_store import tracking_uri
 from placid_kedro.config import TrackingParameters
 from placid_kedro.errors import TrackingError
 
@@ -106,8 +109,8 @@ def test_a_store_that_fails_later_is_said_once_and_the_run_goes_on(
     assert sum("stopped recording" in record.getMessage() for record in caplog.records) == 1
 
 
-@pytest.mark.parametrize(("listening", "reason"), [(False, "refused"), (True, "timed out")])
-def test_an_unreachable_server_is_one_sentence_within_seconds(
+@pytest.mark.parametrize(("listening", "reason"), [(False, "refused"), (True, "timed out|no whole answer")])
+def test_an_unreachable_server_is_one_sentence_after_one_wait(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listening: bool, reason: str
 ) -> None:
     for name in ("TIMEOUT", "MAX_RETRIES"):
@@ -118,11 +121,14 @@ def test_an_unreachable_server_is_one_sentence_within_seconds(
             server.listen()  # takes the connection and never answers
         uri = f"http://127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        started = time.monotonic()
         with pytest.raises(TrackingError, match=f"{uri} cannot be used") as raised:
             start_run(parameters(), tmp_path, "a-cat", {}, {})
-    assert time.monotonic() - started < 30  # MLflow's own defaults wait for minutes
-    assert reason in str(raised.value)
+    # MLflow's own defaults are two minutes and seven more attempts.
+    assert (os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) == (
+        "1",
+        "0",
+    )
+    assert re.search(reason, str(raised.value))
     assert "\n" not in str(raised.value)
 
 

@@ -6,34 +6,26 @@ Everything of MLflow that this project uses is here; its import is slow and happ
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from filelock import FileLock
-
-from placid_kedro.app.addresses import without_password
+from placid_kedro.app.tracking_store import Store, open_store, reason
 from placid_kedro.config import TrackingParameters
-from placid_kedro.errors import TrackingError
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Metric
     from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 5.0
-_SQLITE = "sqlite:///"
-_CREATION_SECONDS = 60.0  # making the tables takes some ten
 _BATCH_LIMIT = 100  # parameters or tags in one request, a limit of MLflow's interface
 _METRIC_LIMIT = 1000
 _VALUE_LIMIT = 6000
-_REASON_LIMIT = 200
+_IMAGE_REQUESTS = 6  # MLflow sends an image, a small copy of it and a tag
 PARENT_TAG = "mlflow.parentRunId"
 
 
@@ -100,8 +92,8 @@ class MlflowTracker:
     their record.
     """
 
-    def __init__(self, client: "MlflowClient", run_id: str, batch_steps: int) -> None:
-        self._client = client
+    def __init__(self, store: Store, run_id: str, batch_steps: int) -> None:
+        self._store = store
         self.run_id = run_id
         self._batch_steps = batch_steps
         self._waiting: list[Metric] = []
@@ -122,14 +114,16 @@ class MlflowTracker:
     def log_image(self, step: int, name: str, image: "Tensor") -> None:
         """Record an image under its name and step, as MLflow's image grids show them."""
         pixels = (image.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-        self._send("log_image", pixels, key=name, step=step)
+        self._send("log_image", pixels, requests=_IMAGE_REQUESTS, size=pixels.size, key=name, step=step)
 
     def log_artifact(self, path: Path) -> None:
         """Record a file or folder under its own name."""
         if path.is_dir():
-            self._send("log_artifacts", str(path), path.name)
+            sizes = [inner.stat().st_size for inner in path.rglob("*") if inner.is_file()]
+            self._send("log_artifacts", str(path), path.name, requests=2 + len(sizes), size=sum(sizes))
         else:
-            self._send("log_artifact", str(path))
+            size = path.stat().st_size if path.is_file() else 0
+            self._send("log_artifact", str(path), requests=2, size=size)
 
     def log_input(self, source: Source) -> None:
         """Record something that the run was made from, as one of MLflow's datasets."""
@@ -157,10 +151,10 @@ class MlflowTracker:
         if self._broken:
             return
         try:
-            getattr(self._client, method)(self.run_id, *arguments, **named)
+            self._store.call(method, self.run_id, *arguments, **named)
         except Exception as error:  # MLflow raises whatever its store, its server or the disk raises
             self._broken = True
-            logger.warning("MLflow stopped recording this run, which goes on without it: %s", _reason(error))
+            logger.warning("MLflow stopped recording this run, which goes on without it: %s", reason(error))
 
 
 def start_run(
@@ -185,24 +179,24 @@ def start_run(
     """
     from mlflow.entities import Param, RunTag
 
-    with _store(parameters, project_path) as (client, experiment_id):
-        run_id = parameters.run or _create_run(client, experiment_id, name)
-        client.update_run(run_id, status="RUNNING")
+    with open_store(parameters, project_path) as (store, experiment_id):
+        run_id = parameters.run or _create_run(store, experiment_id, name)
+        store.call("update_run", run_id, status="RUNNING")
         leaves = [Param(key, _text(value)) for key, value in flatten(values).items()]
         for batch in _chunks(leaves, _BATCH_LIMIT):
-            client.log_batch(run_id, params=batch)
-        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    return MlflowTracker(client, run_id, parameters.batch_steps)
+            store.call("log_batch", run_id, params=batch)
+        store.call("log_batch", run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    return MlflowTracker(store, run_id, parameters.batch_steps)
 
 
 def open_child(
     parameters: TrackingParameters, project_path: Path, parent: str, name: str, tags: Mapping[str, str]
 ) -> str:
     """Open a run inside another; returns its id. Raises TrackingError as `start_run`."""
-    with _store(parameters, project_path) as (client, experiment_id):
-        run_id = _create_run(client, experiment_id, name)
+    with open_store(parameters, project_path) as (store, experiment_id):
+        run_id = _create_run(store, experiment_id, name)
         for key, value in {**tags, PARENT_TAG: parent}.items():
-            client.set_tag(run_id, key, value)
+            store.call("set_tag", run_id, key, value)
     return run_id
 
 
@@ -210,9 +204,9 @@ def take_over(parameters: TrackingParameters, project_path: Path, parent: str, c
     """Put a run that was recorded before into another; False when the store does not hold it."""
     from mlflow.exceptions import MlflowException
 
-    with _store(parameters, project_path) as (client, _):
+    with open_store(parameters, project_path) as (store, _):
         try:
-            client.set_tag(child, PARENT_TAG, parent)
+            store.call("set_tag", child, PARENT_TAG, parent)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -222,70 +216,14 @@ def take_over(parameters: TrackingParameters, project_path: Path, parent: str, c
 
 def reopened(parameters: TrackingParameters, project_path: Path, run_id: str) -> MlflowTracker:
     """A run that was recorded before, to add to it. Raises TrackingError as `start_run`."""
-    with _store(parameters, project_path) as (client, _):
-        return MlflowTracker(client, run_id, parameters.batch_steps)
+    with open_store(parameters, project_path) as (store, _):
+        return MlflowTracker(store, run_id, parameters.batch_steps)
 
 
-@contextmanager
-def _store(parameters: TrackingParameters, project_path: Path) -> Iterator[tuple["MlflowClient", str]]:
-    """A client of the tracking store and the id of the parameters' experiment, which is made where there is none;
-    whatever the store raises is one sentence."""
-    _limit_waiting(parameters.timeout_seconds)
-    uri = tracking_uri(parameters, project_path)
-    from mlflow import MlflowClient
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of each failed attempt
-    try:
-        with _one_at_a_time(uri):
-            client = MlflowClient(tracking_uri=uri)
-            experiment_id = _experiment(client, parameters.experiment, uri, project_path)
-        yield client, experiment_id
-    except Exception as error:  # MLflow raises whatever its store or server raises
-        raise TrackingError(
-            f"The MLflow tracking store {without_password(uri)} cannot be used ({_reason(error)}); start the server, "
-            "set MLFLOW_TRACKING_URI to another store, or run with --params tracking.enabled=false."
-        ) from error
-
-
-def _create_run(client: "MlflowClient", experiment_id: str, name: str) -> str:
+def _create_run(store: Store, experiment_id: str, name: str) -> str:
     """A new run's id."""
-    run_id: str = client.create_run(experiment_id, run_name=name).info.run_id
+    run_id: str = store.call("create_run", experiment_id, run_name=name).info.run_id
     return run_id
-
-
-@contextmanager
-def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Of runs that start together on a new SQLite file, one makes its tables and the others wait."""
-    if not uri.startswith(_SQLITE):
-        yield
-        return
-    database = Path(uri.removeprefix(_SQLITE))
-    with FileLock(database.with_name(f".{database.name}.lock"), timeout=_CREATION_SECONDS):
-        yield
-
-
-def _experiment(client: "MlflowClient", name: str, uri: str, project_path: Path) -> str:
-    """The experiment's id; it is made where there is none."""
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        location = (project_path / "mlruns").as_uri() if _is_local(uri) else None
-        try:
-            return str(client.create_experiment(name, artifact_location=location))
-        except Exception:  # on a server, another run may have been faster
-            experiment = client.get_experiment_by_name(name)
-            if experiment is None:
-                raise
-    return str(experiment.experiment_id)
-
-
-def tracking_uri(parameters: TrackingParameters, project_path: Path) -> str:
-    """The store's address; a relative SQLite path is taken from the project's folder."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or parameters.uri
-    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_absolute():
-        return f"{_SQLITE}{project_path / uri.removeprefix(_SQLITE)}"
-    return uri
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -299,17 +237,6 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def _limit_waiting(seconds: int) -> None:
-    """An unreachable server must fail in seconds; MLflow's defaults wait for minutes. The user's own values
-    stay."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(seconds))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-
-
-def _is_local(uri: str) -> bool:
-    return uri.startswith(("sqlite:", "file:")) or "://" not in uri
-
-
 def _text(value: Any) -> str:
     return str(value)[:_VALUE_LIMIT]
 
@@ -317,11 +244,3 @@ def _text(value: Any) -> str:
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of what lies at the bottom of an error: wrappers repeat addresses and arguments."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    text = str(error).strip() or type(error).__name__
-    return without_password(text.splitlines()[0])[:_REASON_LIMIT]
