@@ -1,7 +1,6 @@
 """What MLflow holds after a run, read back with MLflow's own client."""
 
 import os
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from placid_kedro.app import tracking_store
 from placid_kedro.app.tracking import MlflowTracker, flatten, start_run
 from placid_kedro.app.tracking_store import tracking_uri
 from placid_kedro.config import TrackingParameters
@@ -109,10 +109,11 @@ def test_a_store_that_fails_later_is_said_once_and_the_run_goes_on(
     assert sum("stopped recording" in record.getMessage() for record in caplog.records) == 1
 
 
-@pytest.mark.parametrize(("listening", "reason"), [(False, "refused"), (True, "timed out|no whole answer")])
+@pytest.mark.parametrize(("listening", "reason"), [(False, "refused"), (True, "timed out")])
 def test_an_unreachable_server_is_one_sentence_after_one_wait(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listening: bool, reason: str
 ) -> None:
+    monkeypatch.setattr(tracking_store, "_OWN_SECONDS", 600.0)
     for name in ("TIMEOUT", "MAX_RETRIES"):
         monkeypatch.delenv(f"MLFLOW_HTTP_REQUEST_{name}", raising=False)
     with socket.socket() as server:
@@ -128,7 +129,7 @@ def test_an_unreachable_server_is_one_sentence_after_one_wait(
         "1",
         "0",
     )
-    assert re.search(reason, str(raised.value))
+    assert reason in str(raised.value)
     assert "\n" not in str(raised.value)
 
 

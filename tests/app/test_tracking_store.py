@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from placid_kedro.app import tracking_store
 from placid_kedro.app.deadlines import Deadlines
 from placid_kedro.app.tracking import MlflowTracker, start_run
 from placid_kedro.app.tracking_store import Store, database_of, tracking_uri
@@ -127,14 +128,18 @@ def dripping() -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_server_that_drips_is_given_up(dripping: str, tmp_path: Path) -> None:
+def test_a_server_that_drips_is_given_up(
+    dripping: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking_store, "_OWN_SECONDS", 0.0)
     with pytest.raises(TrackingError, match=r"no whole answer within 1 s.*start the server"):
         start_run(parameters(dripping), tmp_path, "a-cat", {}, {})
 
 
 def test_a_server_that_stops_answering_is_said_once_and_the_run_goes_on(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tracking_store, "_OWN_SECONDS", 0.0)
     ended, asked = threading.Event(), []
 
     class Client:

@@ -25,6 +25,7 @@ _SQLITE = "sqlite:///"
 # The same to SQLAlchemy; MLflow would take the path of the shorter one as it is written, and make folders there.
 _SQLITE_QUOTED = "sqlite+pysqlite:///"
 _CREATION_SECONDS = 60.0  # making the tables takes some ten
+_OWN_SECONDS = 10.0  # of MLflow's, which imports much at its first requests; a busy machine needs longer
 _SLOWEST = 2**16  # bytes a second; an upload that is slower has stopped
 _ARTIFACTS = "mlruns"
 _REASON_LIMIT = 200
@@ -35,7 +36,7 @@ class Store:
 
     Args:
         connect: makes the client.
-        seconds: one request to a server may take, however its answer trickles in; None for a database of this machine.
+        seconds: to wait for a server's answer to one request, however it trickles in; None for this machine's database.
 
     Raises:
         TimeoutError: the store does not answer.
@@ -58,7 +59,7 @@ class Store:
         Raises:
             TimeoutError: it takes longer than the requests may.
         """
-        seconds = (self._seconds or 0.0) * requests + size / _SLOWEST
+        seconds = (self._seconds or 0.0) * requests + size / _SLOWEST + _OWN_SECONDS
         return self._limited(partial(getattr(self._client, method), *arguments, **named), seconds)
 
     def _limited(self, function: Any, seconds: float) -> Any:
