@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
-from placid_kedro.cameras import random_orbit, ring
+from placid_kedro.cameras import orbit, random_orbit, ring
 from placid_kedro.checkpoints import Checkpoint
+from placid_kedro.diffusion.autoencoding import encode, encode_sample
 from placid_kedro.diffusion.lora import fine_tune, lora_applied
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image
@@ -34,14 +36,17 @@ def settings(**changes: Any) -> BsdParameters:
         "steps": 40,
         "cameras_per_step": 2,
         "image_size": SIZE,
+        "scene_extent": 1.0,
         "timesteps": {"kind": "uniform", "low": 0.02, "high": 0.7},
         "view_prompts": "all",
+        "latents": "mode",
         "depth_share": 0.0,
         "flip_probability": 0.0,
         "backgrounds": ("white",),
         "image_every": 0,
         "cameras": {
             "distance": (1.5, 1.5),
+            "distance_shrink": None,
             "elevation_deg": (20.0, 20.0),
             "field_of_view_deg": (50.0, 50.0),
         },
@@ -66,7 +71,8 @@ class PoolingAutoencoder:
 
     def encode(self, images: torch.Tensor) -> Any:
         latents = torch.nn.functional.avg_pool2d(images, 8)
-        return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: latents))
+        spread = torch.full_like(latents, 0.5)
+        return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: latents, mean=latents, std=spread))
 
 
 @dataclass
@@ -227,11 +233,60 @@ def test_each_view_gets_its_own_prompt(ball: Gaussians, target: torch.Tensor) ->
 
 def test_embeddings_of_the_other_prompts(target: torch.Tensor) -> None:
     model, _ = knowing_model(target)
-    embeddings = PromptEmbeddings.of(model, PROMPTS, "all")
+    embeddings = PromptEmbeddings.of(model, PROMPTS, "all", "")
     conditioning = embeddings.conditioning(torch.tensor([90.0, 0.0]), ring(2, 20.0, 1.5, 50.0, SIZE))
     assert conditioning.positive.argmax(-1).flatten().tolist() == [2, 0]
     assert not conditioning.unconditional.any() and not conditioning.negative.any()
     assert conditioning.camera.shape == (2, 16)
+
+
+def test_the_prompt_from_above_stands_for_all_others(target: torch.Tensor) -> None:
+    model, _ = knowing_model(target)
+    cameras = orbit([90.0, 90.0, 0.0], [59.0, 61.0, 85.0], 1.5, 50.0, SIZE)
+    for view_prompts, expected in (("front_side_back_overhead", [2, 5, 5]), ("front_side_back", [2, 2, 0])):
+        embeddings = PromptEmbeddings.of(model, PROMPTS, view_prompts, "view 5")
+        positive = embeddings.conditioning(torch.tensor([90.0, 90.0, 0.0]), cameras).positive
+        torch.testing.assert_close(positive[:, 0], torch.eye(8)[expected])
+
+
+def test_cameras_come_nearer_down_to_their_floor(
+    ball: Gaussians, target: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def recorded(*given: Any, distance_range: tuple[float, float], **others: Any) -> Any:
+        drawn.append(distance_range)
+        return random_orbit(*given, distance_range=distance_range, **others)
+
+    monkeypatch.setattr(splats, "random_orbit", recorded)
+    angles = {"elevation_deg": (20.0, 20.0), "field_of_view_deg": (50.0, 50.0)}
+    shrink = {"factor": 0.5, "every": 2, "floor": (0.8, 1.3)}
+    run(ball, target, steps=6, cameras={"distance": (2.0, 4.0), "distance_shrink": shrink, **angles})
+    assert drawn == [(2.0, 4.0)] * 2 + [(1.0, 2.0)] * 2 + [(0.8, 1.3)] * 2
+    with pytest.raises(ValidationError, match=r"distance_shrink\.floor within"):
+        settings(
+            cameras={"distance": (2.0, 4.0), "distance_shrink": {**shrink, "floor": (2.1, 3.0)}, **angles}
+        )
+
+
+def test_positions_move_with_the_scenes_extent(ball: Gaussians, target: torch.Tensor) -> None:
+    """The first step of Adam is as long as the learning rate."""
+    rates = settings().learning_rates.model_dump() | {"position": {"start": 1e-3, "end": 1e-3}}
+    for extent in (1.0, 1.72):
+        moved = run(ball, target, steps=1, learning_rates=rates, scene_extent=extent).means - ball.means
+        assert float(moved.abs().max()) == pytest.approx(1e-3 * extent, rel=1e-3)
+
+
+def test_latents_can_be_sampled(ball: Gaussians, target: torch.Tensor) -> None:
+    """Of N(mean, 0.5^2): what is encoded deviates by as much, and the draw follows the generator."""
+    images = torch.rand(4, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    autoencoder: Any = PoolingAutoencoder()
+    drawn = [encode_sample(autoencoder, images, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    deviation = drawn[0] - encode(autoencoder, images)
+    assert float(deviation.mean()) == pytest.approx(0.0, abs=0.03)
+    assert float(deviation.std()) == pytest.approx(0.5, abs=0.02)
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    assert not equal(run(ball, target, steps=1), run(ball, target, steps=1, latents="sample"))
 
 
 def test_guidance_that_is_no_number_stops_the_run(ball: Gaussians, target: torch.Tensor) -> None:
@@ -417,7 +472,7 @@ def test_random_backgrounds_are_drawn_anew_and_all_names_come() -> None:
 def test_front_side_and_back_are_blended_as_the_authors_do(target: torch.Tensor) -> None:
     model, _ = knowing_model(target)
     cameras, azimuths = ring(4, 20.0, 1.5, 50.0, SIZE), torch.tensor([0.0, 45.0, 270.0, 180.0])
-    three = PromptEmbeddings.of(model, PROMPTS, "front_side_back").conditioning(azimuths, cameras)
+    three = PromptEmbeddings.of(model, PROMPTS, "front_side_back", "").conditioning(azimuths, cameras)
     front, side, back = (torch.eye(8)[index] for index in (0, 2, 4))
     expected = torch.stack([front, (front + side) / 2, side, back])
     torch.testing.assert_close(three.positive[:, 0], expected)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placid_kedro.prompts import VIEW_NAMES, Prompts, directional_prompts, view_name
+from placid_kedro.prompts import VIEW_NAMES, Prompts, directional_prompts, view_name, view_prompt
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ def test_the_sector_is_the_nearest_direction(azimuth_deg: float) -> None:
 def test_braces_in_a_prompt_stay() -> None:
     prompts = directional_prompts("a {view} of {prompt}", "{prompt}, {view} view")
     assert prompts[0].text == "a {view} of {prompt}, front view"
+    assert view_prompt("a {view}", "{prompt}, {view} view", "overhead") == "a {view}, overhead view"
 
 
 def test_the_prompt_of_a_view_is_found_by_its_azimuth() -> None:

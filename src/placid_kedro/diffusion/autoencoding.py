@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from placid_kedro.diffusion.networks import Autoencoder
@@ -22,6 +23,14 @@ def encode(autoencoder: Autoencoder, images: Tensor) -> Tensor:
     """
     moments = autoencoder.encode(images.to(autoencoder.dtype) * 2 - 1).latent_dist
     latents: Tensor = moments.mode() * autoencoder.config.scaling_factor
+    return latents.to(images.dtype)
+
+
+def encode_sample(autoencoder: Autoencoder, images: Tensor, generator: torch.Generator) -> Tensor:
+    """As `encode`, but a sample of the latents' distribution, drawn by the generator on its own device."""
+    moments = autoencoder.encode(images.to(autoencoder.dtype) * 2 - 1).latent_dist
+    noise = torch.randn(moments.mean.shape, generator=generator, device=generator.device).to(moments.mean)
+    latents: Tensor = (moments.mean + moments.std * noise) * autoencoder.config.scaling_factor
     return latents.to(images.dtype)
 
 

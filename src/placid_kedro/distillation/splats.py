@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras, random_orbit
 from placid_kedro.checkpoints import Checkpoint
-from placid_kedro.diffusion.autoencoding import encode
+from placid_kedro.diffusion.autoencoding import encode, encode_sample
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.distillation import (
     Conditioning,
@@ -30,8 +30,8 @@ from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.splats.densification import Densification
 
 NEGATIVE_PROMPT = "unrealistic, blurry, low quality."
-# The object's cube has edges of length one.
-_SCENE_EXTENT = 1.0
+# From here on the prompt from above stands for all others (threestudio's threshold).
+_OVERHEAD_DEG = 60.0
 _REMEDY = "lower the learning rates or the weights of the losses in bsd_3dgs"
 
 
@@ -41,21 +41,27 @@ class PromptEmbeddings:
 
     Attributes:
         views: the directional prompts, by azimuth.
+        overhead: [1, L, D] of the prompt for views from above; None where there is none of its own.
         unconditional: [1, L, D] of the empty prompt.
         negative: [1, L, D] of the negative prompt.
     """
 
     views: ViewEmbeddings | PerpNegViews
+    overhead: Tensor | None
     unconditional: Tensor
     negative: Tensor
 
     @classmethod
-    def of(cls, model: TextToImage, prompts: dict[float, str], view_prompts: ViewPrompts) -> PromptEmbeddings:
-        """Embed directional prompts, given by the azimuth in degrees that each describes."""
+    def of(
+        cls, model: TextToImage, prompts: dict[float, str], view_prompts: ViewPrompts, overhead: str
+    ) -> PromptEmbeddings:
+        """Embed directional prompts, given by the azimuth in degrees that each describes, and the one from above."""
+        has_overhead = view_prompts == "front_side_back_overhead"
         return cls(
             views=_view_embeddings(
                 dict(zip(prompts, model.embed(list(prompts.values())), strict=True)), view_prompts
             ),
+            overhead=model.embed([overhead]) if has_overhead else None,
             unconditional=model.embed([""]),
             negative=model.embed([NEGATIVE_PROMPT]),
         )
@@ -64,6 +70,9 @@ class PromptEmbeddings:
         """The conditioning of a batch of rendered views."""
         seen = self.views(azimuth_deg)
         positive, negatives, weights = seen if isinstance(seen, tuple) else (seen, None, None)
+        if self.overhead is not None:
+            is_above = _elevations_deg(cameras) > _OVERHEAD_DEG
+            positive = torch.where(is_above.to(positive.device)[:, None, None], self.overhead, positive)
         return Conditioning(
             positive=positive,
             unconditional=self.unconditional,
@@ -74,6 +83,12 @@ class PromptEmbeddings:
         )
 
 
+def _elevations_deg(cameras: Cameras) -> Tensor:
+    """[C] up from the horizon."""
+    positions = cameras.positions
+    return torch.rad2deg(torch.asin((positions[:, 2] / positions.norm(dim=-1)).clamp(-1, 1)))
+
+
 def _view_embeddings(
     embeddings: dict[float, Tensor], view_prompts: ViewPrompts
 ) -> ViewEmbeddings | PerpNegViews:
@@ -81,7 +96,7 @@ def _view_embeddings(
     if view_prompts == "all":
         return ViewEmbeddings(torch.tensor(list(embeddings)), torch.stack(list(embeddings.values())))
     front, side, back = (embeddings[azimuth] for azimuth in (0.0, 90.0, 180.0))
-    if view_prompts == "front_side_back":
+    if view_prompts in ("front_side_back", "front_side_back_overhead"):
         return ViewEmbeddings.front_side_back(front, side, back)
     return PerpNegViews(front, side, back)
 
@@ -93,6 +108,7 @@ def distill(
     algorithm: DistillationConfig,
     settings: BsdParameters,
     *,
+    overhead_prompt: str = "",
     generator: torch.Generator,
     guard: GuidanceGuard | None = None,
     checkpoint: Checkpoint | None = None,
@@ -106,6 +122,7 @@ def distill(
         prompts: the directional prompt at each azimuth in degrees.
         algorithm: the distillation algorithm and its parameters.
         settings: of the optimisation.
+        overhead_prompt: for views from above, where `settings.view_prompts` has one.
         generator: draws everything random, on the CPU.
         guard: counts unusable guidance; one for `settings.steps` by default.
         checkpoint: where an interrupted run left off; it ends with the bits of an unbroken one.
@@ -122,14 +139,14 @@ def distill(
     state = SplatsState(
         parameters,
         optimizers_of(parameters),
-        Densification(settings.densification, _SCENE_EXTENT, generator),
+        Densification(settings.densification, settings.scene_extent, generator),
         Distiller.create(algorithm, NoisePredictor(model.unet, model.schedule), generator),
         guard or GuidanceGuard(steps=settings.steps),
         generator,
     )
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         state.load_state_dict(saved)
-    embeddings = PromptEmbeddings.of(model, prompts, settings.view_prompts)
+    embeddings = PromptEmbeddings.of(model, prompts, settings.view_prompts, overhead_prompt)
     for _ in progress.track(range(state.step, settings.steps), description="distillation"):
         _advance(state, model, embeddings, settings, progress)
         if checkpoint is not None:
@@ -148,13 +165,13 @@ def _advance(
     step, parameters, optimizers, generator = state.step, state.parameters, state.optimizers, state.generator
     done = step / settings.steps
     _set_learning_rates(optimizers, settings, done)
-    cameras, azimuth_deg = _draw_cameras(settings, generator)
+    cameras, azimuth_deg = _draw_cameras(settings, step, generator)
     background = _draw_background(settings, generator)
     scene = Gaussians.from_parameters(parameters)
     views = render(scene, cameras.to(model.device), background.to(model.device))
     state.densification.before_backward(views.meta)
     images, seen_azimuth_deg = _as_seen(views, azimuth_deg, settings, generator)
-    latents = encode(model.autoencoder, images)
+    latents = _latents(model, images, settings, generator)
     t = settings.timesteps(done, len(cameras), model.schedule, generator).to(model.device)
     conditioning = embeddings.conditioning(seen_azimuth_deg, cameras)
     guidance = state.distiller(latents, conditioning, t, generator, done)
@@ -176,13 +193,13 @@ def _advance(
     state.step += 1
 
 
-def _draw_cameras(settings: BsdParameters, generator: torch.Generator) -> tuple[Cameras, Tensor]:
+def _draw_cameras(settings: BsdParameters, step: int, generator: torch.Generator) -> tuple[Cameras, Tensor]:
     ranges = settings.cameras
     return random_orbit(
         settings.cameras_per_step,
         generator,
         elevation_range_deg=ranges.elevation_deg,
-        distance_range=ranges.distance,
+        distance_range=ranges.distance_at(step),
         fov_range_deg=ranges.field_of_view_deg,
         size=settings.image_size,
     )
@@ -210,6 +227,14 @@ def _as_seen(
     ).tolist()
     images = _depth_images(views) if depth_step else views.rgb
     return (images.flip(-1), -azimuth_deg) if mirror else (images, azimuth_deg)
+
+
+def _latents(
+    model: TextToImage, images: Tensor, settings: BsdParameters, generator: torch.Generator
+) -> Tensor:
+    if settings.latents == "sample":
+        return encode_sample(model.autoencoder, images, generator)
+    return encode(model.autoencoder, images)
 
 
 def _depth_images(views: RenderedViews) -> Tensor:
@@ -257,7 +282,7 @@ def _set_learning_rates(
         "opacities": rates.opacity,
     }
     for name, optimizer in optimizers.items():
-        extent = _SCENE_EXTENT if name == "means" else 1.0
+        extent = settings.scene_extent if name == "means" else 1.0
         optimizer.param_groups[0]["lr"] = extent * _log_linear(decays[name], done)
 
 

@@ -12,13 +12,15 @@ from placid_kedro.parameter_types import (
     NonNegativeInt,
     ParameterModel,
     PositiveFloat,
+    PositiveInt,
     Range,
     Steps,
 )
 from placid_kedro.splats import DensificationConfig
 
-# Which directional prompts are blended by azimuth: all eight, the authors' three, or those three with Perp-Neg.
-ViewPrompts = Literal["all", "front_side_back", "perp_neg"]
+# Which directional prompts are blended by azimuth: all eight, the authors' three, those with a fourth from above as in
+# the recipes that they build on, or the three with Perp-Neg.
+ViewPrompts = Literal["all", "front_side_back", "front_side_back_overhead", "perp_neg"]
 
 
 class DecayParameters(ParameterModel):
@@ -45,16 +47,38 @@ _CAMERA_BOUNDS = {
 }
 
 
+class DistanceShrink(ParameterModel):
+    """Both bounds of the cameras' distance become smaller as the run goes on.
+
+    Attributes:
+        factor: of the bounds, `every` so many steps.
+        every: steps.
+        floor: no bound falls below its own, in edges of the object's cube.
+    """
+
+    factor: Annotated[float, Field(gt=0, lt=1)]
+    every: PositiveInt
+    floor: Range
+
+
 class RandomCameraParameters(ParameterModel):
-    """Cameras that a distillation step draws: distances in edges of the object's cube, angles in degrees."""
+    """Cameras that a distillation step draws: distances in edges of the object's cube, angles in degrees.
+
+    Attributes:
+        distance: from the origin, at the start.
+        distance_shrink: how they come nearer; null for never.
+        elevation_deg: up from the horizon.
+        field_of_view_deg: full angle of the square images.
+    """
 
     distance: Range
+    distance_shrink: DistanceShrink | None
     elevation_deg: Range
     field_of_view_deg: Range
 
     @model_validator(mode="after")
     def _ascending(self) -> "RandomCameraParameters":
-        for name in type(self).model_fields:
+        for name in _CAMERA_BOUNDS:
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"should have its lower bound first, but {name} is [{low}, {high}]")
@@ -64,7 +88,25 @@ class RandomCameraParameters(ParameterModel):
                 raise ValueError(
                     f"should keep {name} between {lowest} and {highest}, but it is [{low}, {high}]"
                 )
+        if self.distance_shrink is not None:
+            low, high = self.distance_shrink.floor
+            if not 0 < low <= high or low > self.distance[0] or high > self.distance[1]:
+                raise ValueError(
+                    f"should have distance_shrink.floor within (0, distance], but it is [{low}, {high}] "
+                    f"with the distance {list(self.distance)}"
+                )
         return self
+
+    def distance_at(self, step: int) -> tuple[float, float]:
+        """Bounds of the distance in a step, which counts from 0."""
+        shrink = self.distance_shrink
+        if shrink is None:
+            return self.distance
+        scale = shrink.factor ** (step // shrink.every)
+        low, high = (
+            max(bound * scale, least) for bound, least in zip(self.distance, shrink.floor, strict=True)
+        )
+        return low, high
 
 
 class LossWeights(ParameterModel):
@@ -84,9 +126,12 @@ class BsdParameters(ParameterModel):
     Attributes:
         steps: of the optimisation.
         cameras_per_step: rendered and distilled at once.
+        scene_extent: length that the learning rate of the positions and `densification.percent_dense` refer to, in
+            edges of the object's cube.
         image_size: pixels along each edge of the rendered images.
         timesteps: which noise levels are visited when.
         view_prompts: which directional prompts are blended by azimuth, see `placid_kedro.distillation.views`.
+        latents: what is distilled of the encoder's distribution, its `mode` or a `sample` of it.
         depth_share: share of the steps in which the depth map is encoded instead of the colours.
         flip_probability: of mirroring a rendered image.
         backgrounds: behind the rendered images, drawn anew each step: white, black or a random colour.
@@ -96,8 +141,10 @@ class BsdParameters(ParameterModel):
     steps: Steps
     cameras_per_step: Annotated[int, Field(gt=0, le=1024)]
     image_size: Annotated[int, Field(ge=16, le=MOST_PIXELS_ALONG_AN_EDGE, multiple_of=8)]
+    scene_extent: PositiveFloat
     timesteps: TimestepSchedule
     view_prompts: ViewPrompts
+    latents: Literal["mode", "sample"]
     depth_share: Fraction
     flip_probability: Fraction
     backgrounds: Annotated[tuple[Literal["white", "black", "random"], ...], Field(strict=False, min_length=1)]

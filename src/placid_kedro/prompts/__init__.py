@@ -6,6 +6,7 @@ from placid_kedro.prompts.directions import (
     Prompts,
     directional_prompts,
     view_name,
+    view_prompt,
 )
 from placid_kedro.prompts.slug import run_folder, run_slug, slugify_prompt
 from placid_kedro.prompts.text import check_text, clean_text
@@ -21,4 +22,5 @@ __all__ = [
     "run_slug",
     "slugify_prompt",
     "view_name",
+    "view_prompt",
 ]

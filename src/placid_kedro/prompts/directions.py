@@ -69,8 +69,13 @@ def directional_prompts(prompt: str, template: str) -> tuple[DirectionalPrompt, 
         DirectionalPrompt(
             view=view,
             azimuth_deg=index * width,
-            # replace, not format: a prompt may hold braces of its own
-            text=template.replace("{view}", view).replace("{prompt}", prompt),
+            text=view_prompt(prompt, template, view),
         )
         for index, view in enumerate(VIEW_NAMES)
     )
+
+
+def view_prompt(prompt: str, template: str, view: str) -> str:
+    """The prompt in the words of a template for one view, such as `"overhead"`."""
+    # replace, not format: a prompt may hold braces of its own
+    return template.replace("{view}", view).replace("{prompt}", prompt)

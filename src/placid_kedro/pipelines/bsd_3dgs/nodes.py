@@ -1,9 +1,15 @@
 """Nodes of the stage `bsd_3dgs`."""
 
 from placid_kedro.app.run_context import current_run
-from placid_kedro.config import BsdParameters, DistillationConfig, ModelsParameters, RunParameters
+from placid_kedro.config import (
+    BsdParameters,
+    DistillationConfig,
+    ModelsParameters,
+    PromptProcessorParameters,
+    RunParameters,
+)
 from placid_kedro.pipelines.types import DistillationSummary, Gaussians, Tensor
-from placid_kedro.prompts import Prompts
+from placid_kedro.prompts import Prompts, view_prompt
 from placid_kedro.randomness import stage_generator
 
 
@@ -11,6 +17,7 @@ def distill_into_gaussians(
     initial_gaussians: Gaussians,
     lora: dict[str, Tensor],
     prompts: Prompts,
+    wording: PromptProcessorParameters,
     seed: int,
     models: ModelsParameters,
     run: RunParameters,
@@ -35,6 +42,7 @@ def distill_into_gaussians(
             {view.azimuth_deg: view.text for view in prompts.views},
             distillation,
             parameters,
+            overhead_prompt=view_prompt(prompts.text, wording.view_template, "overhead"),
             generator=stage_generator(seed, "bsd_3dgs"),
             guard=guard,
             checkpoint=current_run().checkpoint,

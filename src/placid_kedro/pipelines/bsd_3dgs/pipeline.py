@@ -15,6 +15,7 @@ def create_pipeline() -> Pipeline:
                     "initial_gaussians",
                     "lora",
                     "prompts",
+                    "params:prompt_processor",
                     "params:seed",
                     "params:models",
                     "params:run",
