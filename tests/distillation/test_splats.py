@@ -482,7 +482,7 @@ def test_front_side_and_back_are_blended_as_the_authors_do(target: torch.Tensor)
 def test_perp_neg_gives_negatives_with_their_weights(target: torch.Tensor) -> None:
     model, _ = knowing_model(target)
     cameras, azimuths = ring(2, 20.0, 1.5, 50.0, SIZE), torch.tensor([0.0, 180.0])
-    given = PromptEmbeddings.of(model, PROMPTS, "perp_neg").conditioning(azimuths, cameras)
+    given = PromptEmbeddings.of(model, PROMPTS, "perp_neg", "").conditioning(azimuths, cameras)
     front, side = torch.eye(8)[0], torch.eye(8)[2]
     expected = torch.stack([torch.stack([front, side]), torch.stack([side, front])])
     torch.testing.assert_close(given.perp_negatives[:, :, 0], expected)
