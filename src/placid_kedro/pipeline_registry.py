@@ -9,6 +9,7 @@ from placid_kedro.pipelines import (
     distill_2d,
     evaluate,
     filter,
+    import_models,
     init,
     latent_plane_train,
     lora,
@@ -32,6 +33,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         `ablation`: many objects, made by `generate` in several variants, and compared.
         `distill_2d`: the distillation algorithms side by side, without 3D.
         `evaluate`: T3Bench's scores of a folder of Gaussians, whoever made them.
+        `import_models`: published weights become model folders; each kind also by its own name.
         `pretrain`: the embedded models from scratch.
     """
     generation = {
@@ -50,15 +52,21 @@ def register_pipelines() -> dict[str, Pipeline]:
         "filter": filter.create_pipeline(),
         "latent_plane_train": latent_plane_train.create_pipeline(),
     }
+    imports = {
+        "import_zero123": import_models.create_zero123_pipeline(),
+        "import_latent_plane": import_models.create_latent_plane_pipeline(),
+    }
     generate = sum(generation.values(), Pipeline([]))
     return {
         "generate": generate,
         "prepare": sum(preparation.values(), Pipeline([])),
+        "import_models": sum(imports.values(), Pipeline([])),
         "pretrain": pretrain.create_pipeline(),
         "ablation": ablation.create_pipeline(generate),
         "distill_2d": distill_2d.create_pipeline(),
         "evaluate": evaluate.create_pipeline(),
         **generation,
         **preparation,
+        **imports,
         "__default__": generate,
     }

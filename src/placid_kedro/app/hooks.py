@@ -116,7 +116,10 @@ class PreflightHooks:
         for group in groups & {"t3bench_eval", "evaluate"}:
             preflight.check_scores(getattr(parameters, group).scores, catalog.load("judge_credentials"))
             preflight.check_truth(getattr(parameters, group).truth)
-        preflight.check_device(parameters.run.device)
+        if "import_models" in groups:
+            preflight.check_imports(parameters.import_models, pipeline.inputs())
+        if "run" in groups:
+            preflight.check_device(parameters.run.device)
         if "latent_plane_train" in groups:
             preflight.check_plane_training(parameters, renders="syncdreamer_render" in groups)
         preflight.check_disk(self._data_root, parameters.run.free_disk_mb)

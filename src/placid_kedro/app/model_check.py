@@ -19,7 +19,11 @@ from placid_kedro.models.suitability import check_kind, check_parts, check_plane
 _MIB = 2**20
 _CONFIGS = ("config.json", "scheduler_config.json")
 _EMBEDDED = "get the complete repository of this project, or make it with `kedro run --pipeline pretrain`"
-_MADE = {"latent_plane": "train a plane with `kedro run --env paper --pipeline prepare`"}
+_MADE = {
+    "latent_plane": "make a folder of the authors' weights with `kedro run --env paper --pipeline import_latent_plane`,"
+    " or train a plane with `kedro run --env paper --pipeline prepare`",
+    "zero123": "make a folder of the published zero123-xl.ckpt with `kedro run --env paper --pipeline import_zero123`",
+}
 
 
 @dataclass(frozen=True)

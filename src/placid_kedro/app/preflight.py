@@ -2,12 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from placid_kedro.config import InitParameters, Parameters, ReferenceParameters
-from placid_kedro.errors import DataError, ParameterError, ResourceError
+from placid_kedro.config import ImportParameters, InitParameters, Parameters, ReferenceParameters
+from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
 from placid_kedro.evaluation.config import FolderTruth, TruthSource
 from placid_kedro.evaluation.t3bench.config import EndpointJudge, ScoresParameters
 from placid_kedro.prompts import check_text
@@ -119,6 +119,37 @@ def check_truth(truth: TruthSource) -> None:
         from placid_kedro.evaluation.truth import FolderObjects
 
         FolderObjects(truth.folder, truth.captions)
+
+
+def check_imports(imports: ImportParameters, inputs: Collection[str]) -> None:
+    """Refuse to import from a file that is not named or not there.
+
+    Args:
+        imports: the files.
+        inputs: names of what the pipeline takes, of the parameters as its nodes have them.
+
+    Raises:
+        ParameterError: no file is named.
+        ModelError: there is no such file.
+    """
+    plane = imports.latent_plane
+    named = {
+        "zero123": {"zero123": imports.zero123},
+        "latent_plane": {"latent_plane.coarse": plane.coarse, "latent_plane.fine": plane.fine},
+    }
+    for model, files in named.items():
+        if f"params:import_models.{model}" not in inputs:
+            continue
+        for name, path in files.items():
+            if not path:
+                raise ParameterError(
+                    f"import_models.{name} names no file; give the published weights with --params "
+                    f"import_models.{name}=PATH, or run import_zero123 or import_latent_plane alone."
+                )
+            if not Path(path).expanduser().is_file():
+                raise ModelError(
+                    f"There is no file {path}; give another with --params import_models.{name}=PATH."
+                )
 
 
 def check_plane_training(parameters: Parameters, renders: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from placid_kedro.ablation.config import AblationParameters
+from placid_kedro.config.imports import ImportParameters, LatentPlaneFiles
 from placid_kedro.config.run import ModelsParameters, RunParameters, TrackingParameters
 from placid_kedro.diffusion.config import LoraParameters
 from placid_kedro.distillation import DistillationConfig
@@ -56,6 +57,7 @@ class Parameters(ParameterModel):
     syncdreamer_render: RenderParameters
     filter: FilterParameters
     latent_plane_train: LatentPlaneTrainParameters
+    import_models: ImportParameters
     pretrain: PretrainParameters
     distill_2d: Distill2dParameters
     ablation: AblationParameters
@@ -69,8 +71,10 @@ __all__ = [
     "EvaluateParameters",
     "EvaluationParameters",
     "FilterParameters",
+    "ImportParameters",
     "IngestParameters",
     "InitParameters",
+    "LatentPlaneFiles",
     "LatentPlaneTrainParameters",
     "LoraParameters",
     "ModelsParameters",
