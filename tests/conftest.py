@@ -1,12 +1,14 @@
 """The smallest models that run every line, in the folders that real ones come in."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import model_folders
+from tests.model_folders import unet_sizes
 
 
 @dataclass(frozen=True)
@@ -24,20 +26,7 @@ class ModelFolders:
 
 
 def tiny_unet(in_channels: int = 4, cross_attention_dim: int = 384, sample_size: int = 8) -> Any:
-    from diffusers import UNet2DConditionModel
-
-    return UNet2DConditionModel(
-        sample_size=sample_size,
-        in_channels=in_channels,
-        out_channels=4,
-        block_out_channels=(8, 16),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        layers_per_block=1,
-        norm_num_groups=4,
-        attention_head_dim=4,
-        cross_attention_dim=cross_attention_dim,
-    )
+    return model_folders.make_unet(unet_sizes(cross_attention_dim, sample_size=sample_size), in_channels)
 
 
 @pytest.fixture(scope="session")
@@ -105,139 +94,10 @@ def plain_patches() -> Any:
 @pytest.fixture(scope="session")
 def stable_diffusion_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model with the files of Stable Diffusion's public folders, PNDM scheduler and all."""
-    import torch
-    from diffusers import PNDMScheduler
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    folder = tmp_path_factory.mktemp("stable-diffusion")
-    vocabulary = write_tokenizer(folder / "tokenizer")
-    config = CLIPTextConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=12,
-        intermediate_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=77,
-        bos_token_id=vocabulary["<|startoftext|>"],
-        eos_token_id=vocabulary["<|endoftext|>"],
-        pad_token_id=1,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        CLIPTextModel(config).save_pretrained(folder / "text_encoder")
-        tiny_unet(cross_attention_dim=12).save_pretrained(folder / "unet")
-        tiny_autoencoder().save_pretrained(folder / "vae")
-    PNDMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        skip_prk_steps=True,
-        steps_offset=1,
-    ).save_pretrained(folder / "scheduler")
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "_diffusers_version": "0.8.0",
-        "feature_extractor": [None, None],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
-        "scheduler": ["diffusers", "PNDMScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
-
-
-def tiny_autoencoder() -> Any:
-    """An f8 AutoencoderKL with Stable Diffusion's scaling factor."""
-    from diffusers import AutoencoderKL
-
-    return AutoencoderKL(
-        block_out_channels=(4, 4, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=1,
-        norm_num_groups=4,
-        sample_size=64,
-        scaling_factor=0.18215,
-    )
-
-
-def write_tokenizer(folder: Path) -> dict[str, int]:
-    """A CLIP tokenizer of single letters and one merge, in the files of the public checkpoints."""
-    letters = "abcdefghijklmnopqrstuvwxyz,.0123456789"
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "be", "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {word: index for index, word in enumerate(words)}
-    folder.mkdir()
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "merges.txt").write_text("#version: 0.2\nb e\n")
-    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    settings = {**special, "pad_token": "<|endoftext|>", "model_max_length": 77}
-    (folder / "special_tokens_map.json").write_text(json.dumps(special))
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({**settings, "tokenizer_class": "CLIPTokenizer"})
-    )
-    return vocabulary
+    return model_folders.write_stable_diffusion(tmp_path_factory.mktemp("stable-diffusion"))
 
 
 @pytest.fixture(scope="session", params=["cc_projection", "clip_camera_projection"])
 def zero123_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny Zero-1-to-3 with the files, names and classes of each of its two public conversions."""
-    import torch
-    from diffusers import DDIMScheduler
-    from safetensors.torch import save_file
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    folder = tmp_path_factory.mktemp("zero123")
-    width = 768
-    vision = CLIPVisionConfig(
-        hidden_size=8,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        image_size=32,
-        patch_size=16,
-        projection_dim=width,
-    )
-    projection = folder / request.param
-    projection.mkdir()
-    with torch.random.fork_rng():
-        torch.manual_seed(2)
-        tiny_unet(in_channels=8, cross_attention_dim=width).save_pretrained(folder / "unet")
-        tiny_autoencoder().save_pretrained(folder / "vae")
-        CLIPVisionModelWithProjection(vision).save_pretrained(folder / "image_encoder")
-        linear = torch.nn.Linear(width + 4, width)
-    if request.param == "cc_projection":
-        prefix, entry = "projection", ["pipeline_zero1to3", "CCProjection"]
-        config = {"_class_name": "CCProjection", "_diffusers_version": "0.19.0.dev0"}
-    else:
-        prefix, entry = "proj", ["zero123", "CLIPCameraProjection"]
-        config = {"_class_name": "CLIPCameraProjection", "additional_embeddings": 4, "embedding_dim": width}
-    (projection / "config.json").write_text(json.dumps(config))
-    save_file(
-        {f"{prefix}.{name}": value for name, value in linear.state_dict().items()},
-        projection / "diffusion_pytorch_model.safetensors",
-        metadata={"format": "pt"},
-    )
-    DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        set_alpha_to_one=False,
-        steps_offset=1,
-    ).save_pretrained(folder / "scheduler")
-    index = {
-        "_class_name": "Zero1to3StableDiffusionPipeline",
-        request.param: entry,
-        "feature_extractor": ["transformers", "CLIPFeatureExtractor"],
-        "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
+    return model_folders.write_zero123(tmp_path_factory.mktemp("zero123"), request.param)
