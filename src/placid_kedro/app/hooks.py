@@ -39,6 +39,9 @@ from placid_kedro.versions import package_versions
 
 logger = logging.getLogger(__name__)
 
+# Parameter groups of the stages that render splats on the run's device.
+SPLATTING = {"bsd_3dgs", "t3bench_eval", "evaluate", "ablation"}
+
 
 def parameter_groups(pipeline: Pipeline) -> set[str]:
     """First names of the parameters that a pipeline's nodes take: `params:lora.rank` is in the group
@@ -120,6 +123,8 @@ class PreflightHooks:
             preflight.check_imports(parameters.import_models, pipeline.inputs())
         if "run" in groups:
             preflight.check_device(parameters.run.device)
+        if groups & SPLATTING:
+            preflight.check_splatting(parameters.run.device)
         if "latent_plane_train" in groups:
             preflight.check_plane_training(parameters, renders="syncdreamer_render" in groups)
         preflight.check_disk(self._data_root, parameters.run.free_disk_mb)

@@ -199,6 +199,22 @@ def check_device(device: str) -> None:
         )
 
 
+def check_splatting(device: str) -> None:
+    """Refuse to render splats on a GPU that gsplat cannot be compiled for.
+
+    Raises:
+        ResourceError: naming what is missing.
+    """
+    import torch
+
+    from placid_kedro.device import resolve_device
+
+    if torch.cuda.is_available() and resolve_device(device).type == "cuda":
+        from placid_kedro.app.gpu_check import check_gsplat, find_toolchain
+
+        check_gsplat(find_toolchain())
+
+
 def check_disk(folder: Path, free_mb: float) -> None:
     """Refuse a data root that cannot be written or has too little free space.
 

@@ -10,9 +10,9 @@ from kedro.framework.session import KedroSession
 from kedro.utils import find_kedro_project
 
 from placid_kedro.app.failures import sentence_for
-from placid_kedro.app.hooks import needed_models
+from placid_kedro.app.hooks import SPLATTING, needed_models, parameter_groups
 from placid_kedro.app.model_check import ModelCheck, check_room, look_at_models
-from placid_kedro.app.preflight import check_device
+from placid_kedro.app.preflight import check_device, check_splatting
 from placid_kedro.app.run_command import PARAMS_HELP, params_callback
 from placid_kedro.config.check import check_parameters
 from placid_kedro.errors import PlacidError
@@ -55,10 +55,14 @@ def report(
     checks = look_at_models(parameters.models, project_path, needed_models(pipelines[pipeline]), hub)
     lines = [_line(check) for check in checks]
     problems = [check.problem for check in checks if check.problem is not None]
-    for test in (
-        lambda: check_room([check.available for check in checks if check.available is not None], hub),
-        lambda: check_device(parameters.run.device),
-    ):
+    found = [check.available for check in checks if check.available is not None]
+    device, groups = parameters.run.device, parameter_groups(pipelines[pipeline])
+    tests = [lambda: check_room(found, hub)]
+    if "run" in groups:
+        tests.append(lambda: check_device(device))
+    if groups & SPLATTING:
+        tests.append(lambda: check_splatting(device))
+    for test in tests:
         try:
             test()
         except PlacidError as error:
