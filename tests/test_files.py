@@ -4,8 +4,10 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from placid_kedro.errors import DataError
@@ -14,6 +16,7 @@ from placid_kedro.files import (
     check_replaceable,
     clean_left_overs,
     clean_work_folder,
+    content_hash,
     file_hash,
     is_finished,
     new_file,
@@ -251,3 +254,28 @@ def test_hash_reads_the_whole_file(tmp_path: Path) -> None:
     assert file_hash(tmp_path / "big.bin") == hashlib.sha256(content).hexdigest()
     write_manifest(tmp_path)
     assert is_finished(tmp_path)
+
+
+def test_others_may_read_what_they_may_read_of_any_new_file(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    (tmp_path / "plain").touch()
+    with new_file(tmp_path / "weights.safetensors") as temporary:
+        save_file({"a": np.zeros(1)}, temporary)
+    with new_folder(tmp_path / "model") as folder:
+        save_file({"a": np.zeros(1)}, folder / "weights.safetensors")
+    written = [tmp_path / "weights.safetensors", tmp_path / "model" / "weights.safetensors"]
+    assert {path.stat().st_mode for path in written} == {(tmp_path / "plain").stat().st_mode}
+
+
+def test_the_hash_of_contents_is_that_of_a_copy_and_not_of_a_change(tmp_path: Path) -> None:
+    (tmp_path / "a" / "deep").mkdir(parents=True)
+    (tmp_path / "a" / "deep" / "one").write_text("1")
+    (tmp_path / "a" / "two").write_text("22")
+    before = content_hash(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+    os.utime(tmp_path / "b" / "two", (1, 1))
+    assert content_hash(tmp_path / "b") == before
+    assert content_hash(tmp_path / "a" / "two") == hashlib.sha256(b"22").hexdigest()
+    (tmp_path / "b" / "two").rename(tmp_path / "b" / "three")
+    assert content_hash(tmp_path / "b") != before

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from uuid import uuid4
@@ -43,6 +44,12 @@ class _Manifest(BaseModel):
     files: dict[Annotated[str, AfterValidator(_inside)], _ManifestEntry]
 
 
+# What the user's umask gives to new files: safetensors gives its own to nobody else, which breaks a shared folder.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+_NEW_FILE_MODE = 0o666 & ~_UMASK
+
+
 def is_local(source: str) -> bool:
     """Whether the name of a model or file is a path here: it begins with `.`, `/` or `~`."""
     return source.startswith((".", "/", "~"))
@@ -65,6 +72,7 @@ def new_file(path: Path) -> Iterator[Path]:
     temporary = _hidden_name(path, "tmp")
     try:
         yield temporary
+        temporary.chmod(_NEW_FILE_MODE)
         _to_disk(temporary)
         os.replace(temporary, path)
         _to_disk(path.parent)
@@ -90,6 +98,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         for place in temporary.rglob("*"):
+            if place.is_file() and not place.is_symlink():
+                place.chmod(_NEW_FILE_MODE)
             _to_disk(place)
         write_manifest(temporary)
         if path.exists():
@@ -196,6 +206,28 @@ def file_hash(path: Path) -> str:
         while block := stream.read(_HASH_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of what a file holds, or of the names and contents of all files in a folder.
+
+    A folder with a manifest is hashed by that, which lists the hashes of the others. A file that has neither changed
+    its size nor its time of change since this process hashed it is not read again.
+    """
+    manifest = path / MANIFEST
+    if manifest.is_file():
+        return content_hash(manifest)
+    if not path.is_dir():
+        state = path.stat()
+        return _hash_of(path, state.st_size, state.st_mtime_ns)
+    files = sorted(one for one in path.rglob("*") if one.is_file())
+    entries = [(one.relative_to(path).as_posix(), content_hash(one)) for one in files]
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _hash_of(path: Path, size: int, changed_ns: int) -> str:
+    return file_hash(path)
 
 
 def digest_of(*parts: Any) -> str:

@@ -104,6 +104,14 @@ def test_an_artifact_changed_by_hand_is_made_again(run: Any, tmp_path: Path) -> 
     assert json.loads(path.read_text()) == 2.0
 
 
+def test_a_copy_with_other_times_is_up_to_date(run: Any, tmp_path: Path) -> None:
+    run()
+    later = time.time_ns() + 10**9
+    for path in tmp_path.iterdir():
+        os.utime(path, ns=(later, later))
+    assert run() == ([], 7.0)
+
+
 @pytest.mark.parametrize("lost", ["doubled.json", ".doubled.json.stamp", "summed.json"])
 def test_a_lost_file_or_stamp_is_made_again(run: Any, tmp_path: Path, lost: str) -> None:
     run()

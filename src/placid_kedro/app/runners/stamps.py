@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 import placid_kedro
 from placid_kedro.errors import DataError
-from placid_kedro.files import MANIFEST, is_local, new_file
+from placid_kedro.files import content_hash, is_local, new_file
 
 
 class Stamps:
@@ -180,7 +180,7 @@ def write_stamp(
     parameters (digests by name)."""
     content = {
         "digest": digest,
-        "fingerprint": fingerprint(artifact),
+        "content": content_hash(artifact),
         "inputs": {os.path.relpath(path, artifact.parent): value for path, value in (inputs or {}).items()},
         "parameters": dict(parameters or {}),
     }
@@ -207,14 +207,14 @@ def read_inputs(artifact: Path) -> dict[Path, str]:
 
 def current_digest(path: Path) -> str:
     """The digest that a file or folder was made with, or what tells it from others when nobody knows that."""
-    return read_stamp(path) or (fingerprint(path) if path.exists() else "missing")
+    return read_stamp(path) or (content_hash(path) if path.exists() else "missing")
 
 
 def read_stamp(artifact: Path) -> str | None:
     """The digest an artifact was made with; None when it is missing, unstamped or was changed since."""
     try:
         stamp = json.loads(stamp_path(artifact).read_text())
-        return str(stamp["digest"]) if stamp["fingerprint"] == fingerprint(artifact) else None
+        return str(stamp["digest"]) if stamp["content"] == content_hash(artifact) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -233,20 +233,6 @@ def read_parameters(artifact: Path) -> dict[str, str]:
         return dict(json.loads(stamp_path(artifact).read_text())["parameters"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-
-
-def fingerprint(artifact: Path) -> str:
-    """Tell a file from another by size and time of change; a folder by those of its files (or of its
-    manifest)."""
-    manifest = artifact / MANIFEST
-    if manifest.is_file():
-        files = [manifest]
-    elif artifact.is_dir():
-        files = sorted(path for path in artifact.rglob("*") if path.is_file())
-    else:
-        files = [artifact]
-    entries = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr(entries).encode()).hexdigest()
 
 
 def node_digest(function: Any, inputs: Mapping[str, str]) -> str:
@@ -275,7 +261,7 @@ def value_digest(value: Any) -> str:
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     text = json.dumps(plain, sort_keys=True, default=str)
     places = sorted({leaf for leaf in texts_of(plain) if _is_place(leaf)})
-    content = [text, *(fingerprint(Path(place).expanduser()) for place in places)]
+    content = [text, *(content_hash(Path(place).expanduser()) for place in places)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

@@ -9,10 +9,10 @@ from kedro.io import CatalogProtocol
 
 from placid_kedro.ablation.config import AblationParameters
 from placid_kedro.ablation.pictures import from_sides
-from placid_kedro.app.runners.stamps import dataset_path, fingerprint
+from placid_kedro.app.runners.stamps import dataset_path
 from placid_kedro.app.tracking import Source, open_child, reopened, take_over
 from placid_kedro.config import ModelsParameters, Parameters, TrackingParameters
-from placid_kedro.files import digest_of, is_local
+from placid_kedro.files import content_hash, digest_of, is_local
 from placid_kedro.models import find_model
 from placid_kedro.surface.config import FileSource
 
@@ -32,7 +32,7 @@ def cell_sources(parameters: Parameters, project_path: Path) -> list[Source]:
     sources = [Source("prompt", digest_of(parameters.prompt), parameters.prompt, "prompt")]
     if isinstance(parameters.init.source, FileSource):
         path = project_path / parameters.init.source.path
-        sources.append(Source(path.name, fingerprint(path)[:16], str(path), "initial points"))
+        sources.append(Source(path.name, content_hash(path)[:16], str(path), "initial points"))
     return [*sources, *_models(parameters.models, project_path)]
 
 
@@ -40,7 +40,7 @@ def _models(models: ModelsParameters, project_path: Path) -> list[Source]:
     def source(name: str, given: Sequence[str]) -> Source:
         place = find_model(given, project_path).pinned
         folder = project_path / Path(place).expanduser()
-        return Source(name, fingerprint(folder)[:16] if is_local(place) else digest_of(place), place, "model")
+        return Source(name, content_hash(folder)[:16] if is_local(place) else digest_of(place), place, "model")
 
     return [source(name, given) for name, given in models]
 
