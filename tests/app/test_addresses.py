@@ -3,6 +3,7 @@
 import pytest
 
 from placid_kedro.app.addresses import without_password
+from placid_kedro.app.run_record import RunRecord
 from placid_kedro.app.tracking import start_run
 from placid_kedro.config import TrackingParameters
 from placid_kedro.errors import TrackingError
@@ -31,5 +32,5 @@ def test_a_store_that_cannot_be_used_is_named_without_its_password(
         enabled=True, uri="http://me:s3cret@127.0.0.1:9", experiment="x", timeout_seconds=1, batch_steps=1
     )
     with pytest.raises(TrackingError, match=r"http://me:\*\*\*@127\.0\.0\.1:9 cannot be used") as raised:
-        start_run(parameters, tmp_path, "a", {}, {})  # type: ignore[arg-type]
+        start_run(parameters, tmp_path, RunRecord("a", {}, {}))  # type: ignore[arg-type]
     assert "s3cret" not in str(raised.value)

@@ -217,3 +217,10 @@ def test_mistyped_nodes_are_one_sentence(generate: Any, name: str) -> None:
 def test_there_are_enough_of_them() -> None:
     assert len(NAMES) + len(PARAMS) >= 73
     assert len(EXTREMES) >= 63
+
+
+def test_environments_are_those_of_the_configuration_that_was_named(generate: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    check_names({"env": "mine", "conf_source": str(tmp_path)}, generate, ROOT)
+    with pytest.raises(ParameterError, match="There is no environment 'paper'; there are mine"):
+        check_names({"env": "paper", "conf_source": str(tmp_path)}, generate, ROOT)

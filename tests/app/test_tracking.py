@@ -1,7 +1,9 @@
 """What MLflow holds after a run, read back with MLflow's own client."""
 
 import os
+import platform
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +13,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from placid_kedro.app import tracking_store
-from placid_kedro.app.tracking import MlflowTracker, flatten, start_run
-from placid_kedro.app.tracking_store import tracking_uri
+from placid_kedro.app.experiment_page import how_to_see
+from placid_kedro.app.killed_runs import close_killed_runs
+from placid_kedro.app.run_record import RunRecord, Source, flatten
+from placid_kedro.app.tracking import MlflowTracker, open_child, start_run
+from placid_kedro.app.tracking_store import Store, tracking_uri
 from placid_kedro.config import TrackingParameters
 from placid_kedro.errors import TrackingError
 
@@ -41,8 +47,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(store: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MlflowTracker]:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-    def open_run(values: dict[str, Any] | None = None) -> MlflowTracker:
-        return start_run(parameters(), store, "a-cat", values or {}, {"version.torch": "2"})
+    def open_run(values: dict[str, Any] | None = None, sources: tuple[Source, ...] = ()) -> MlflowTracker:
+        tags = {"version.torch": "2", "mlflow.user": "somebody", "mlflow.source.name": "kedro run"}
+        return start_run(parameters(), store, RunRecord("a-cat", values or {}, tags, sources, "torch==2\n"))
 
     return open_run
 
@@ -56,7 +63,7 @@ def client(store: Path) -> Any:
 def test_parameters_are_one_a_leaf(start: Callable[..., MlflowTracker], store: Path) -> None:
     many = {f"p{index:03d}": index for index in range(150)}
     tracker = start({"prompt": "a cat", "lora": {"rank": 4, "nested": {"x": [1, 2]}}, "many": many})
-    tracker.end(succeeded=True)
+    tracker.end("FINISHED")
     run = client(store).get_run(tracker.run_id)
     assert run.data.params["prompt"] == "a cat"
     assert run.data.params["lora.rank"] == "4"
@@ -72,7 +79,7 @@ def test_step_metrics_arrive_complete_whatever_the_batches(
     tracker = start()
     for step in range(10):
         tracker.log_metrics(step, {"loss": 1.0 / (step + 1), "alpha": step})
-    tracker.end(succeeded=False)
+    tracker.end("FAILED")
     history = client(store).get_metric_history(tracker.run_id, "loss")
     assert [(metric.step, metric.value) for metric in history] == [(s, 1.0 / (s + 1)) for s in range(10)]
     assert client(store).get_run(tracker.run_id).info.status == "FAILED"
@@ -87,14 +94,68 @@ def test_artifacts_and_images_arrive(
     tracker = start()
     tracker.log_artifact(tmp_path / "report.json")
     tracker.log_artifact(tmp_path / "model")
+    Image.new("RGB", (8, 8)).save(tmp_path / "views.png")
+    tracker.log_artifact(tmp_path / "views.png")
     tracker.log_image(7, "samples", torch.rand(3, 8, 8))
-    tracker.end(succeeded=True)
+    tracker.end("FINISHED")
     listed = client(store)
-    assert {item.path for item in listed.list_artifacts(tracker.run_id)} == {"report.json", "model", "images"}
-    (image,) = (
-        item.path for item in listed.list_artifacts(tracker.run_id, "images") if item.path.endswith("png")
+    found = {item.path for item in listed.list_artifacts(tracker.run_id)}
+    assert found == {"report.json", "model", "views.png", "images", "environment.txt"}
+    # MLflow's page finds images of one name and step by these names, over all runs.
+    images = sorted(item.path for item in listed.list_artifacts(tracker.run_id, "images"))
+    assert [path.rpartition("+timestamp")[0] for path in images if path.endswith(".png")] == [
+        "images/samples+step+7",
+        "images/views+step+0",
+    ]
+    assert listed.get_run(tracker.run_id).data.tags["mlflow.loggedImages"] == "True"
+
+
+def test_sources_arrive_as_datasets(start: Callable[..., MlflowTracker], store: Path) -> None:
+    tracker = start(sources=(Source("scorer", "0123abcd", "./models/scorer", "model"),))
+    tracker.end("FINISHED")
+    run = client(store).get_run(tracker.run_id)
+    (one,) = run.inputs.dataset_inputs
+    assert (one.dataset.name, one.dataset.digest) == ("scorer", "0123abcd")
+    assert {tag.key: tag.value for tag in one.tags} == {"mlflow.data.context": "model"}
+    assert (run.data.tags["mlflow.user"], run.data.tags["mlflow.source.name"]) == ("somebody", "kedro run")
+
+
+def test_only_runs_whose_process_is_gone_are_closed(start: Callable[..., MlflowTracker], store: Path) -> None:
+    from mlflow import MlflowClient
+
+    ours, killed, elsewhere = start(), start(), start()
+    listed = client(store)
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    listed.set_tag(killed.run_id, "process", f"{platform.node()} {ended.pid}@1")
+    listed.set_tag(elsewhere.run_id, "process", f"another-machine {ended.pid}@1")
+    close_killed_runs(
+        Store(MlflowClient, f"sqlite:///{store / 'mlflow.db'}", None),
+        listed.get_run(ours.run_id).info.experiment_id,
     )
-    assert image.startswith("images/samples+step+7+")
+    states = [listed.get_run(run.run_id).info.status for run in (ours, killed, elsewhere)]
+    assert states == ["RUNNING", "KILLED", "RUNNING"]
+
+
+def test_a_view_that_somebody_changed_stays(start: Callable[..., MlflowTracker], store: Path) -> None:
+    experiment_id = client(store).get_run(start().run_id).info.experiment_id
+    name = "mlflow.sharedViewState.placid_kedro"
+    assert "tags.`variant`" in client(store).get_experiment(experiment_id).tags[name]
+    client(store).set_experiment_tag(experiment_id, name, "{}")
+    start()
+    assert client(store).get_experiment(experiment_id).tags[name] == "{}"
+
+
+def test_the_address_shows_runs_and_names_the_command_that_serves_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    local = how_to_see(f"sqlite:///{tmp_path}/mlflow.db", tmp_path, "1")
+    assert local.startswith("start `mlflow ui`, then open http://127.0.0.1:5000/#/experiments/1/runs?")
+    assert "workflowType=machine_learning" in local
+    assert "--backend-store-uri sqlite:////other.db" in how_to_see("sqlite:////other.db", tmp_path, "1")
+    assert how_to_see("http://server:80/", tmp_path, "1").startswith("http://server:80/#/experiments/1/runs?")
+    assert "s3cret" not in how_to_see("https://me:s3cret@server/", tmp_path, "1")
 
 
 def test_a_store_that_fails_later_is_said_once_and_the_run_goes_on(
@@ -104,7 +165,7 @@ def test_a_store_that_fails_later_is_said_once_and_the_run_goes_on(
     tracker.log_artifact(tmp_path / "missing.txt")
     for step in range(20):
         tracker.log_metrics(step, {"loss": 1.0})
-    tracker.end(succeeded=True)
+    tracker.end("FINISHED")
     assert [record.getMessage() for record in caplog.records if "stopped recording" in record.getMessage()]
     assert sum("stopped recording" in record.getMessage() for record in caplog.records) == 1
 
@@ -123,7 +184,7 @@ def test_an_unreachable_server_is_one_sentence_after_one_wait(
         uri = f"http://127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         with pytest.raises(TrackingError, match=f"{uri} cannot be used") as raised:
-            start_run(parameters(), tmp_path, "a-cat", {}, {})
+            start_run(parameters(), tmp_path, RunRecord("a-cat", {}, {}))
     # MLflow's own defaults are two minutes and seven more attempts.
     assert (os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) == (
         "1",
@@ -167,11 +228,8 @@ def test_first_runs_on_a_new_database_make_its_tables_one_at_a_time(
         def create_run(self, experiment_id: str, run_name: str) -> Any:
             return SimpleNamespace(info=SimpleNamespace(run_id="a"))
 
-        def log_batch(self, run_id: str, **_: Any) -> None:
+        def set_tag(self, run_id: str, key: str, value: str) -> None:
             assert run_id == "a"
-
-        def update_run(self, run_id: str, status: str) -> None:
-            assert (run_id, status) == ("a", "RUNNING")
 
     monkeypatch.setattr("mlflow.MlflowClient", Client)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -179,6 +237,6 @@ def test_first_runs_on_a_new_database_make_its_tables_one_at_a_time(
         enabled=True, uri="sqlite:///m.db", experiment="e", timeout_seconds=1, batch_steps=1
     )
     with ThreadPoolExecutor(4) as pool:
-        runs = [pool.submit(start_run, parameters, tmp_path, "n", {}, {}) for _ in range(4)]
-        assert {run.result().run_id for run in runs} == {"a"}
+        runs = [pool.submit(open_child, parameters, tmp_path, "parent", "n", {}) for _ in range(4)]
+        assert {run.result() for run in runs} == {"a"}
     assert most == [1]

@@ -15,6 +15,7 @@ import pytest
 
 from placid_kedro.app import tracking_store
 from placid_kedro.app.deadlines import Deadlines
+from placid_kedro.app.run_record import RunRecord
 from placid_kedro.app.tracking import MlflowTracker, start_run
 from placid_kedro.app.tracking_store import Store, database_of, tracking_uri
 from placid_kedro.config import TrackingParameters
@@ -44,9 +45,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(folder: Path) -> str:
     """A run with one artifact; its id."""
     (folder / "note.txt").write_text("made here")
-    tracker = start_run(parameters(), folder, "a-cat", {}, {})
+    tracker = start_run(parameters(), folder, RunRecord("a-cat", {}, {}))
     tracker.log_artifact(folder / "note.txt")
-    tracker.end(succeeded=True)
+    tracker.end("FINISHED")
     return tracker.run_id
 
 
@@ -79,7 +80,7 @@ def test_a_database_that_cannot_be_used_is_said_before_mlflow_tries(
     monkeypatch.setattr("mlflow.MlflowClient", None)
     spoil(tmp_path / "mlflow.db")
     with pytest.raises(TrackingError, match=rf"{said}.*see that mlflow\.db can be written"):
-        start_run(parameters(), tmp_path, "a-cat", {}, {})
+        start_run(parameters(), tmp_path, RunRecord("a-cat", {}, {}))
 
 
 @pytest.mark.parametrize("place", ["/proc/mlflow.db", "/proc/nothing/mlflow.db"])
@@ -88,7 +89,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_mlflow_tries(
 ) -> None:
     monkeypatch.setattr("mlflow.MlflowClient", None)
     with pytest.raises(TrackingError, match=f"{Path(place).parent} cannot be written"):
-        start_run(parameters(f"sqlite:///{place}"), tmp_path, "a-cat", {}, {})
+        start_run(parameters(f"sqlite:///{place}"), tmp_path, RunRecord("a-cat", {}, {}))
 
 
 def test_a_database_that_another_program_keeps_locked_is_said(
@@ -98,7 +99,7 @@ def test_a_database_that_another_program_keeps_locked_is_said(
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(TrackingError, match="database is locked"):
-            start_run(parameters(), tmp_path, "a-cat", {}, {})
+            start_run(parameters(), tmp_path, RunRecord("a-cat", {}, {}))
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ def test_a_server_that_drips_is_given_up(
 ) -> None:
     monkeypatch.setattr(tracking_store, "_OWN_SECONDS", 0.0)
     with pytest.raises(TrackingError, match=r"no whole answer within 1 s.*start the server"):
-        start_run(parameters(dripping), tmp_path, "a-cat", {}, {})
+        start_run(parameters(dripping), tmp_path, RunRecord("a-cat", {}, {}))
 
 
 def test_a_server_that_stops_answering_is_said_once_and_the_run_goes_on(
@@ -154,7 +155,7 @@ def test_a_server_that_stops_answering_is_said_once_and_the_run_goes_on(
     with caplog.at_level(logging.WARNING):
         for step in range(5):
             tracker.log_metrics(step, {"loss": 1.0})
-        tracker.end(succeeded=True)
+        tracker.end("FINISHED")
     ended.set()
     assert asked == [1]
     assert ["no whole answer" in record.getMessage() for record in caplog.records] == [True]

@@ -1,5 +1,6 @@
 """What a session records and leaves behind."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 import pytest
 from kedro.pipeline import node
 
-from placid_kedro.app.hooks import parameter_groups, run_tags
 from placid_kedro.app.node_names import stage_of
 from placid_kedro.app.run_context import RunContext, current_run, set_current_run
+from placid_kedro.app.run_record import parameter_groups, record_of, run_name, run_tags
 from placid_kedro.config import DistillationConfig, LoraParameters
+from placid_kedro.config.check import check_parameters
+from placid_kedro.errors import PlacidError
+from placid_kedro.files import content_hash
 from placid_kedro.pipelines.prompt import create_pipeline
+from placid_kedro.pipelines.t3bench_eval import create_pipeline as create_evaluation
 from placid_kedro.splats import DensificationConfig
 
 
@@ -67,10 +72,62 @@ def recorded(session: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_session_is_recorded(recorded: Any) -> None:
     (run,) = recorded
-    assert run.info.run_name == "a-palm-tree_seed2"
+    assert run.info.run_name == "a-palm-tree seed 2"
     assert run.info.status == "FINISHED"
     assert run.data.params["prompt"] == "a palm tree"
     assert run.data.params["prompt_processor.max_characters"] == "200"
     assert "lora.rank" not in run.data.params  # no node of this run takes it
     assert run.data.tags["environment"] == "test"
     assert run.data.metrics["seconds/prompt"] >= 0
+
+
+def test_a_run_that_is_refused_at_the_door_is_not_recorded(
+    session: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with (
+        pytest.raises(PlacidError, match="nowhere"),
+        session(prompt="a cat", models={"scorer": "./nowhere"}, tracking={"enabled": True}) as kedro_session,
+    ):
+        kedro_session.run(pipeline_names=["generate"])
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "a-cactus bsd seed 0"),
+        ({"seed": 3, "distillation": {"algorithm": "sds"}}, "a-cactus sds seed 3"),
+        ({"lora": {"steps": 50}, "tracking": {"enabled": False}}, "a-cactus bsd seed 0 lora.steps=50"),
+    ],
+)
+def test_the_name_says_what_differs(session: Callable[..., Any], changes: dict[str, Any], name: str) -> None:
+    given = {"prompt": "a cactus", **changes}
+    parameters = check_parameters(session(**given).load_context().config_loader["parameters"])
+    assert run_name(parameters, {"prompt", "distillation"}, {"runtime_params": given}) == name
+    assert run_name(parameters, {"filter"}, {"pipeline_names": ["prepare"]}) == "prepare"
+    assert run_name(parameters, {"ablation"}, {}) == f"sweep {parameters.ablation.name}"
+
+
+def test_models_are_recorded_by_the_hash_of_their_files(
+    session: Callable[..., Any], tiny_models: Any, tmp_path: Path
+) -> None:
+    context = session(models=tiny_models.parameters()).load_context()
+    parameters = check_parameters(context.config_loader["parameters"])
+    judge = create_evaluation().filter(node_names=["t3bench_eval.judge"])
+    record = record_of(parameters, judge, context.catalog, {"env": "test"}, tmp_path)
+    (scorer,) = (one for one in record.sources if one.name == "scorer")
+    (tmp_path / "copy").mkdir()
+    shutil.copytree(tiny_models.scorer, tmp_path / "copy" / "scorer")
+    assert content_hash(tmp_path / "copy" / "scorer")[:36] == scorer.digest
+    assert "torch==" in record.packages
+    assert record.tags["variant"] == "bsd"
+
+
+def test_a_sweep_names_variant_and_sources_of_its_cells_itself(
+    session: Callable[..., Any], tiny_models: Any, tmp_path: Path
+) -> None:
+    context = session(models=tiny_models.parameters(), tracking={"run": "0123"}).load_context()
+    parameters = check_parameters(context.config_loader["parameters"])
+    record = record_of(parameters, create_evaluation(), context.catalog, {"env": "test"}, tmp_path)
+    assert record.sources == () and "variant" not in record.tags

@@ -28,14 +28,16 @@ def check_names(options: Mapping[str, Any], pipeline: Pipeline, project_path: Pa
     """
     tags = {tag for node in pipeline.nodes for tag in node.tags}
     namespaces = {node.namespace for node in pipeline.nodes if node.namespace}
-    # An environment is a folder of conf/, and may hold nothing yet.
-    environments = [path.name for path in (project_path / "conf").glob("*") if path.is_dir()]
+    # An environment is a folder of the configuration, and may hold nothing yet.
+    configuration = Path(options.get("conf_source") or project_path / "conf")
+    environments = [path.name for path in configuration.glob("*") if path.is_dir()]
     _require(options.get("tags"), tags, "The pipeline has no tag")
     _require(options.get("namespaces"), namespaces, "The pipeline has no stage")
     _require(options.get("from_inputs"), pipeline.datasets(), "The pipeline has no dataset")
     _require(options.get("to_outputs"), pipeline.datasets(), "The pipeline has no dataset")
     _require(options.get("load_versions"), pipeline.datasets(), "The pipeline has no dataset")
-    _require([options["env"]] if options.get("env") else None, environments, "There is no environment")
+    if options.get("env") and not configuration.is_file():  # Kedro looks into archives
+        _require([options["env"]], environments, "There is no environment")
     if options.get("runner"):
         _check_runner(str(options["runner"]))
 

@@ -2,8 +2,6 @@
 
 import atexit
 import logging
-import platform
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -28,35 +26,20 @@ from placid_kedro.app.run_context import (
     current_run,
     set_current_run,
 )
+from placid_kedro.app.run_record import needed_models, parameter_groups, record_of
 from placid_kedro.app.runners.stamps import Stamps, dataset_path
-from placid_kedro.app.tracking import NoTracker, Tracker, start_run
+from placid_kedro.app.tracking import NoTracker, RunStatus, Tracker, start_run
 from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.config import ModelsParameters, Parameters, RunParameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.objects.checks import check_renderer, check_scorer
 from placid_kedro.progress import ConsoleProgress
-from placid_kedro.versions import package_versions
 
 logger = logging.getLogger(__name__)
+run_log = logging.getLogger("placid_kedro.run")
 
 # Parameter groups of the stages that render splats on the run's device.
 SPLATTING = {"bsd_3dgs", "t3bench_eval", "evaluate", "ablation"}
-
-
-def parameter_groups(pipeline: Pipeline) -> set[str]:
-    """First names of the parameters that a pipeline's nodes take: `params:lora.rank` is in the group
-    `lora`."""
-    return {
-        name.removeprefix("params:").split(".")[0] for name in pipeline.inputs() if name.startswith("params:")
-    }
-
-
-def needed_models(pipeline: Pipeline) -> set[str]:
-    """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others."""
-    taken = {
-        name.removeprefix("params:models") for name in pipeline.inputs() if name.startswith("params:models")
-    }
-    return set(ModelsParameters.model_fields) if "" in taken else {name.removeprefix(".") for name in taken}
 
 
 def typed_parameters(model: BaseModel | None, prefix: str = "params:") -> Iterator[tuple[str, BaseModel]]:
@@ -228,7 +211,7 @@ class TrackingHooks:
 
     def __init__(self) -> None:
         # A run that Ctrl-C or SystemExit ends raises no error that Kedro would report.
-        atexit.register(self._close, succeeded=False)
+        atexit.register(self._close, "KILLED")
         self._context: KedroContext | None = None
         self._catalog: CatalogProtocol | None = None
         self._console = ConsoleProgress()
@@ -251,13 +234,14 @@ class TrackingHooks:
         if self._context is None:
             raise RuntimeError("Kedro ran a pipeline before it created a context.")
         parameters = check_parameters(self._context.config_loader["parameters"])
-        groups = parameter_groups(pipeline) | {"run", "experiment"}
         self._catalog = catalog
         self._console = ConsoleProgress(parameters.run.report_seconds)
         self.stage_seconds = {}
         if parameters.tracking.enabled:
             with self._console.stage("open MLflow"):
-                self._tracker = self._open_run(parameters, groups, run_params)
+                project_path = self._context.project_path
+                record = record_of(parameters, pipeline, catalog, run_params, project_path)
+                self._tracker = start_run(parameters.tracking, project_path, record)
         set_current_run(
             RunContext(
                 source=source_of(self._context),
@@ -265,22 +249,6 @@ class TrackingHooks:
                 tracker=self._tracker,
                 stage_seconds=self.stage_seconds,
             )
-        )
-
-    def _open_run(self, parameters: Parameters, groups: set[str], run_params: Mapping[str, Any]) -> Tracker:
-        assert self._context is not None
-        pipeline_names = run_params["pipeline_names"] or ["__default__"]
-        name = "+".join(pipeline_names)
-        if "prompt" in groups:
-            name = getattr(self._context.config_loader, "slug", "run")
-        elif "ablation" in groups:
-            name = f"sweep {parameters.ablation.name}"
-        return start_run(
-            parameters.tracking,
-            self._context.project_path,
-            name=name,
-            values={key: value for key, value in parameters.model_dump(mode="json").items() if key in groups},
-            tags=run_tags(self._context.project_path, run_params),
         )
 
     @hook_impl
@@ -314,16 +282,19 @@ class TrackingHooks:
 
     @hook_impl
     def after_pipeline_run(self) -> None:
-        """Close the run."""
-        self._close(succeeded=True)
+        """Close the run, and say where it is recorded."""
+        address = self._tracker.address
+        self._close("FINISHED")
+        if address:
+            run_log.info("compare it with other runs in MLflow: %s", address)
 
     @hook_impl
     def on_pipeline_error(self) -> None:
         """Close the run as failed."""
-        self._close(succeeded=False)
+        self._close("FAILED")
 
-    def _close(self, succeeded: bool) -> None:
-        self._tracker.end(succeeded)
+    def _close(self, status: RunStatus) -> None:
+        self._tracker.end(status)
         self._tracker = NoTracker()
         set_current_run(None)
 
@@ -336,21 +307,3 @@ def source_of(context: KedroContext) -> SessionSource:
         env=context.env,
         parameters=dict(context.config_loader["parameters"]),
     )
-
-
-def run_tags(project_path: Path, run_params: Mapping[str, Any]) -> dict[str, str]:
-    """Tags of a run: pipeline, environment, commit and versions."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        cwd=project_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "pipeline": ",".join(run_params.get("pipeline_names") or ["__default__"]),
-        "environment": str(run_params.get("env") or "local"),
-        "mlflow.source.git.commit": commit or "unknown",
-        "version.python": platform.python_version(),
-        **{f"version.{name}": number for name, number in package_versions().items()},
-    }

@@ -10,10 +10,11 @@ from kedro.framework.session import KedroSession
 from kedro.utils import find_kedro_project
 
 from placid_kedro.app.failures import sentence_for
-from placid_kedro.app.hooks import SPLATTING, needed_models, parameter_groups
+from placid_kedro.app.hooks import SPLATTING
 from placid_kedro.app.model_check import ModelCheck, check_room, look_at_models
 from placid_kedro.app.preflight import check_device, check_splatting
 from placid_kedro.app.run_command import PARAMS_HELP, params_callback
+from placid_kedro.app.run_record import needed_models, parameter_groups
 from placid_kedro.config.check import check_parameters
 from placid_kedro.errors import PlacidError
 from placid_kedro.models import Hub

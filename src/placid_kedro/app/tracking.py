@@ -8,11 +8,15 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from placid_kedro.app.tracking_store import Store, open_store, reason
+from PIL import Image
+
+from placid_kedro.app.experiment_page import choose_columns, how_to_see
+from placid_kedro.app.killed_runs import PROCESS_TAG, close_killed_runs, this_process
+from placid_kedro.app.run_record import RunRecord, Source, flatten
+from placid_kedro.app.tracking_store import Store, open_store, reason, tracking_uri
 from placid_kedro.config import TrackingParameters
 
 if TYPE_CHECKING:
@@ -29,25 +33,17 @@ _IMAGE_REQUESTS = 6  # MLflow sends an image, a small copy of it and a tag
 PARENT_TAG = "mlflow.parentRunId"
 
 
-@dataclass(frozen=True)
-class Source:
-    """Something that a run is made from.
-
-    Attributes:
-        name: short, for tables.
-        digest: tells one state of it from another, at most 36 characters.
-        place: a path, an address or the text itself.
-        context: what it is to the run, such as `prompts` or `model`.
-    """
-
-    name: str
-    digest: str
-    place: str
-    context: str
+RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 class Tracker(Protocol):
-    """One recorded run."""
+    """One recorded run.
+
+    Attributes:
+        address: where people see it; empty where nothing is recorded.
+    """
+
+    address: str
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record numbers of one step by name."""
@@ -61,12 +57,14 @@ class Tracker(Protocol):
     def log_input(self, source: Source) -> None:
         """Record something that the run was made from."""
 
-    def end(self, succeeded: bool) -> None:
+    def end(self, status: RunStatus) -> None:
         """Send what is still waiting and close the run."""
 
 
 class NoTracker:
     """Records nothing: tracking is switched off."""
+
+    address = ""
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Drop the numbers."""
@@ -80,7 +78,7 @@ class NoTracker:
     def log_input(self, source: Source) -> None:
         """Drop the source."""
 
-    def end(self, succeeded: bool) -> None:
+    def end(self, status: RunStatus) -> None:
         """Nothing to close."""
 
 
@@ -92,9 +90,10 @@ class MlflowTracker:
     their record.
     """
 
-    def __init__(self, store: Store, run_id: str, batch_steps: int) -> None:
+    def __init__(self, store: Store, run_id: str, batch_steps: int, address: str = "") -> None:
         self._store = store
         self.run_id = run_id
+        self.address = address
         self._batch_steps = batch_steps
         self._waiting: list[Metric] = []
         self._waiting_steps = 0
@@ -117,7 +116,11 @@ class MlflowTracker:
         self._send("log_image", pixels, requests=_IMAGE_REQUESTS, size=pixels.size, key=name, step=step)
 
     def log_artifact(self, path: Path) -> None:
-        """Record a file or folder under its own name."""
+        """Record a file or folder under its own name; a picture also as an image, under its name."""
+        if path.suffix == ".png" and path.is_file():
+            with Image.open(path) as picture:
+                size = 4 * picture.width * picture.height
+                self._send("log_image", picture, requests=_IMAGE_REQUESTS, size=size, key=path.stem, step=0)
         if path.is_dir():
             sizes = [inner.stat().st_size for inner in path.rglob("*") if inner.is_file()]
             self._send("log_artifacts", str(path), path.name, requests=2 + len(sizes), size=sum(sizes))
@@ -137,10 +140,10 @@ class MlflowTracker:
         )
         self._send("log_inputs", [DatasetInput(dataset, [InputTag("mlflow.data.context", source.context)])])
 
-    def end(self, succeeded: bool) -> None:
+    def end(self, status: RunStatus) -> None:
         """Send what is still waiting and close the run."""
         self._flush()
-        self._send("set_terminated", status="FINISHED" if succeeded else "FAILED")
+        self._send("set_terminated", status=status)
 
     def _flush(self) -> None:
         for batch in _chunks(self._waiting, _METRIC_LIMIT):
@@ -157,36 +160,40 @@ class MlflowTracker:
             logger.warning("MLflow stopped recording this run, which goes on without it: %s", reason(error))
 
 
-def start_run(
-    parameters: TrackingParameters,
-    project_path: Path,
-    name: str,
-    values: Mapping[str, Any],
-    tags: Mapping[str, str],
-) -> MlflowTracker:
-    """Open a run in MLflow.
+def start_run(parameters: TrackingParameters, project_path: Path, record: RunRecord) -> MlflowTracker:
+    """Open a run in MLflow, and close those that a kill left open on this machine.
 
     Args:
         parameters: which store and experiment; the environment variable `MLFLOW_TRACKING_URI` goes before
             its `uri`.
         project_path: folder that a relative SQLite path and the local artifacts are in.
-        name: name of the run.
-        values: nested parameters, recorded one a leaf as `group.name`.
-        tags: of the run.
+        record: name, parameters, tags and sources of the run.
 
     Raises:
         TrackingError: the store cannot be reached or refuses the run.
     """
+    with open_store(parameters, project_path) as (store, experiment_id):
+        close_killed_runs(store, experiment_id)
+        choose_columns(store, experiment_id)
+        run_id = parameters.run or _create_run(store, experiment_id, record.name)
+        store.call("update_run", run_id, status="RUNNING")
+        _log_record(store, run_id, record)
+    address = how_to_see(tracking_uri(parameters, project_path), project_path, experiment_id)
+    tracker = MlflowTracker(store, run_id, parameters.batch_steps, address)
+    for source in record.sources:
+        tracker.log_input(source)
+    return tracker
+
+
+def _log_record(store: Store, run_id: str, record: RunRecord) -> None:
     from mlflow.entities import Param, RunTag
 
-    with open_store(parameters, project_path) as (store, experiment_id):
-        run_id = parameters.run or _create_run(store, experiment_id, name)
-        store.call("update_run", run_id, status="RUNNING")
-        leaves = [Param(key, _text(value)) for key, value in flatten(values).items()]
-        for batch in _chunks(leaves, _BATCH_LIMIT):
-            store.call("log_batch", run_id, params=batch)
-        store.call("log_batch", run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    return MlflowTracker(store, run_id, parameters.batch_steps)
+    leaves = [Param(key, _text(value)) for key, value in flatten(record.values).items()]
+    for batch in _chunks(leaves, _BATCH_LIMIT):
+        store.call("log_batch", run_id, params=batch)
+    tags = {**record.tags, PROCESS_TAG: this_process()}
+    store.call("log_batch", run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    store.call("log_text", run_id, record.packages, "environment.txt", requests=2, size=len(record.packages))
 
 
 def open_child(
@@ -224,17 +231,6 @@ def _create_run(store: Store, experiment_id: str, name: str) -> str:
     """A new run's id."""
     run_id: str = store.call("create_run", experiment_id, run_name=name).info.run_id
     return run_id
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one mapping with dotted names."""
-    leaves: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            leaves |= flatten(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
 
 
 def _text(value: Any) -> str:

@@ -5,8 +5,9 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
 
-from placid_kedro.app.hooks import parameter_groups, source_of
+from placid_kedro.app.hooks import source_of
 from placid_kedro.app.run_context import SessionSource
+from placid_kedro.app.run_record import parameter_groups
 from placid_kedro.app.sweep.plan import plan_cells
 from placid_kedro.config.check import check_parameters
 

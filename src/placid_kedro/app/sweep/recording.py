@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kedro.io import CatalogProtocol
 
 from placid_kedro.ablation.config import AblationParameters
 from placid_kedro.ablation.pictures import from_sides
+from placid_kedro.app.run_record import Source, model_sources
 from placid_kedro.app.runners.stamps import dataset_path
-from placid_kedro.app.tracking import Source, open_child, reopened, take_over
+from placid_kedro.app.tracking import open_child, reopened, take_over
 from placid_kedro.config import ModelsParameters, Parameters, TrackingParameters
-from placid_kedro.files import content_hash, digest_of, is_local
-from placid_kedro.models import find_model
+from placid_kedro.files import content_hash, digest_of
 from placid_kedro.surface.config import FileSource
 
 _SIDES, _SIZE = 4, 256
@@ -24,7 +24,7 @@ MEASURE = "object/"
 def sweep_sources(ablation: AblationParameters, models: ModelsParameters, project_path: Path) -> list[Source]:
     """What a whole sweep is made from: its prompts and the models."""
     prompts = Source("prompts", digest_of(ablation.prompts), "\n".join(ablation.prompts), "prompts")
-    return [prompts, *_models(models, project_path)]
+    return [prompts, *model_sources(models, project_path, ModelsParameters.model_fields)]
 
 
 def cell_sources(parameters: Parameters, project_path: Path) -> list[Source]:
@@ -33,16 +33,7 @@ def cell_sources(parameters: Parameters, project_path: Path) -> list[Source]:
     if isinstance(parameters.init.source, FileSource):
         path = project_path / parameters.init.source.path
         sources.append(Source(path.name, content_hash(path)[:16], str(path), "initial points"))
-    return [*sources, *_models(parameters.models, project_path)]
-
-
-def _models(models: ModelsParameters, project_path: Path) -> list[Source]:
-    def source(name: str, given: Sequence[str]) -> Source:
-        place = find_model(given, project_path).pinned
-        folder = project_path / Path(place).expanduser()
-        return Source(name, content_hash(folder)[:16] if is_local(place) else digest_of(place), place, "model")
-
-    return [source(name, given) for name, given in models]
+    return [*sources, *model_sources(parameters.models, project_path, ModelsParameters.model_fields)]
 
 
 def open_cell(
@@ -94,5 +85,4 @@ def record_cell(
         tracker.log_metrics(0, {f"{MEASURE}{name}": value for name, value in measures.items()})
         for name in ("gaussians", "initial_gaussians"):
             tracker.log_image(0, name, from_sides(catalog.load(name), _SIDES, _SIZE))
-        tracker.log_image(0, "reference", catalog.load("reference"))
-    tracker.end(succeeded=not failed)
+    tracker.end("FAILED" if failed else "FINISHED")

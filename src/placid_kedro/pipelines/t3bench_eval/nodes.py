@@ -26,6 +26,8 @@ def film_turntable(gaussians: Gaussians, run: RunParameters, parameters: Evaluat
         _over_white(gaussians, cameras[index])
         for index in current_run().progress.track(range(len(cameras)), description="turntable")
     ]
+    quarters = [frames[len(frames) * quarter // 4][0] for quarter in range(4)]
+    current_run().progress.log_image(0, "turntable", torch.cat(quarters, dim=-1))
     return torch.cat(frames)
 
 
