@@ -1,6 +1,6 @@
 """Breaks one thing at a time in a run of `generate`.
 
-    python benchmarks/faults.py [--only WORD] [--limit 60]
+    python benchmarks/faults.py [--only WORD] [--limit 60] [--shuffle SEED]
 
 Full disk at each file, no memory in each stage, NaN in each loop, damaged weights, damaged artifacts, runs that
 overlap, signals, an MLflow that cannot be used: each run must end within 30 s over its usual time, with one sentence,
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import random
 import shutil
 import signal
 import sys
@@ -233,6 +234,7 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="faults whose name has this in it")
     parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--shuffle", type=int, help="take them in an order made by chance from this seed")
     options = parser.parse_args()
     load_everything()
     root = Path(tempfile.mkdtemp(prefix="faults-"))
@@ -243,7 +245,10 @@ def main() -> int:
     if ended.code:
         print(f"The undisturbed run failed: {ended.said}")
         return 1
-    chosen = [fault for fault in faults() if options.only in fault.name][: options.limit]
+    chosen = [fault for fault in faults() if options.only in fault.name]
+    if options.shuffle is not None:
+        random.Random(options.shuffle).shuffle(chosen)
+    chosen = chosen[: options.limit]
     wrong = sum(try_fault(fault, root, good, ended.seconds) for fault in chosen)
     print(f"{len(chosen)} faults, {wrong} wrong")
     if not wrong:

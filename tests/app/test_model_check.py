@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from placid_kedro.app.model_check import advice, check_models, check_room, look_at_models
 from placid_kedro.app.preflight_command import report
 from placid_kedro.config import ModelsParameters
-from placid_kedro.errors import ModelError, ResourceError
+from placid_kedro.errors import ModelError, ParameterError, ResourceError
 from placid_kedro.files import write_manifest
+from placid_kedro.latent_plane.config import MultiviewParameters
 from placid_kedro.models import Availability, Hub
 
 PROJECT = Path(__file__).absolute().parents[2]
@@ -79,6 +81,9 @@ def test_a_video_model_is_named(stable_diffusion_folder: Path, tmp_path: Path) -
 def test_a_scorer_needs_its_names_and_a_role_its_parts(tiny_models: Any, tmp_path: Path) -> None:
     scorer = tmp_path / "scorer"
     shutil.copytree(tiny_models.scorer, scorer)
+    (scorer / "names.txt").write_text("\n \n")
+    with pytest.raises(ModelError, match=r"'scorer' has an empty names\.txt"):
+        check_models(parameters(tiny_models, scorer=str(scorer)), tmp_path, {"scorer"})
     (scorer / "names.txt").unlink()
     with pytest.raises(ModelError, match=r"'scorer' has no names\.txt"):
         check_models(parameters(tiny_models, scorer=str(scorer)), tmp_path, {"scorer"})
@@ -122,7 +127,39 @@ def test_advice_names_the_way_to_each_model(tmp_path: Path) -> None:
         "the network": lambda: advice("zero123", ("somebody/zero123",), tmp_path),
     }
     for words, say in ways.items():
-        assert words in say() and "--params models." in say()
+        assert words in say() and say().endswith("=NAME") and "--params models." in say()
+    assert "plane_preset=none" in advice("latent_plane", ("somebody/plane",), tmp_path)
+
+
+def views(**changed: Any) -> MultiviewParameters:
+    """Of stage `multiview`, as in conf/base."""
+    values = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf/base/parameters_multiview.yml"))
+    return MultiviewParameters.model_validate({**values["multiview"], **changed})
+
+
+def test_a_plane_is_held_against_the_views_that_are_wanted(tiny_models: Any, tmp_path: Path) -> None:
+    check_models(parameters(tiny_models), tmp_path, multiview=views())
+    with pytest.raises(
+        ParameterError,
+        match=r"8 other views than the 9 .* 8 at elevation 30, distance 1.5 and field of view 49.13",
+    ):
+        check_models(parameters(tiny_models), tmp_path, multiview=views(views=9))
+    with pytest.raises(ParameterError, match="8 other views than the 8"):
+        check_models(parameters(tiny_models), tmp_path, multiview=views(elevation_deg=20.0))
+    with pytest.raises(ParameterError, match="8 other views"):
+        check_models(parameters(tiny_models), tmp_path, multiview=views(distance=2.0))
+
+
+def test_a_run_without_a_plane_needs_none() -> None:
+    from kedro.framework.startup import bootstrap_project
+
+    bootstrap_project(PROJECT)
+    lost = {"models": {"latent_plane": "./nowhere"}}
+    without = {"multiview": {"plane_preset": "none"}, "init": {"source": {"kind": "sphere"}}}
+    lines, ready = report(PROJECT, "base", "generate", lost)
+    assert not ready and any("'latent_plane' cannot be had" in line for line in lines)
+    lines, ready = report(PROJECT, "base", "generate", lost | without)
+    assert ready and not any(line.startswith("latent_plane") for line in lines)
 
 
 def test_more_than_the_disk_holds_is_refused(tmp_path: Path) -> None:

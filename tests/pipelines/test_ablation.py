@@ -123,7 +123,7 @@ def test_mlflow_holds_one_run_a_sweep_with_one_run_an_object(swept: Any) -> None
 
     client = MlflowClient(f"sqlite:///{swept['folder'] / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("test").experiment_id], max_results=100)
-    (parent, _) = [run for run in runs if run.data.tags["pipeline"] == "ablation"]
+    (parent, _) = [run for run in runs if run.data.tags.get("pipeline") == "ablation"]
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert {run.info.run_id for run in children} == set(swept["second"]["mlflow_run"])
     assert {run.data.tags["variant"] for run in children} == set(VARIANTS)

@@ -316,11 +316,12 @@ def test_steps_that_the_model_has_not_are_one_sentence(
         generate(session, prompt="a cat", models=tiny_models.parameters(), reference={"steps": 1001})
 
 
-def test_views_that_the_plane_does_not_know_are_one_sentence(
-    session: Callable[..., KedroSession], tiny_models: Any
+def test_views_that_the_plane_does_not_know_are_one_sentence_before_work(
+    session: Callable[..., KedroSession], tiny_models: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(ParameterError, match="made for 8 other views than the 6"):
         generate(session, prompt="a cat", models=tiny_models.parameters(), multiview={"views": 6})
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_picture_of_ones_own_becomes_the_reference(

@@ -30,7 +30,7 @@ from placid_kedro.app.run_record import needed_models, parameter_groups, record_
 from placid_kedro.app.runners.stamps import Stamps, dataset_path
 from placid_kedro.app.tracking import NoTracker, RunStatus, Tracker, start_run
 from placid_kedro.checkpoints import Checkpoint
-from placid_kedro.config import ModelsParameters, Parameters, RunParameters
+from placid_kedro.config import Parameters, RunParameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.objects.checks import check_renderer, check_scorer
 from placid_kedro.progress import ConsoleProgress
@@ -90,7 +90,9 @@ class PreflightHooks:
         if "prompt" in groups:
             preflight.check_prompt(parameters)
         if "models" in groups:
-            self._check_models(parameters.models, needed_models(pipeline))
+            self._check_models(
+                parameters, needed_models(pipeline, parameters), makes_views="multiview" in groups
+            )
         if "reference" in groups:
             preflight.check_reference(parameters.reference, self._project_path)
         if "init" in groups:
@@ -114,9 +116,10 @@ class PreflightHooks:
         outputs = [catalog.get(name) for name in sorted(pipeline.all_outputs()) if name in catalog]
         preflight.check_targets(output for output in outputs if isinstance(output, preflight.Target))
 
-    def _check_models(self, models: ModelsParameters, needed: set[str]) -> None:
+    def _check_models(self, parameters: Parameters, needed: set[str], makes_views: bool) -> None:
         """Refuse a run whose models cannot be had, and say what it will fetch and which sources it passed over."""
-        for available in check_models(models, self._project_path, needed):
+        multiview = parameters.multiview if makes_views else None
+        for available in check_models(parameters.models, self._project_path, needed, multiview=multiview):
             for reason in available.passed_over:
                 logger.warning("%s is taken: %s.", available.pinned, reason)
             if available.to_fetch:

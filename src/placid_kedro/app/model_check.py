@@ -11,6 +11,7 @@ from typing import Any
 from placid_kedro.config import ModelsParameters
 from placid_kedro.errors import DataError, ModelError, PlacidError, ResourceError
 from placid_kedro.files import MANIFEST, is_local, verify_folder
+from placid_kedro.latent_plane.config import MultiviewParameters
 from placid_kedro.models import INDEX, Availability, Hub, find_model, read_object
 from placid_kedro.models.availability import NotThere
 from placid_kedro.models.layout import NAMES
@@ -21,7 +22,8 @@ _CONFIGS = ("config.json", "scheduler_config.json")
 _EMBEDDED = "get the complete repository of this project, or make it with `kedro run --pipeline pretrain`"
 _MADE = {
     "latent_plane": "make a folder of the authors' weights with `kedro run --env paper --pipeline import_latent_plane`,"
-    " or train a plane with `kedro run --env paper --pipeline prepare`",
+    " train a plane with `kedro run --env paper --pipeline prepare`, or go without one with --params "
+    "multiview.plane_preset=none,init.source.kind=sphere",
     "zero123": "make a folder of the published zero123-xl.ckpt with `kedro run --env paper --pipeline import_zero123`",
 }
 
@@ -42,7 +44,11 @@ class ModelCheck:
 
 
 def look_at_models(
-    models: ModelsParameters, root: Path, needed: Collection[str] | None = None, hub: Hub | None = None
+    models: ModelsParameters,
+    root: Path,
+    needed: Collection[str] | None = None,
+    hub: Hub | None = None,
+    multiview: MultiviewParameters | None = None,
 ) -> list[ModelCheck]:
     """Look at every model, without an error, without loading one, and fetching nothing but small configurations.
 
@@ -51,6 +57,7 @@ def look_at_models(
         root: the project's folder.
         needed: names of those that the run takes; all by default.
         hub: the client, the real one by default.
+        multiview: the views that Latent-Plane is for, where the run makes views.
     """
     hub = hub or Hub()
     checks: list[ModelCheck] = []
@@ -66,23 +73,30 @@ def look_at_models(
             checks.append(ModelCheck(name, available, error))
         else:
             checks.append(ModelCheck(name, available, None))
-    return [_against_its_unet(check, checks, configs) for check in checks]
+    return [_held_against(check, checks, configs, multiview) for check in checks]
 
 
 def check_models(
-    models: ModelsParameters, root: Path, needed: Collection[str] | None = None, hub: Hub | None = None
+    models: ModelsParameters,
+    root: Path,
+    needed: Collection[str] | None = None,
+    hub: Hub | None = None,
+    multiview: MultiviewParameters | None = None,
 ) -> list[Availability]:
     """Refuse a run one of whose models cannot be had, cannot serve, or does not fit on the disk.
+
+    Args: as of `look_at_models`.
 
     Returns:
         Where each of them comes from.
 
     Raises:
         ModelError: the first that cannot be had or cannot serve.
+        ParameterError: Latent-Plane was made for other views.
         ResourceError: there is no room for what is to be fetched.
     """
     hub = hub or Hub()
-    checks = look_at_models(models, root, needed, hub)
+    checks = look_at_models(models, root, needed, hub, multiview)
     for check in checks:
         if check.problem is not None:
             raise check.problem
@@ -145,7 +159,7 @@ def advice(name: str, sources: tuple[str, ...], root: Path) -> str:
         ways.append(_MADE[name])
     if len(folders) < len(sources):
         ways.append("check the network and the names on the hub")
-    return "; ".join([*ways, f"or give another with --params models.{name}=..."])
+    return "; ".join([*ways, f"or give another with --params models.{name}=NAME"])
 
 
 def _check_serves(name: str, available: Availability, hub: Hub) -> Mapping[str, Any]:
@@ -166,24 +180,39 @@ def _check_serves(name: str, available: Availability, hub: Hub) -> Mapping[str, 
         raise ModelError(
             f"The model 'scorer' has no {NAMES} in {folder}; restore it from the repository or get it again."
         )
+    if name == "scorer" and (folder / NAMES).is_file() and not (folder / NAMES).read_bytes().strip():
+        raise ModelError(
+            f"The model 'scorer' has an empty {NAMES} in {folder}; restore it from the repository or get it again."
+        )
     return configs
 
 
-def _against_its_unet(
-    check: ModelCheck, checks: list[ModelCheck], configs: Mapping[str, Mapping[str, Any]]
+def _held_against(
+    check: ModelCheck,
+    checks: list[ModelCheck],
+    configs: Mapping[str, Mapping[str, Any]],
+    multiview: MultiviewParameters | None,
 ) -> ModelCheck:
-    """A Latent-Plane that can be had, held against the UNet that it is for."""
+    """A Latent-Plane that can be had, held against the UNet and the views that it is for."""
     if check.name != "latent_plane" or check.problem is not None or "zero123" not in configs:
         return check
     unet = next(other.available for other in checks if other.name == "zero123")
     assert check.available is not None and unet is not None, "both have configurations"
+    plane = configs["latent_plane"].get("latent_plane", {})
     try:
-        check_plane(
-            check.available.source,
-            configs["latent_plane"].get("latent_plane", {}),
-            unet.source,
-            configs["zero123"].get("unet", {}),
-        )
-    except ModelError as error:
+        check_plane(check.available.source, plane, unet.source, configs["zero123"].get("unet", {}))
+        if multiview is not None:
+            _check_views(plane, multiview)
+    except PlacidError as error:
         return ModelCheck(check.name, check.available, error)
     return check
+
+
+def _check_views(plane: Mapping[str, Any], multiview: MultiviewParameters) -> None:
+    from placid_kedro.cameras import cameras_from_config, multiview_cameras, ring
+    from placid_kedro.latent_plane.made_for import check_views
+
+    given = plane.get("cameras")
+    own = multiview_cameras() if given is None else cameras_from_config(given)
+    wanted = (multiview.views, multiview.elevation_deg, multiview.distance, multiview.field_of_view_deg)
+    check_views(own, ring(*wanted, own.width))

@@ -53,11 +53,14 @@ def report(
     with KedroSession.create(project_path, env=env, runtime_params=params) as session:
         parameters = check_parameters(session.load_context().config_loader["parameters"])
     hub = Hub()
-    checks = look_at_models(parameters.models, project_path, needed_models(pipelines[pipeline]), hub)
+    device, groups = parameters.run.device, parameter_groups(pipelines[pipeline])
+    multiview = parameters.multiview if "multiview" in groups else None
+    checks = look_at_models(
+        parameters.models, project_path, needed_models(pipelines[pipeline], parameters), hub, multiview
+    )
     lines = [_line(check) for check in checks]
     problems = [check.problem for check in checks if check.problem is not None]
     found = [check.available for check in checks if check.available is not None]
-    device, groups = parameters.run.device, parameter_groups(pipelines[pipeline])
     tests = [lambda: check_room(found, hub)]
     if "run" in groups:
         tests.append(lambda: check_device(device))

@@ -90,7 +90,7 @@ def record_of(
     sources: tuple[Source, ...] = ()
     if not parameters.tracking.run and "ablation" not in groups:
         sources = (
-            *model_sources(parameters.models, project_path, needed_models(pipeline)),
+            *model_sources(parameters.models, project_path, needed_models(pipeline, parameters)),
             *_files_read(pipeline, catalog),
         )
         tags |= {"variant": parameters.distillation.root.algorithm} if "distillation" in groups else {}
@@ -111,12 +111,15 @@ def parameter_groups(pipeline: Pipeline) -> set[str]:
     }
 
 
-def needed_models(pipeline: Pipeline) -> set[str]:
-    """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others."""
+def needed_models(pipeline: Pipeline, parameters: Parameters) -> set[str]:
+    """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others; without the
+    plane where views are made without it."""
     taken = {
         name.removeprefix("params:models") for name in pipeline.inputs() if name.startswith("params:models")
     }
-    return set(ModelsParameters.model_fields) if "" in taken else {name.removeprefix(".") for name in taken}
+    needed = set(ModelsParameters.model_fields) if "" in taken else {name.removeprefix(".") for name in taken}
+    without_plane = "multiview" in parameter_groups(pipeline) and parameters.multiview.plane_preset == "none"
+    return needed - {"latent_plane"} if without_plane else needed
 
 
 def pipeline_name(run_params: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from placid_kedro.diffusion.novel_view import GuidedNovelView, NovelView
 from placid_kedro.diffusion.sampling import sample_ddim
 from placid_kedro.errors import ParameterError, ShapeError
 from placid_kedro.latent_plane.inputs import PlaneInputs
+from placid_kedro.latent_plane.made_for import check_views
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.plugin import LatentPlaneAttachment
 from placid_kedro.latent_plane.presets import Branches, CallPlan, SamplingPolicy, preset
@@ -73,7 +74,7 @@ def sample_views(
             more steps than the model has timesteps.
     """
     if plane is not None:
-        _check_views(plane, cameras)
+        check_views(plane.cameras, cameras)
         _check_silhouette(plane, silhouette, reference)
     images = reference[None].to(model.device)
     reference_latents = model.reference_latents(images)
@@ -104,19 +105,6 @@ def _attached(
         return nullcontext()
     covered = None if silhouette is None else silhouette[None].to(model.device)
     return LatentPlaneAttachment(model.unet, plane, plan, guided=True, branches=branches, silhouette=covered)
-
-
-def _check_views(plane: LatentPlane, cameras: Cameras) -> None:
-    own, wanted = plane.cameras.resized(cameras.width, cameras.height), cameras.to("cpu")
-    if (
-        len(own) != len(wanted)
-        or not torch.allclose(own.world_to_camera, wanted.world_to_camera, atol=1e-3)
-        or not torch.allclose(own.K, wanted.K, rtol=1e-3)
-    ):
-        raise ParameterError(
-            f"This Latent-Plane was made for {len(own)} other views than the {len(wanted)} that are wanted; give "
-            "its elevation, distance, field of view and number of views."
-        )
 
 
 def _check_silhouette(plane: LatentPlane, silhouette: Tensor | None, reference: Tensor) -> None:

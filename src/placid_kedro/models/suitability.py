@@ -43,7 +43,7 @@ def check_parts(role: str, source: str, index: Config) -> None:
     if missing:
         raise ModelError(
             f"{source} is no {_WORDS[role]}: it has no {missing[0]}, but {', '.join(listed) or 'nothing'}; "
-            f"give another with --params models.{role}=..."
+            f"give another with --params models.{role}=NAME"
         )
 
 
@@ -153,5 +153,5 @@ def check_plane(source: str, plane: Config, unet_source: str, unet: Config) -> N
         raise ModelError(
             f"The Latent-Plane {source} is made for feature maps of {wants[0]} channels and a time embedding of "
             f"{wants[1]}, {unet_source} has {have[0]} and {have[1]}; give the plane that belongs to it with "
-            "--params models.latent_plane=..."
+            "--params models.latent_plane=NAME"
         )

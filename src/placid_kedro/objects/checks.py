@@ -20,7 +20,7 @@ def check_renderer(parameters: RenderParameters) -> None:
     if parameters.renderer == "blender" and shutil.which(command) is None:
         raise ResourceError(
             f"Blender cannot be started as {command}; make its environment with `make blender`, or give a command "
-            "with --params syncdreamer_render.blender.command=..."
+            "with --params syncdreamer_render.blender.command=COMMAND"
         )
 
 

@@ -45,7 +45,7 @@ class ObjaverseCache:
         if not download and not self._root.is_dir():
             raise DataError(
                 f"{self._root} does not exist; give the folder of an Objaverse cache with --params "
-                "objaverse_ingest.objaverse.cache=..., or let it be filled with "
+                "objaverse_ingest.objaverse.cache=FOLDER, or let it be filled with "
                 "objaverse_ingest.objaverse.download=true."
             )
 

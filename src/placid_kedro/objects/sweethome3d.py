@@ -66,7 +66,7 @@ def list_furniture(source: SweetHome3dSource) -> list[FurnitureModel]:
     if not libraries:
         raise DataError(
             f"{folder} holds no .sh3f library; install the Debian package sweethome3d-furniture, or give "
-            "another folder with --params objaverse_ingest.sweethome3d.folder=..."
+            "another folder with --params objaverse_ingest.sweethome3d.folder=FOLDER"
         )
     unknown = sorted(set(source.libraries) - {library.stem for library in libraries})
     if unknown:

@@ -57,7 +57,7 @@ def blender_version(command: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ResourceError(
             f"{command} does not tell Blender's version ({error}); make its environment with `make blender`, or "
-            "give a command with --params syncdreamer_render.blender.command=..."
+            "give a command with --params syncdreamer_render.blender.command=COMMAND"
         ) from error
     lines = [line for line in told.stdout.splitlines() if line.startswith("Blender ")]
     if not lines:
@@ -188,7 +188,7 @@ class BlenderRenderer:
             except OSError as error:
                 raise ResourceError(
                     f"Blender cannot be started as {command} ({error.strerror}); make its environment with "
-                    "`make blender`, or give a command with --params syncdreamer_render.blender.command=..."
+                    "`make blender`, or give a command with --params syncdreamer_render.blender.command=COMMAND"
                 ) from error
         return self._process
 
