@@ -70,11 +70,12 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
         plane.sigma_head.bias.data.fill_(21.0)
         plane.sigma_head.weight.data.mul_(10.0)
         scorer = ImageScorer(image_size=32, channels=(8, 16), embedding=8)
-        export.save_text_to_image(folders.text_to_image, tiny_unet(), autoencoder)
+        names = ["teddy bear", "cactus", "upright piano", "desk lamp"]
+        export.save_text_to_image(folders.text_to_image, tiny_unet(), autoencoder, names)
         unet = tiny_unet(in_channels=8 + lifted.map_channels, cross_attention_dim=12)
         export.save_novel_view(folders.zero123, unet, tokens, lifted, autoencoder)
         save_latent_plane(folders.latent_plane, plane)
-        export.save_scorer(folders.scorer, scorer, ["teddy bear", "cactus", "upright piano", "desk lamp"])
+        export.save_scorer(folders.scorer, scorer, names)
     return folders
 
 

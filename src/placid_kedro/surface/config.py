@@ -1,8 +1,8 @@
 """Parameters of the stage `init`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from placid_kedro.parameter_types import NonNegativeFloat, ParameterModel, PositiveFloat, PositiveInt
 
@@ -58,16 +58,39 @@ class FitParameters(ParameterModel):
     minimum_opacity: Annotated[float, Field(ge=0, lt=1)] = 0.05
 
 
+class CarveParameters(ParameterModel):
+    """Density outside the views' silhouettes is taken away (see `placid_kedro.surface.carving`); not the paper's.
+
+    Attributes:
+        none_below: share of the views; where fewer show the object there is nothing.
+        all_from: share of the views from which on the density stays as it is; between the two it fades.
+
+    Raises:
+        ValueError: the second is not above the first.
+    """
+
+    none_below: Annotated[float, Field(ge=0, lt=1)]
+    all_from: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.all_from <= self.none_below:
+            raise ValueError(f"all_from must be above none_below, got {self.all_from} and {self.none_below}")
+        return self
+
+
 class DensitySource(ParameterModel):
     """Points on the surface of Latent-Plane's density field (the paper).
 
     Attributes:
         level: where its surface is.
+        carve: the density by the views' silhouettes, before; null for the paper's initialisation.
         fit: of the points' Gaussians to the views, before distillation; null for the paper's initialisation.
     """
 
     kind: Literal["density"] = "density"
     level: Annotated[InitLevel, Field(discriminator="kind")]
+    carve: CarveParameters | None = None
     fit: FitParameters | None = None
 
 

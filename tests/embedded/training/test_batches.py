@@ -14,7 +14,7 @@ from placid_kedro.embedded.training.config import TextShares, ViewPrior
 from placid_kedro.embedded.training.recipes import embedded_schedule
 
 PRIOR = ViewPrior(front_share=0.5, other_front_share=0.15, oblique_deg=45.0, oblique_weight=2.0)
-SHARES = TextShares(empty=0.2, view_words=0.3, pure_noise_share=0.5, views=PRIOR)
+SHARES = TextShares(empty=0.2, view_words=0.3, painted=0.0, pure_noise_share=0.5, views=PRIOR)
 AZIMUTHS = torch.tensor([0.0, 45, 90, 135, 180, 225, 270, 315, 0.0, 180])
 OBJECTS = [("Ball", ["red"]), ("Tower", []), ("ball ", ["blue"])]
 
@@ -79,6 +79,38 @@ def test_kinds_of_captions_come_in_their_shares(source):
     total = sum(kinds.values())
     for kind, share in (("empty", 0.2), ("view", 0.3), ("plain", 0.5)):
         assert abs(kinds[kind] / total - share) < 4 * math.sqrt(share * (1 - share) / total)
+
+
+def test_painted_objects_stand_for_their_colour_alone(latents):
+    """The red ball in green, and the blue one in green and in red: brute force over what a caption may show."""
+    named, paintings = OBJECTS, [(0, "green"), (2, "green"), (2, "red")]
+    table = CaptionTable.of(named, paintings, 0.4)
+    assert table.painted == ((3,), (), (4, 5))
+    drawn = {
+        "a green ball": {3: 0.25 * 0.4, 4: 0.25 * 0.4 / 2},
+        "a red ball": {0: 0.25 * 0.6 / 3, 5: 0.25 * 0.4 / 2},
+    }
+    for caption, expected in drawn.items():
+        rows, log_often = table.by_caption[caption]
+        assert dict(zip(rows, log_often.exp().tolist(), strict=True)) == pytest.approx(expected)
+    assert table.by_caption["a ball"][0] == (0, 2)
+    everything = torch.cat([latents, 5 + latents])
+    contexts = torch.arange(len(table.texts())).float()[:, None, None].expand(-1, 2, 3)
+    shares = SHARES.model_copy(update={"painted": 0.4})
+    source = TextToImageBatches(
+        everything, AZIMUTHS, table, contexts, embedded_schedule(), shares, 8, torch.device("cpu")
+    )
+    seen = Counter()
+    for seed in range(60):
+        batch = source(seed, generator(seed))
+        for row in range(8):
+            text = table.texts()[int(batch.context[row, 0, 0])].partition(", ")[0]
+            seen[text] += 1
+            if text == "a green ball":  # only painted objects, whose latents lie round 5
+                assert float(batch.target[row].mean()) > 3
+            if text in ("", "a tower", "a ball"):
+                assert float(batch.target[row].mean()) < 2
+    assert seen["a green ball"] > 10 and seen[""] > 10
 
 
 def test_targets_are_posterior_means_of_what_the_caption_admits(source, latents):

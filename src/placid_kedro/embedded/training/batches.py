@@ -44,7 +44,7 @@ class TextToImageBatches:
     """Noisy latents with captions, and the mean of all the latents that each caption and noise admit.
 
     Args:
-        latents: [N, V, C, h, w] of the vocabulary's objects.
+        latents: [N + P, V, C, h, w] of the vocabulary's objects, behind them of those in other colours.
         azimuths_deg: [V] of the views, the first the front.
         table: the objects' captions.
         contexts: [T, L, D] of `table.texts()`.
@@ -86,7 +86,7 @@ class TextToImageBatches:
         if float(torch.rand((), generator=generator)) < self.shares.pure_noise_share:
             t[0] = last  # where sampling starts, which uniform timesteps hardly ever meet
         t = t.to(self.device)
-        clean = self.latents[images]
+        clean = self.latents[images].float()
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         x_t = self.schedule.add_noise(clean, noise, t)
         context = self.contexts[[self.row[choice.text] for choice in choices]].float()
@@ -98,6 +98,8 @@ class TextToImageBatches:
         if kind < self.shares.empty:
             view = int(torch.multinomial(self.view_prior, 1, generator=generator))
             return _Choice("", index * self.view_count + view, None, self.log_all)
+        if self.table.painted[index] and float(torch.rand((), generator=generator)) < self.shares.painted:
+            index = _pick(self.table.painted[index], generator)
         caption = _pick(self.table.by_object[index], generator)
         objects, log_objects = self.table.by_caption[caption]
         if kind < self.shares.empty + self.shares.view_words:
@@ -119,8 +121,11 @@ class TextToImageBatches:
         a_t, s_t = self.schedule.a(t).flatten(), self.schedule.s(t).flatten()
         targets = torch.empty_like(x_t)
         for row, choice in enumerate(choices):
+            # The empty caption stands for all objects in their own colours.
             known = (
-                self.latents if choice.candidates is None else self.latents[choice.candidates.to(self.device)]
+                self.latents[: len(self.log_all)].float()
+                if choice.candidates is None
+                else self.latents[choice.candidates.to(self.device)].float()
             )
             one = slice(row, row + 1)
             log_prior = choice.log_prior.to(self.device)

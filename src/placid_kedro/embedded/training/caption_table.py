@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from placid_kedro.embedded.training.captions import captions
+from placid_kedro.embedded.training.captions import captions, with_article
 from placid_kedro.embedded.training.config import ViewPrior
 from placid_kedro.objects.split import normal_name
 from placid_kedro.prompts.directions import VIEW_NAMES, sector
@@ -23,37 +23,58 @@ class CaptionTable:
 
     Attributes:
         by_name: objects (positions in the vocabulary) of each name.
-        by_object: captions of each object.
+        by_object: captions of each object, and of the painted ones behind them.
         by_caption: objects that a caption may stand for, with the logarithm of how often it is drawn for each.
         log_prior: [N] logarithm of how often each object is drawn.
+        painted: objects (positions behind the N) that show each of the N in another colour.
     """
 
     by_name: tuple[tuple[int, ...], ...]
     by_object: tuple[tuple[str, ...], ...]
     by_caption: dict[str, tuple[tuple[int, ...], Tensor]]
     log_prior: Tensor
+    painted: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, named: Iterable[tuple[str, Sequence[str]]]) -> CaptionTable:
-        """The table of objects given by name and adjectives."""
+    def of(
+        cls,
+        named: Iterable[tuple[str, Sequence[str]]],
+        paintings: Sequence[tuple[int, str]] = (),
+        painted_share: float = 0.0,
+    ) -> CaptionTable:
+        """The table of N objects.
+
+        Args:
+            named: by name and adjectives.
+            paintings: of these objects in other colours: which, and the colour's word.
+            painted_share: how often one of them stands for its object.
+        """
         objects = [(normal_name(name), captions(name, adjectives)) for name, adjectives in named]
         by_name: dict[str, list[int]] = defaultdict(list)
         for index, (name, _) in enumerate(objects):
             by_name[name].append(index)
         prior = torch.tensor([1 / len(by_name) / len(by_name[name]) for name, _ in objects])
+        painted: list[list[int]] = [[] for _ in objects]
+        for row, (index, _) in enumerate(paintings, start=len(objects)):
+            painted[index].append(row)
+        own = [captions for _, captions in objects]
+        own += [(with_article(f"{color} {objects[index][0]}"),) for index, color in paintings]
+        often = [float(p) * (1 - painted_share * bool(rows)) for p, rows in zip(prior, painted, strict=True)]
+        often += [float(prior[index]) * painted_share / len(painted[index]) for index, _ in paintings]
         holders: dict[str, list[int]] = defaultdict(list)
-        for index, (_, own) in enumerate(objects):
-            for caption in own:
-                holders[caption].append(index)
+        for row, captions_of_row in enumerate(own):
+            for caption in captions_of_row:
+                holders[caption].append(row)
         by_caption = {
-            caption: (tuple(held), torch.tensor([float(prior[i]) / len(objects[i][1]) for i in held]).log())
+            caption: (tuple(held), torch.tensor([often[row] / len(own[row]) for row in held]).log())
             for caption, held in holders.items()
         }
         return cls(
             tuple(tuple(members) for members in by_name.values()),
-            tuple(own for _, own in objects),
+            tuple(own),
             by_caption,
             prior.log(),
+            tuple(tuple(rows) for rows in painted),
         )
 
     def texts(self) -> tuple[str, ...]:

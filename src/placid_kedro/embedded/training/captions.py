@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import colorsys
 import re
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from placid_kedro.embedded.training.colors import COLOR_WORDS, color_indices
 from placid_kedro.objects.split import normal_name
 
 # A colour is named when it covers this share of the object.
@@ -25,16 +26,6 @@ _PLURALS = {
     "glasses",
 }
 _UNCOUNTED = {"milk", "sugar", "bamboo"}
-_HUES = (
-    (20, "red"),
-    (43, "orange"),
-    (68, "yellow"),
-    (165, "green"),
-    (255, "blue"),
-    (300, "purple"),
-    (342, "pink"),
-    (361, "red"),
-)
 
 
 def color_word(rgb: NDArray[np.float32]) -> str | None:
@@ -42,21 +33,9 @@ def color_word(rgb: NDArray[np.float32]) -> str | None:
     if not len(rgb):
         return None
     sample = rgb[:: max(1, len(rgb) // 500)]
-    names = [_name(*colorsys.rgb_to_hsv(*(float(channel) for channel in pixel))) for pixel in sample]
-    words, counts = np.unique(names, return_counts=True)
+    counts = torch.bincount(color_indices(torch.from_numpy(sample).double()), minlength=len(COLOR_WORDS))
     best = int(counts.argmax())
-    return str(words[best]) if counts[best] >= _DOMINANT_SHARE * len(names) else None
-
-
-def _name(hue: float, saturation: float, value: float) -> str:
-    if value < 0.22:
-        return "black"
-    if saturation < 0.18:
-        return "white" if value > 0.62 else "gray"
-    degrees = 360 * hue
-    if 15 <= degrees < 50 and (value < 0.55 or saturation < 0.6):
-        return "brown"
-    return next(word for limit, word in _HUES if degrees < limit)
+    return COLOR_WORDS[best] if int(counts[best]) >= _DOMINANT_SHARE * len(sample) else None
 
 
 def with_article(phrase: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from placid_kedro.embedded.training.cost import PretrainPlan, StageCost
 from placid_kedro.embedded.training.split import ObjectSplit
-from placid_kedro.objects.split import normal_name
 
 _TEXT = """\
 # Embedded models
@@ -73,7 +72,7 @@ def model_card(split: ObjectSplit, plan: PretrainPlan, size: int, views: int, pa
         views: of each object.
         patch: side of the autoencoder's patches.
     """
-    names = sorted({normal_name(one.name) for one in split.vocabulary})
+    names = split.vocabulary_names
     return _TEXT.format(
         size=size,
         patch=patch,

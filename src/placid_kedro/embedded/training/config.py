@@ -89,12 +89,14 @@ class TextShares(ParameterModel):
         empty: share of empty captions, for guidance.
         view_words: share of captions with the words of the view, over all views: most cameras of the distillation
             look from elsewhere than the front, and ask for that view by its words.
+        painted: share of the captions of an object with a colour that speak of it in another one.
         pure_noise_share: share of the batches that hold the last timestep for certain.
         views: from where the others show their object.
     """
 
     empty: Fraction
     view_words: Fraction
+    painted: Fraction
     pure_noise_share: Fraction
     views: ViewPrior
 

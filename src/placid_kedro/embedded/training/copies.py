@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
+from placid_kedro.embedded.training.colors import painted
 from placid_kedro.embedded.training.views import ViewArrays
+from placid_kedro.images import over_white
 from placid_kedro.progress import SILENT, Progress
 
 _EXCHANGES = tuple(itertools.permutations(range(3)))[1:]
@@ -118,6 +120,32 @@ def encode_other_copies(
     for index, other in enumerate(others):
         other.copy_(encode_copy(autoencoder, views, index + 1, progress))
     return others
+
+
+@torch.no_grad()
+def encode_painted(
+    autoencoder: PatchAutoencoder,
+    views: ViewArrays,
+    rows: Tensor,
+    paintings: Sequence[tuple[int, str, str]],
+    progress: Progress = SILENT,
+) -> Tensor:
+    """[P, V, C, h, w] float16 latents of objects in other colours.
+
+    Args:
+        autoencoder: of the latents.
+        views: of all objects.
+        rows: which of them the paintings count.
+        paintings: see `colors.paintings`.
+    """
+    shape = views.view_count, autoencoder.latent_channels, *(2 * [views.size // autoencoder.patch_size])
+    latents = torch.empty((len(paintings), *shape), dtype=torch.float16)
+    for place in progress.track(range(len(paintings)), description="latents painted"):
+        index, own, wanted = paintings[place]
+        rgba = painted(views.rgba_of(int(rows[index])), own, wanted)
+        images = over_white(rgba.movedim(-1, -3))
+        latents[place] = autoencoder.encode(images * 2 - 1).latent_dist.mode().half()
+    return latents
 
 
 def encode_twice(autoencoder: PatchAutoencoder, views: ViewArrays, progress: Progress = SILENT) -> Tensor:

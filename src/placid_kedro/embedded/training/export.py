@@ -10,6 +10,7 @@ from typing import Any
 from diffusers import DDIMScheduler
 
 from placid_kedro.diffusion.saving import save_half, write_index
+from placid_kedro.embedded.networks.scorer import NAMES
 from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
 
 
@@ -32,9 +33,10 @@ def embedded_scheduler() -> Any:
     )
 
 
-def save_text_to_image(folder: Path, unet: Any, autoencoder: Any) -> None:
-    """Write the embedded text-to-image model."""
+def save_text_to_image(folder: Path, unet: Any, autoencoder: Any, names: Sequence[str]) -> None:
+    """Write the embedded text-to-image model and the names that it was trained on."""
     folder.mkdir(parents=True, exist_ok=True)
+    _write_names(folder, names)
     save_half(unet, folder / "unet")
     save_half(autoencoder, folder / "vae")
     embedded_scheduler().save_pretrained(folder / "scheduler")
@@ -72,8 +74,12 @@ def save_scorer(folder: Path, scorer: Any, names: Sequence[str]) -> None:
     """Write the scorer and the names it was trained on."""
     folder.mkdir(parents=True, exist_ok=True)
     save_half(scorer, folder / "scorer")
-    (folder / "names.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    _write_names(folder, names)
     write_index(folder, "ImageScorer", {"scorer": ("placid_kedro", "ImageScorer")})
+
+
+def _write_names(folder: Path, names: Sequence[str]) -> None:
+    (folder / NAMES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +88,11 @@ class TextToImageFolder:
 
     unet: Any
     autoencoder: Any
+    names: Sequence[str]
 
     def save_pretrained(self, save_directory: Path) -> None:
         """See `save_text_to_image`."""
-        save_text_to_image(save_directory, self.unet, self.autoencoder)
+        save_text_to_image(save_directory, self.unet, self.autoencoder, self.names)
 
 
 @dataclass(frozen=True, eq=False)

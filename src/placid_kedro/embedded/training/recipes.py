@@ -17,6 +17,7 @@ from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
 from placid_kedro.embedded.training.autoencoder import ImageBatches, RepairObjective, patch_moment
 from placid_kedro.embedded.training.batches import TextToImageBatches
 from placid_kedro.embedded.training.caption_table import CaptionTable
+from placid_kedro.embedded.training.colors import paintings
 from placid_kedro.embedded.training.config import (
     AutoencoderParameters,
     NovelViewParameters,
@@ -99,6 +100,7 @@ def train_repair(
 
 def train_text_to_image(
     latents: Tensor,
+    painted: Tensor,
     azimuths_deg: Tensor,
     objects: Sequence[CuratedObject],
     parameters: TextToImageParameters,
@@ -111,6 +113,7 @@ def train_text_to_image(
 
     Args:
         latents: [N, V, C, h, w] of the vocabulary's objects.
+        painted: [P, V, C, h, w] of their `colors.paintings`, see `copies.encode_painted`.
         azimuths_deg: [V].
         objects: N, with names and adjectives.
         parameters: of the model.
@@ -119,7 +122,11 @@ def train_text_to_image(
         validate: see `placid_kedro.training.train`.
         start: models that it goes on from.
     """
-    table = CaptionTable.of([(one.name, one.adjectives) for one in objects])
+    table = CaptionTable.of(
+        [(one.name, one.adjectives) for one in objects],
+        [(index, word) for index, _, word in paintings(objects)],
+        parameters.shares.painted,
+    )
     contexts = embed_texts(table.texts(), place.progress)
     schedule = embedded_schedule()
     channels, size = latents.shape[2], latents.shape[-1]
@@ -127,7 +134,7 @@ def train_text_to_image(
     if start is not None:
         start.load_into(unet, "text_to_image", "unet")
     batches = TextToImageBatches(
-        latents,
+        torch.cat([latents.half(), painted]),
         azimuths_deg,
         table,
         contexts,

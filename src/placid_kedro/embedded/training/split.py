@@ -70,6 +70,11 @@ class ObjectSplit:
         return tuple(one for one in self.objects if one.part == "vocabulary")
 
     @property
+    def vocabulary_names(self) -> tuple[str, ...]:
+        """Their names, each once, in alphabetical order."""
+        return tuple(sorted({normal_name(one.name) for one in self.vocabulary}))
+
+    @property
     def held_out(self) -> tuple[CuratedObject, ...]:
         """The objects that were drawn for measurements."""
         return tuple(one for one in self.objects if one.part == "held_out")

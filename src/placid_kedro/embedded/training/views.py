@@ -89,6 +89,10 @@ class ViewArrays:
         K = torch.from_numpy(self.K).expand(len(world_to_camera), 3, 3)
         return Cameras(world_to_camera, K, self.size, self.size)
 
+    def rgba_of(self, index: int) -> Tensor:
+        """[V, H, W, 4] float32 in [0, 1], straight alpha."""
+        return torch.from_numpy(self.rgba[index].astype(np.float32) / 255)
+
     def masks(self, index: int, views: Any) -> Tensor:
         """[len(views), H, W] float32 in [0, 1]."""
         return torch.from_numpy(self.rgba[index, list(views), ..., 3].astype(np.float32) / 255)

@@ -27,6 +27,7 @@ def _point_cloud(
     from pathlib import Path
 
     from placid_kedro.errors import DataError
+    from placid_kedro.surface.carving import carve
     from placid_kedro.surface.initial_points import color_from_views, surface_points
     from placid_kedro.surface.point_clouds import fit_to_cube, from_point_cloud_file, random, sphere
 
@@ -43,6 +44,5 @@ def _point_cloud(
             "The views were made without Latent-Plane, so there is no density field; run the stage multiview again "
             "with a plane, or give init.source another kind."
         )
-    return color_from_views(
-        surface_points(density["density"], source.level, parameters.points, generator), views
-    )
+    field = density["density"] if source.carve is None else carve(density["density"], views, source.carve)
+    return color_from_views(surface_points(field, source.level, parameters.points, generator), views)

@@ -74,14 +74,22 @@ def fit_autoencoder(
 
     Returns:
         The autoencoder, and `latents` [N, V, C, h, w] of all views with `copies` [A, N, V, C, h, w] of the objects'
-        other copies, `deformed` [2, R * N, V, C, h, w] of the deformed objects and their altered copies, and `made`
-        [2, M, V, C, h, w] of the same of objects made by chance.
+        other copies, `painted` [P, V, C, h, w] of the vocabulary in other colours, `deformed` [2, R * N, V, C, h, w] of
+        the deformed objects and their altered copies, and `made` [2, M, V, C, h, w] of the same of objects made by
+        chance.
     """
-    from placid_kedro.embedded.training.copies import encode_copy, encode_other_copies, encode_twice
+    from placid_kedro.embedded.training.colors import paintings
+    from placid_kedro.embedded.training.copies import (
+        encode_copy,
+        encode_other_copies,
+        encode_painted,
+        encode_twice,
+    )
     from placid_kedro.embedded.training.recipes import make_autoencoder, train_repair
-    from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, start_of
+    from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, split_of, start_of, vocabulary_rows
 
     place, start = place_of(seed, run, parameters), start_of(parameters)
+    split = split_of(parameters)
     every = AllViews.open(views, deformed_views, made_views)
     arrays = every.objects
     if start is None:
@@ -90,10 +98,18 @@ def fit_autoencoder(
         autoencoder = start.part("zero123", "vae")
     latents = encode_copy(autoencoder, arrays, 0, place.progress)
     copies = encode_other_copies(autoencoder, arrays, latents, parameters.novel_view.copies, place.progress)
+    vocabulary = paintings(split.vocabulary)
+    painted = encode_painted(autoencoder, arrays, vocabulary_rows(split), vocabulary, place.progress)
     deformed, made = (encode_twice(autoencoder, one, place.progress) for one in (every.deformed, every.made))
     if start is None:
         train_repair(autoencoder, arrays, parameters.autoencoder, place)
-    return autoencoder, {"latents": latents, "copies": copies, "deformed": deformed, "made": made}
+    return autoencoder, {
+        "latents": latents,
+        "copies": copies,
+        "painted": painted,
+        "deformed": deformed,
+        "made": made,
+    }
 
 
 def train_text_to_image(
@@ -117,6 +133,7 @@ def train_text_to_image(
     decoder = PatchAutoencoder.from_pretrained(autoencoder).eval().requires_grad_(False)
     unet = train_text_to_image(
         latents["latents"][vocabulary_rows(split)],
+        latents["painted"],
         arrays.azimuths_deg(),
         split.vocabulary,
         parameters.text_to_image,
@@ -125,7 +142,7 @@ def train_text_to_image(
         text_to_image_samples(decoder, parameters.text_to_image, place.device, place.progress),
         start_of(parameters),
     )
-    return TextToImageFolder(unet, decoder.to("cpu"))
+    return TextToImageFolder(unet, decoder.to("cpu"), split.vocabulary_names)
 
 
 def train_lifted_reference(

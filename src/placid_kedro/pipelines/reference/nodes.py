@@ -14,6 +14,7 @@ def sample_reference(
     from pathlib import Path
 
     from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
+    from placid_kedro.embedded.nearest_names import warn_if_far
     from placid_kedro.pipelines.loading import folder_of, start
     from placid_kedro.surface.matting import load_remover
     from placid_kedro.surface.reference_image import drawn_reference, own_reference
@@ -22,7 +23,9 @@ def sample_reference(
     remover = load_remover(parameters.background, Path.cwd())
     if parameters.image:
         return own_reference(Path(parameters.image).expanduser(), remover, parameters)
-    model = load_text_to_image(folder_of(models.text_to_image), device)
+    folder = folder_of(models.text_to_image)
+    warn_if_far(prompts.text, folder)
+    model = load_text_to_image(folder, device)
 
     def draw(attempt: int) -> Tensor:
         return sample_images(
