@@ -1,12 +1,13 @@
 """Checks before the work."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from placid_kedro.app.preflight import check_device, check_disk, check_init, check_runner
+from placid_kedro.app.preflight import check_device, check_disk, check_init, check_kernels, check_runner
 from placid_kedro.config import InitParameters
 from placid_kedro.errors import DataError, ParameterError, ResourceError
 from placid_kedro.files import MANIFEST, verify_folder
@@ -21,6 +22,21 @@ def test_a_missing_gpu_is_named() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ResourceError, match="no GPU"):
             check_device("cuda")
+
+
+def test_a_place_for_kernels_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba looks where a function is decorated: in NUMBA_CACHE_DIR, beside the code, in the home folder's cache."""
+    check_kernels()
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    monkeypatch.setattr("numba.core.config.CACHE_LOCATOR_CLASSES", "", raising=False)
+    name = "placid_kedro.splats.cpu.projection"
+    module = sys.modules.pop(name)
+    monkeypatch.delattr("placid_kedro.splats.cpu.projection")
+    try:
+        with pytest.raises(ResourceError, match="set NUMBA_CACHE_DIR to a folder that can"):
+            check_kernels()
+    finally:
+        sys.modules[name] = module
 
 
 def test_disk_space_and_permission(tmp_path: Path) -> None:

@@ -14,11 +14,16 @@ import placid_kedro.app.run_command as run_command
 from placid_kedro.app.interrupts import Interrupted
 from placid_kedro.errors import PromptError
 
+PROJECT_FILE = (
+    '[tool.kedro]\npackage_name = "placid_kedro"\nproject_name = "a"\nkedro_init_version = "1.7.0"\n'
+)
+
 
 @pytest.fixture
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the command with Kedro's own part replaced; returns the result and what Kedro's part was given."""
     configure_project("placid_kedro")
+    (tmp_path / "pyproject.toml").write_text(PROJECT_FILE)
     monkeypatch.chdir(tmp_path)
     seen: dict[str, Any] = {}
 
@@ -92,3 +97,28 @@ def test_bad_params_never_reach_kedro(invoke: Any) -> None:
     assert result.exit_code == 1
     assert "NAME=VALUE" in result.stderr
     assert not seen
+
+
+def test_from_anywhere_the_project_of_the_code_is_run(invoke: Any, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").unlink()
+    assert invoke("--pipeline", "generate")[0].exit_code == 0
+    assert Path.cwd() == Path(__file__).parents[2]
+
+
+def test_a_folder_with_a_configuration_of_its_own_is_run_there(invoke: Any, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").unlink()
+    invoke("--conf-source", str(tmp_path))
+    assert Path.cwd() == tmp_path
+    (tmp_path / "conf").mkdir()
+    invoke()
+    assert Path.cwd() == tmp_path
+
+
+def test_where_there_is_no_project_that_is_said(
+    invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").unlink()
+    monkeypatch.setattr(run_command, "find_kedro_project", lambda folder: None)
+    result, seen = invoke()
+    assert (result.exit_code, seen) == (1, {})
+    assert f"There is no project in {tmp_path} or above it; change into" in result.stderr

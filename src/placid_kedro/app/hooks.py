@@ -109,6 +109,7 @@ class PreflightHooks:
         if "run" in groups:
             preflight.check_device(parameters.run.device)
         if groups & SPLATTING:
+            preflight.check_kernels()
             preflight.check_splatting(parameters.run.device)
         if "latent_plane_train" in groups:
             preflight.check_plane_training(parameters, renders="syncdreamer_render" in groups)

@@ -215,6 +215,23 @@ def check_splatting(device: str) -> None:
         check_gsplat(find_toolchain())
 
 
+def check_kernels() -> None:
+    """Refuse to begin where the compiled kernels cannot be kept.
+
+    Raises:
+        ResourceError: neither the code's folder nor the user's cache can be written.
+    """
+    try:
+        from placid_kedro.splats.cpu import projection  # noqa: F401  (importing it looks for the place)
+    except RuntimeError as error:
+        if "no locator available" not in str(error):
+            raise
+        raise ResourceError(
+            "There is no place for the compiled kernels: neither the code's folder nor the home folder's cache can be "
+            "written; set NUMBA_CACHE_DIR to a folder that can."
+        ) from error
+
+
 def check_disk(folder: Path, free_mb: float) -> None:
     """Refuse a data root that cannot be written or has too little free space.
 

@@ -12,7 +12,7 @@ from kedro.utils import find_kedro_project
 from placid_kedro.app.failures import sentence_for
 from placid_kedro.app.hooks import SPLATTING
 from placid_kedro.app.model_check import ModelCheck, check_room, look_at_models
-from placid_kedro.app.preflight import check_device, check_splatting
+from placid_kedro.app.preflight import check_device, check_kernels, check_splatting
 from placid_kedro.app.run_command import PARAMS_HELP, params_callback
 from placid_kedro.app.run_record import needed_models, parameter_groups
 from placid_kedro.config.check import check_parameters
@@ -65,7 +65,7 @@ def report(
     if "run" in groups:
         tests.append(lambda: check_device(device))
     if groups & SPLATTING:
-        tests.append(lambda: check_splatting(device))
+        tests += [check_kernels, lambda: check_splatting(device)]
     for test in tests:
         try:
             test()

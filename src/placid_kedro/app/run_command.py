@@ -43,9 +43,9 @@ def params_callback(context: click.Context, option: click.Parameter, value: Any)
 
 
 def _execute(verbose: bool, **options: Any) -> Any:
-    project_path = find_kedro_project(Path.cwd())
-    if project_path is not None:
-        os.chdir(project_path)  # relative paths in the configuration mean the project's folder
+    os.chdir(
+        _project_folder(options["conf_source"])
+    )  # relative paths in the configuration mean the project's folder
     if options["pipeline"] and not options["pipelines"]:
         # Kedro warns about the older spelling; both are fine here.
         options["pipelines"], options["pipeline"] = [options["pipeline"]], None
@@ -67,6 +67,21 @@ def _execute(verbose: bool, **options: Any) -> Any:
             raise
         details = "" if isinstance(error, PlacidError) else _keep_traceback()
         raise click.ClickException(sentence + details) from error
+
+
+def _project_folder(conf_source: str | None) -> Path:
+    """The project that the working directory lies in, else the one that this code lies in; without either, the working
+    directory itself, which must then have a configuration."""
+    here = Path.cwd()
+    project_path = find_kedro_project(here)
+    if project_path is None and not conf_source and not (here / "conf").is_dir():
+        project_path = find_kedro_project(Path(__file__).parent)
+        if project_path is None:
+            raise click.ClickException(
+                f"There is no project in {here} or above it; change into the project's folder, or give its "
+                "configuration with --conf-source."
+            )
+    return project_path or here
 
 
 def _name_nodes(options: dict[str, Any]) -> None:
