@@ -102,6 +102,7 @@ def first_runs_together(project: Path) -> bool:
     return report(
         f"{TOGETHER} first runs together",
         codes=(codes, [0] * TOGETHER),
+        said=([said for code, said in ended if code], []),
         states=(states(project), ["FINISHED"] * TOGETHER),
     )
 

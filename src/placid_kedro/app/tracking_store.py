@@ -25,6 +25,9 @@ _SQLITE = "sqlite:///"
 # The same to SQLAlchemy; MLflow would take the path of the shorter one as it is written, and make folders there.
 _SQLITE_QUOTED = "sqlite+pysqlite:///"
 _CREATION_SECONDS = 60.0  # making the tables takes some ten
+_OTHERS_SECONDS = (
+    600.0  # to wait while others make them, on a busy machine: their lock ends with their process
+)
 _OWN_SECONDS = 10.0  # of MLflow's, which imports much at its first requests; a busy machine needs longer
 _SLOWEST = 2**16  # bytes a second; an upload that is slower has stopped
 _ARTIFACTS = "mlruns"
@@ -197,7 +200,7 @@ def _one_at_a_time(database: Path) -> Iterator[None]:
         tempfile.TemporaryFile(dir=database.parent).close()  # a lock that cannot be written is waited for
     except OSError:
         raise OSError(f"{database.parent} cannot be written") from None
-    with FileLock(database.with_name(f".{database.name}.lock"), timeout=_CREATION_SECONDS):
+    with FileLock(database.with_name(f".{database.name}.lock"), timeout=_OTHERS_SECONDS):
         yield
 
 
