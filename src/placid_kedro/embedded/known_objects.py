@@ -40,7 +40,7 @@ class KnownFurniture:
         missing = [uid for uid in uids if uid not in self._furniture]
         if missing:
             raise DataError(f"{self._source.folder} lacks the object {missing[0]}.")
-        return {uid: _mesh(self._furniture[uid]) for uid in uids}
+        return {uid: furniture_mesh(self._furniture[uid]) for uid in uids}
 
     def _checked(self) -> SweetHome3dSource:
         folder = self._source.folder
@@ -52,7 +52,12 @@ class KnownFurniture:
         return self._source
 
 
-def _mesh(model: FurnitureModel) -> Mesh:
+def furniture_mesh(model: FurnitureModel) -> Mesh:
+    """A model of a library, in the unit cube with its front towards +x.
+
+    Raises:
+        RejectedAsset: it cannot be read.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{model.record.uid}.glb"
         convert_model(model.library, model.member, model.rotation, path)

@@ -20,6 +20,8 @@ _SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,
     # dask would give each worker a single thread; a worker here has the machine, or its GPU, to itself.
     "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
+    # dask would end a worker for good whose successor takes longer to start, as on a busy machine: nothing would run.
+    "distributed.deploy.lost-worker-timeout": "365 days",
     # Compiled kernels may hold a process for longer than dask waits by default.
     "distributed.scheduler.worker-ttl": None,
 }

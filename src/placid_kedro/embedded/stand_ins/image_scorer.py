@@ -49,13 +49,19 @@ class EmbeddedImageScorer:
         """Cosine similarity [N, T] of images [N, 3, H, W] in [0, 1] over white and texts."""
         return self._features(images) @ self._embed(texts).T
 
-    @torch.no_grad()
     def rewards(self, images: Tensor, prompt: str) -> Tensor:
         """[N] float32 for images [N, 3, H, W] in [0, 1] over white."""
+        return self.rewards_of_each(images, [prompt])[:, 0]
+
+    @torch.no_grad()
+    def rewards_of_each(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+        """[N, P] float32: the rewards of images [N, 3, H, W] for each of P prompts."""
         features = self._features(images)
         known = features @ self._names.T
-        similarity = (features @ self._embed([prompt]).T)[:, 0]
-        return (similarity - known.mean(dim=1)) / known.std(dim=1).clamp(min=1e-6)
+        similarities = features @ self._embed(prompts).T
+        return (similarities - known.mean(dim=1, keepdim=True)) / known.std(dim=1, keepdim=True).clamp(
+            min=1e-6
+        )
 
     @torch.no_grad()
     def best_names(self, images: Tensor) -> list[str]:
