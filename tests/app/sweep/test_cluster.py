@@ -20,7 +20,7 @@ from placid_kedro.app.sweep.cluster import run_cells, sweep_client
 from placid_kedro.app.sweep.plan import Cell
 from placid_kedro.app.sweep.worker import FAILED, CellResult, Sweep
 
-# Workers cannot import tests: what they are to do travels with its code.
+# Workers cannot import tests: what they are to do is sent as code.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 # Only a test that fails waits so long.
 PATIENCE_SECONDS = 900.0
@@ -57,7 +57,8 @@ def act(sweep: Sweep, cell: Cell) -> CellResult:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(cluster, "run_cell", act)
+    # A function without a name in a module is sent as code; workers would look for the other in the tests.
+    monkeypatch.setattr(cluster, "run_cell", lambda sweep, cell: act(sweep, cell))
     (tmp_path / "ended").mkdir()
     return tmp_path
 
@@ -68,8 +69,10 @@ def workers(count: int) -> Iterator[Client]:
     with sweep_client("", count) as client:
         given_up = Timer(PATIENCE_SECONDS, client.close)
         given_up.start()
-        yield client
-        given_up.cancel()
+        try:
+            yield client
+        finally:
+            given_up.cancel()
 
 
 def test_a_worker_that_dies_costs_one_cell(folder: Path) -> None:

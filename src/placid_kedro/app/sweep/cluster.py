@@ -101,6 +101,8 @@ def run_cells(sweep: Sweep, cells: Sequence[Cell], client: Client) -> Iterator[t
             result = CellResult(
                 FAILED, sentence="Its worker died, most often for want of memory; choose smaller sizes."
             )
+        # A result that is held is made again when its worker dies later.
+        future.release()
         ended.add(cell.index)
         submit_ready()
         yield cell, result
