@@ -100,3 +100,20 @@ def test_two_workers_work_at_once_and_wait_for_what_is_shared(folder: Path) -> N
     assert results[0].folder != results[1].folder
     ended_before = {index: set(results[index].sentence.split()) for index in (2, 3)}
     assert ended_before[2] >= {"0", "1"} and ended_before[3] >= {"1"}
+
+
+def test_workers_that_are_slow_to_end_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """dask raises where a worker's process does not end in five seconds."""
+
+    @contextmanager
+    def slow(workers: int) -> Iterator[str]:
+        yield "client"
+        raise TimeoutError
+
+    monkeypatch.setattr(cluster, "_local_cluster", slow)
+    made = []
+    with sweep_client("", 1) as client:
+        made.append(client)
+    assert made == ["client"]
+    with pytest.raises(TimeoutError, match="of a cell"), sweep_client("", 1):
+        raise TimeoutError("of a cell")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from distributed.scheduler import KilledWorker
 from placid_kedro.app.sweep.plan import Cell
 from placid_kedro.app.sweep.worker import FAILED, CellResult, Sweep, run_cell
 from placid_kedro.objects.cluster import QUIET, scheduler_client
+
+logger = logging.getLogger("placid_kedro.run")
 
 _SETTINGS = {
     **QUIET,
@@ -42,6 +45,20 @@ def sweep_client(scheduler: str, workers: int) -> Iterator[Client]:
         with scheduler_client(scheduler) as client:
             yield client
         return
+    used = False
+    try:
+        with _local_cluster(workers) as client:
+            yield client
+            used = True
+    except TimeoutError:
+        if not used:
+            raise
+        # dask has killed those by then; what they made is there.
+        logger.warning("The workers took long to end.")
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[Client]:
     gpus = _gpus()
     with (
         dask.config.set(_SETTINGS),
