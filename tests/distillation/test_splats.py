@@ -40,6 +40,7 @@ def settings(**changes: Any) -> BsdParameters:
         "timesteps": {"kind": "uniform", "low": 0.02, "high": 0.7},
         "view_prompts": "all",
         "latents": "mode",
+        "encoded_at_once": None,
         "depth_share": 0.0,
         "flip_probability": 0.0,
         "backgrounds": ("white",),

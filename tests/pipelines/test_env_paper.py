@@ -1,6 +1,7 @@
 """`generate --env paper` from the prompt to the page, on shrunk models in the hub's layouts."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,27 +68,40 @@ def background(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("write_text_to_image", "layout"),
+    ("write_text_to_image", "layout", "changes"),
     [
-        (partial(write_stable_diffusion, sizes=SHRUNK_21), "cc_projection"),
-        (partial(write_stable_diffusion, sizes=SHRUNK), "clip_camera_projection"),
-        (partial(write_stable_diffusion, sizes=SHRUNK_21, prediction_type="v_prediction"), "cc_projection"),
+        (partial(write_stable_diffusion, sizes=SHRUNK_21), "cc_projection", {}),
+        (
+            partial(write_stable_diffusion, sizes=SHRUNK),
+            "clip_camera_projection",
+            {"run.precision": "bf16", "bsd_3dgs.encoded_at_once": 1},
+        ),
+        (
+            partial(write_stable_diffusion, sizes=SHRUNK_21, prediction_type="v_prediction"),
+            "cc_projection",
+            {},
+        ),
     ],
-    ids=["2.1", "1.5", "v-prediction"],
+    ids=["2.1", "1.5 in little memory", "v-prediction"],
 )
 def test_every_stage_runs(
     session: Callable[..., KedroSession],
     tmp_path: Path,
     write_text_to_image: Callable[[Path], Path],
     layout: str,
+    changes: dict[str, Any],
 ) -> None:
     models = {
         "text_to_image": str(write_text_to_image(tmp_path / "sd")),
         "zero123": str(write_zero123(tmp_path / "zero123", layout)),
         "latent_plane": str(write_plane(tmp_path / "plane")),
     }
-    reference = SMALL["reference"] | {"background": background(tmp_path)}
-    with session("paper", prompt="a cactus", models=models, **{**SMALL, "reference": reference}) as opened:
+    parameters = deepcopy(SMALL)
+    parameters["reference"]["background"] = background(tmp_path)
+    for name, value in changes.items():
+        group, _, key = name.partition(".")
+        parameters[group][key] = value
+    with session("paper", prompt="a cactus", models=models, **parameters) as opened:
         opened.run(pipeline_names=["generate"])
     root = tmp_path / "data/paper"
     folder = root / "08_reporting/a-cactus"

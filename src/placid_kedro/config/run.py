@@ -1,6 +1,6 @@
 """Parameters of the run as a whole."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
@@ -34,6 +34,7 @@ class RunParameters(ParameterModel):
 
     Attributes:
         device: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`.
+        precision: of the weights of UNets and autoencoders, `float32` or `bf16`; dot products stay float32.
         threads: threads of the CPU kernels; 0 takes all cores.
         report_seconds: longest silence of a run on a terminal or in a log.
         checkpoint_seconds: time between two checkpoints of a long loop; 0 leaves one after every step.
@@ -45,6 +46,7 @@ class RunParameters(ParameterModel):
     report_seconds: PositiveFloat
     free_disk_mb: NonNegativeFloat
     checkpoint_seconds: NonNegativeFloat = 20.0
+    precision: Literal["float32", "bf16"] = "float32"
 
 
 class ModelsParameters(ParameterModel):

@@ -152,6 +152,10 @@ def _adapter(unet: Any, rank: int, generator: torch.Generator) -> Iterator[None]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         unet.add_adapter(config, adapter_name=_ADAPTER)
+    for name, parameter in unet.named_parameters():
+        if "lora_" in name:
+            # peft makes it as narrow as the layer beside it; steps of training are too small for that.
+            parameter.data = parameter.data.float()
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from placid_kedro.diffusion.conditioning import ClipConditioner, ReferenceCondit
 from placid_kedro.diffusion.guidance import guide
 from placid_kedro.diffusion.loading import component_names, load_component
 from placid_kedro.diffusion.networks import Autoencoder, Denoiser
+from placid_kedro.diffusion.precision import Precision, narrow_autoencoder, narrow_unet
 from placid_kedro.diffusion.sampling import load_ddim
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.errors import ModelError, ShapeError
@@ -49,20 +50,26 @@ class NovelView:
         size = self.image_size
         if reference.shape[1:] != (3, size, size):
             raise ShapeError(f"The reference is {list(reference.shape[1:])}, expected [3, {size}, {size}].")
-        latents: Tensor = self.autoencoder.encode(reference * 2 - 1).latent_dist.mode()
+        moments = self.autoencoder.encode(reference.to(self.autoencoder.dtype) * 2 - 1).latent_dist
+        latents: Tensor = moments.mode().to(reference.dtype)
         return latents
 
 
-def load_novel_view(folder: Path, device: torch.device) -> NovelView:
+def load_novel_view(folder: Path, device: torch.device, precision: Precision = "float32") -> NovelView:
     """Load a model folder: the embedded model's, or Zero-1-to-3 in either conversion to the diffusers layout.
+
+    Args:
+        folder: of the model.
+        device: where it goes.
+        precision: of the weights of UNet and autoencoder; what reads the reference stays float32.
 
     Raises:
         ModelError: when a part is missing or damaged.
     """
     scheduler = load_ddim(folder)
-    unet = load_component(folder, "unet").to(device)
+    unet = narrow_unet(load_component(folder, "unet"), precision).to(device)
     conditioner = _load_conditioner(folder, device)
-    autoencoder = load_component(folder, "vae").to(device)
+    autoencoder = narrow_autoencoder(load_component(folder, "vae"), precision).to(device)
     return NovelView(
         unet=unet,
         autoencoder=autoencoder,

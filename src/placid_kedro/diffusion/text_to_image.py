@@ -15,6 +15,7 @@ from placid_kedro.diffusion.autoencoding import decode, pixels_per_latent
 from placid_kedro.diffusion.guidance import guide
 from placid_kedro.diffusion.loading import component_names, load_component
 from placid_kedro.diffusion.networks import Autoencoder, Denoiser
+from placid_kedro.diffusion.precision import Precision, narrow_autoencoder, narrow_unet
 from placid_kedro.diffusion.sampling import load_ddim, sample_ddim
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_encoders import ClipTextEncoder, TextEncoder
@@ -58,8 +59,13 @@ class TextToImage:
 
 
 @lru_cache(maxsize=1)
-def load_text_to_image(folder: Path, device: torch.device) -> TextToImage:
+def load_text_to_image(folder: Path, device: torch.device, precision: Precision = "float32") -> TextToImage:
     """Load a model folder; the stages of one run share what is loaded.
+
+    Args:
+        folder: of the model.
+        device: where it goes.
+        precision: of the weights of UNet and autoencoder; the text encoder stays float32.
 
     Raises:
         ModelError: when a part is missing or damaged.
@@ -69,8 +75,8 @@ def load_text_to_image(folder: Path, device: torch.device) -> TextToImage:
     if "tokenizer" in component_names(folder):
         text_encoder = ClipTextEncoder(load_component(folder, "tokenizer"), text_encoder.to(device))
     return TextToImage(
-        unet=load_component(folder, "unet").to(device),
-        autoencoder=load_component(folder, "vae").to(device),
+        unet=narrow_unet(load_component(folder, "unet"), precision).to(device),
+        autoencoder=narrow_autoencoder(load_component(folder, "vae"), precision).to(device),
         text_encoder=text_encoder,
         scheduler=scheduler,
         schedule=NoiseSchedule.from_scheduler(scheduler),

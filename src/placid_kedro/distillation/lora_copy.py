@@ -143,6 +143,8 @@ def _add_adapter(unet: Any, rank: int) -> None:
         unet.set_adapters([*already, _ADAPTER])
     for name, parameter in unet.named_parameters():
         parameter.requires_grad_(f".{_ADAPTER}." in name)
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()  # peft makes it as narrow as the layer beside it
 
 
 def _camera(conditioning: Conditioning, latents: Tensor) -> Tensor:

@@ -233,8 +233,8 @@ def _latents(
     model: TextToImage, images: Tensor, settings: BsdParameters, generator: torch.Generator
 ) -> Tensor:
     if settings.latents == "sample":
-        return encode_sample(model.autoencoder, images, generator)
-    return encode(model.autoencoder, images)
+        return encode_sample(model.autoencoder, images, generator, settings.encoded_at_once)
+    return encode(model.autoencoder, images, settings.encoded_at_once)
 
 
 def _depth_images(views: RenderedViews) -> Tensor:

@@ -132,6 +132,8 @@ class BsdParameters(ParameterModel):
         timesteps: which noise levels are visited when.
         view_prompts: which directional prompts are blended by azimuth, see `placid_kedro.distillation.views`.
         latents: what is distilled of the encoder's distribution, its `mode` or a `sample` of it.
+        encoded_at_once: images that the encoder works on at a time, see
+            `placid_kedro.diffusion.autoencoding.encode`; null for all.
         depth_share: share of the steps in which the depth map is encoded instead of the colours.
         flip_probability: of mirroring a rendered image.
         backgrounds: behind the rendered images, drawn anew each step: white, black or a random colour.
@@ -145,6 +147,7 @@ class BsdParameters(ParameterModel):
     timesteps: TimestepSchedule
     view_prompts: ViewPrompts
     latents: Literal["mode", "sample"]
+    encoded_at_once: PositiveInt | None
     depth_share: Fraction
     flip_probability: Fraction
     backgrounds: Annotated[tuple[Literal["white", "black", "random"], ...], Field(strict=False, min_length=1)]

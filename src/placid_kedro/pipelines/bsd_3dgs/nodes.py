@@ -33,7 +33,7 @@ def distill_into_gaussians(
     from placid_kedro.pipelines.loading import folder_of, start
 
     device = start(run)
-    model = load_text_to_image(folder_of(models.text_to_image), device)
+    model = load_text_to_image(folder_of(models.text_to_image), device, run.precision)
     guard = GuidanceGuard(steps=parameters.steps)
     with lora_applied(model, lora):
         gaussians = distill(

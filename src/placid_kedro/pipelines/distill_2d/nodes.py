@@ -149,7 +149,7 @@ def _load(source: ModelSource, run: RunParameters) -> tuple[Path, Any]:
 
     device = start(run)
     folder = folder_of(source)
-    return folder, load_text_to_image(folder, device)
+    return folder, load_text_to_image(folder, device, run.precision)
 
 
 def _checked_prompts(rules: PromptProcessorParameters, parameters: Distill2dParameters) -> tuple[str, ...]:

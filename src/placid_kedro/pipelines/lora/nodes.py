@@ -23,7 +23,7 @@ def personalise(
     from placid_kedro.pipelines.loading import folder_of, start
 
     device = start(run)
-    model = load_text_to_image(folder_of(models.text_to_image), device)
+    model = load_text_to_image(folder_of(models.text_to_image), device, run.precision)
     size = model.image_size
     images = F.interpolate(views.images, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return fine_tune(

@@ -34,7 +34,7 @@ def sample_object_views(
     from placid_kedro.surface.extraction import density_grid
 
     device = start(run)
-    model = load_novel_view(folder_of(models.zero123), device)
+    model = load_novel_view(folder_of(models.zero123), device, run.precision)
     plane = None
     enhanced: dict[str, Any] = {}
     if parameters.plane_preset != "none":

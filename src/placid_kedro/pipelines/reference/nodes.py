@@ -25,7 +25,7 @@ def sample_reference(
         return own_reference(Path(parameters.image).expanduser(), remover, parameters)
     folder = folder_of(models.text_to_image)
     warn_if_far(prompts.text, folder)
-    model = load_text_to_image(folder, device)
+    model = load_text_to_image(folder, device, run.precision)
 
     def draw(attempt: int) -> Tensor:
         return sample_images(
