@@ -8,6 +8,7 @@ from placid_kedro.pipelines import (
     bsd_3dgs,
     distill_2d,
     evaluate,
+    export,
     filter,
     import_models,
     init,
@@ -34,6 +35,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         `distill_2d`: the distillation algorithms side by side, without 3D.
         `evaluate`: T3Bench's scores of a folder of Gaussians, whoever made them.
         `import_models`: published weights become model folders; each kind also by its own name.
+        `export`: a finished object as a textured mesh, compact splat files and pictures.
         `pretrain`: the embedded models from scratch.
     """
     generation = {
@@ -65,6 +67,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "ablation": ablation.create_pipeline(generate),
         "distill_2d": distill_2d.create_pipeline(),
         "evaluate": evaluate.create_pipeline(),
+        "export": export.create_pipeline(),
         **generation,
         **preparation,
         **imports,

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 run_log = logging.getLogger("placid_kedro.run")
 
 # Parameter groups of the stages that render splats on the run's device.
-SPLATTING = {"bsd_3dgs", "t3bench_eval", "evaluate", "ablation"}
+SPLATTING = {"bsd_3dgs", "t3bench_eval", "evaluate", "ablation", "export"}
 
 
 def typed_parameters(model: BaseModel | None, prefix: str = "params:") -> Iterator[tuple[str, BaseModel]]:

@@ -19,6 +19,7 @@ from placid_kedro.distillation.lab.config import Distill2dParameters
 from placid_kedro.distillation.splats_config import BsdParameters
 from placid_kedro.embedded.training.config import PretrainParameters
 from placid_kedro.evaluation.config import EvaluateParameters, EvaluationParameters
+from placid_kedro.export.config import ExportParameters
 from placid_kedro.latent_plane.config import MultiviewParameters
 from placid_kedro.latent_plane.training.config import LatentPlaneTrainParameters
 from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters
@@ -53,6 +54,7 @@ class Parameters(ParameterModel):
     bsd_3dgs: BsdParameters
     t3bench_eval: EvaluationParameters
     evaluate: EvaluateParameters
+    export: ExportParameters
     objaverse_ingest: IngestParameters
     syncdreamer_render: RenderParameters
     filter: FilterParameters
@@ -70,6 +72,7 @@ __all__ = [
     "DistillationConfig",
     "EvaluateParameters",
     "EvaluationParameters",
+    "ExportParameters",
     "FilterParameters",
     "ImportParameters",
     "IngestParameters",

@@ -1,0 +1,1 @@
+"""Objects for other programs: a textured mesh, compact splat files, pictures."""

@@ -1,0 +1,71 @@
+"""Parameters of the pipeline `export`; imports no torch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from placid_kedro.parameter_types import (
+    Elevation,
+    FieldOfView,
+    ImageSize,
+    ParameterModel,
+    PositiveFloat,
+    Views,
+)
+
+ExportFormat = Literal["glb", "spz", "splat", "compressed_ply", "png", "gif"]
+
+
+class MeshParameters(ParameterModel):
+    """How Gaussians become a textured mesh.
+
+    Attributes:
+        resolution: grid points along an edge of the cube.
+        level: optical depth at which the surface lies; an opaque Gaussian alone has log 2 = 0.69 or more at its centre.
+        smallest_part: pieces of less than this share of the largest one's volume are left out.
+        faces: most triangles of the mesh.
+        texture_size: texels along each edge of the texture.
+        baking_size: pixels along each edge of the renders that its colours come from.
+    """
+
+    resolution: Annotated[int, Field(ge=16, le=512)]
+    level: PositiveFloat
+    smallest_part: Annotated[float, Field(ge=0, le=1)]
+    faces: Annotated[int, Field(ge=100, le=10_000_000)]
+    texture_size: Annotated[int, Field(ge=64, le=8192)]
+    baking_size: ImageSize
+
+
+class CameraPath(ParameterModel):
+    """A turn around the object, for pictures.
+
+    Attributes:
+        frames: evenly spaced, the first from the front.
+        elevation_deg: of the cameras.
+        distance: of the cameras from the origin.
+        field_of_view_deg: full angle of the square images.
+        size: pixels along an edge.
+        fps: frames a second, of the GIF.
+    """
+
+    frames: Views
+    elevation_deg: Elevation
+    distance: PositiveFloat
+    field_of_view_deg: FieldOfView
+    size: ImageSize
+    fps: Annotated[int, Field(ge=1, le=50)]
+
+
+class ExportParameters(ParameterModel):
+    """Pipeline `export`: a finished object in formats of other programs.
+
+    Attributes:
+        formats: what is written: `glb`, a mesh with a texture; `spz`, `splat` and `compressed_ply`, splats
+            without spherical harmonics that nobody uses; `png`, pictures with alpha; `gif`, a turn over white.
+        mesh: of the GLB.
+        path: of the camera, for PNG and GIF.
+    """
+
+    formats: Annotated[tuple[ExportFormat, ...], Field(strict=False, min_length=1)]
+    mesh: MeshParameters
+    path: CameraPath

@@ -1,0 +1,83 @@
+"""A finished object as the files of a folder, one or several a format."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image
+
+from placid_kedro.export.config import ExportFormat, ExportParameters
+from placid_kedro.export.formats import write_compact, write_splats
+from placid_kedro.export.meshing import mesh_of
+from placid_kedro.export.pictures import pictures_along, write_gif, write_pngs
+from placid_kedro.export.texturing import write_textured_glb
+from placid_kedro.progress import SILENT, Progress
+from placid_kedro.splats import Gaussians
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files on their way into a folder (a `placid_kedro.datasets.folders.FolderWriter`).
+
+    Attributes:
+        contents: by path in the folder.
+    """
+
+    contents: Mapping[str, bytes]
+
+    def save_pretrained(self, save_directory: Path) -> None:
+        """Write them."""
+        for name, content in self.contents.items():
+            path = save_directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def exported(gaussians: Gaussians, parameters: ExportParameters, progress: Progress = SILENT) -> Files:
+    """An object as `object.glb`, `object.spz`, `object.splat`, `object.compressed.ply`, `pictures/` and `turn.gif`, as
+    far as they are wanted.
+
+    Args:
+        gaussians: the object.
+        parameters: which formats, and how.
+        progress: told of each format.
+
+    Raises:
+        DataError: a mesh is wanted of Gaussians that cover nothing.
+    """
+    writer = _Writer(gaussians, parameters)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for kind in progress.track(parameters.formats, description="formats"):
+            writer.write(kind, folder)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return Files({path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
+
+
+@dataclass(frozen=True)
+class _Writer:
+    gaussians: Gaussians
+    parameters: ExportParameters
+
+    def write(self, kind: ExportFormat, folder: Path) -> None:
+        if kind == "glb":
+            surface = mesh_of(self.gaussians, self.parameters.mesh)
+            write_textured_glb(self.gaussians, surface, folder / "object.glb", self.parameters.mesh)
+        elif kind == "spz":
+            write_compact(self.gaussians, folder / "object.spz")
+        elif kind == "splat":
+            write_splats(self.gaussians, folder / "object.splat", "splat")
+        elif kind == "compressed_ply":
+            write_splats(self.gaussians, folder / "object.compressed.ply", "ply_compressed")
+        elif kind == "png":
+            write_pngs(self._pictures, folder / "pictures")
+        elif kind == "gif":
+            write_gif(self._pictures, folder / "turn.gif", self.parameters.path.fps)
+
+    @cached_property
+    def _pictures(self) -> list[Image.Image]:
+        return pictures_along(self.gaussians, self.parameters.path)

@@ -1,0 +1,141 @@
+"""From Gaussians to a closed mesh: how much each point is covered, filled inside, marching cubes, fewer triangles."""
+
+from __future__ import annotations
+
+import fast_simplification
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
+from placid_kedro.errors import DataError
+from placid_kedro.export.config import MeshParameters
+from placid_kedro.splats import Gaussians
+from placid_kedro.surface.extraction import Surface, iso_surface
+
+_REACH = 3.0
+_LARGEST_OPACITY = 0.999
+# How far below a surface its densest place is looked for: the reach of Gaussians that are widened.
+_NEARBY_VOXELS = 3
+_STEP_VOXELS = 0.125
+_SMOOTHING_VOXELS = 1.0
+# Open places of the shell up to twice as many voxels wide are closed before the inside is filled.
+_CLOSED_VOXELS = 2
+
+
+def optical_depth_grid(gaussians: Gaussians, resolution: int) -> Tensor:
+    """Sum over the Gaussians of `-log(1 - opacity * exp(-m^2 / 2))`, m the Mahalanobis distance.
+
+    Gaussians thinner than half a voxel count as that thick, so that the grid does not miss them.
+
+    Returns:
+        [R, R, R] float32 over the cube, its corners included, indexed x, y, z.
+    """
+    edge = 2 * CUBE_HALF_EXTENT / (resolution - 1)
+    rotations = _rotations(gaussians.quats).numpy()
+    scales = gaussians.scales.clamp_min(edge / 2).double().numpy()
+    means, opacities = (
+        gaussians.means.double().numpy(),
+        gaussians.opacities.clamp_max(_LARGEST_OPACITY).numpy(),
+    )
+    axis = np.linspace(-CUBE_HALF_EXTENT, CUBE_HALF_EXTENT, resolution)
+    grid = np.zeros((resolution,) * 3)
+    # Half-widths of the boxes that hold the ellipsoids: roots of the covariances' diagonals.
+    reaches = _REACH * np.sqrt(np.einsum("nij,nj->ni", rotations**2, scales**2))
+    low = np.clip(np.ceil((means - reaches + CUBE_HALF_EXTENT) / edge), 0, resolution).astype(int)
+    high = np.clip(np.floor((means + reaches + CUBE_HALF_EXTENT) / edge) + 1, 0, resolution).astype(int)
+    for index in np.flatnonzero((high > low).all(axis=1)):
+        box = tuple(slice(*ends) for ends in zip(low[index], high[index], strict=True))
+        offsets = np.stack(np.meshgrid(*(axis[part] for part in box), indexing="ij"), axis=-1) - means[index]
+        along = offsets @ (rotations[index] / scales[index])
+        weight = opacities[index] * np.exp(-0.5 * np.square(along).sum(axis=-1))
+        grid[box] -= np.log1p(-weight)
+    return torch.from_numpy(grid).float()
+
+
+def mesh_of(gaussians: Gaussians, parameters: MeshParameters) -> Surface:
+    """A closed mesh around Gaussians, hollow nowhere.
+
+    Raises:
+        DataError: the Gaussians cover nothing of the cube densely enough.
+    """
+    grid = optical_depth_grid(gaussians.detach().to("cpu"), parameters.resolution)
+    solid = _filled(grid.numpy(), parameters)
+    surface = _drawn_in(iso_surface(torch.from_numpy(solid), parameters.level), grid.numpy())
+    if len(surface.faces) <= parameters.faces:
+        return surface
+    vertices, faces = fast_simplification.simplify(
+        surface.vertices.numpy(), surface.faces.numpy(), target_count=parameters.faces
+    )
+    return Surface(torch.from_numpy(vertices).float(), torch.from_numpy(_without_flaps(faces)).long())
+
+
+def _without_flaps(faces: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Faces [F, 3] without those that lie back to back: they enclose nothing, and their edges would have four faces."""
+    _, place, counts = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True, return_counts=True)
+    return faces[counts[place.ravel()] % 2 == 1].astype(np.int64)
+
+
+def _drawn_in(surface: Surface, grid: NDArray[np.float32]) -> Surface:
+    """The surface where the depth first reaches half of the densest place below it.
+
+    A level alone wraps dense layers at twice and thrice their standard deviation.
+    """
+    edge = 2 * CUBE_HALF_EXTENT / (len(grid) - 1)
+    vertices = surface.vertices.double().numpy()
+    # [V, S, 3], in voxels: straight inwards from each vertex.
+    starts = (vertices + CUBE_HALF_EXTENT) / edge
+    steps = np.arange(0.0, _NEARBY_VOXELS, _STEP_VOXELS)
+    inwards = -_vertex_normals(vertices, surface.faces.numpy())
+    places = starts[:, None] + steps[:, None] * inwards[:, None]
+    depths = ndimage.map_coordinates(grid, places.reshape(-1, 3).T, order=1, mode="nearest")
+    depths = depths.reshape(places.shape[:2])
+    reached = (depths >= depths.max(axis=1, keepdims=True) / 2).argmax(axis=1)
+    moved = vertices + edge * steps[reached][:, None] * inwards
+    return Surface(torch.from_numpy(moved).float(), surface.faces)
+
+
+def _vertex_normals(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[V, 3] of length one, outwards: of the triangles around each vertex, weighted by their areas."""
+    first, second, third = (vertices[faces[:, corner]] for corner in range(3))
+    crossed = np.cross(second - first, third - first)
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], crossed)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+
+
+def _filled(grid: NDArray[np.float32], parameters: MeshParameters) -> NDArray[np.float32]:
+    """The grid, twice the level at most, with its inside dense, its crumbs gone and its pits smoothed."""
+    dense = grid > parameters.level
+    if not dense.any():
+        raise DataError(
+            f"The Gaussians cover nothing up to an optical depth of {parameters.level}; lower export.mesh.level."
+        )
+    crumbs = _crumbs(dense, parameters.smallest_part)
+    # Padding lets the closing reach the cube's faces without eating into them.
+    padded = np.pad(dense & ~crumbs, _CLOSED_VOXELS + 1)
+    closed = ndimage.binary_closing(padded, iterations=_CLOSED_VOXELS)
+    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(closed))
+    middle = (slice(_CLOSED_VOXELS + 1, -_CLOSED_VOXELS - 1),) * 3
+    result = np.where(crumbs, 0.0, np.minimum(grid, 2 * parameters.level))
+    result[inside[middle]] = 2 * parameters.level
+    return ndimage.gaussian_filter(result, _SMOOTHING_VOXELS).astype(np.float32)
+
+
+def _crumbs(dense: NDArray[np.bool_], smallest_part: float) -> NDArray[np.bool_]:
+    """Where pieces lie that have less than a share of the largest one's volume."""
+    labels, count = ndimage.label(dense)
+    volumes = ndimage.sum_labels(dense, labels, range(1, count + 1))
+    kept = 1 + np.flatnonzero(volumes >= smallest_part * volumes.max())
+    crumbs: NDArray[np.bool_] = dense & ~np.isin(labels, kept)
+    return crumbs
+
+
+def _rotations(quats: Tensor) -> Tensor:
+    """[N, 3, 3] float64 of quaternions wxyz [N, 4] of any length."""
+    return torch.from_numpy(Rotation.from_quat(quats.double().numpy(), scalar_first=True).as_matrix())
