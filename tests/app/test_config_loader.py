@@ -8,7 +8,13 @@ import pytest
 from placid_kedro.app.config_loader import RunConfigLoader, merged
 from placid_kedro.config.check import check_parameters
 from placid_kedro.distillation.config import SDS
-from placid_kedro.surface.config import DensitySource, FileSource, FitParameters, IsoLevel, SphereSource
+from placid_kedro.surface.config import (
+    DensitySource,
+    FileSource,
+    FitParameters,
+    IsoLevel,
+    SphereSource,
+)
 
 CONF = Path(__file__).parents[2] / "conf"
 
