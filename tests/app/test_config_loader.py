@@ -9,6 +9,7 @@ from placid_kedro.app.config_loader import RunConfigLoader, merged
 from placid_kedro.config.check import check_parameters
 from placid_kedro.distillation.config import SDS
 from placid_kedro.surface.config import (
+    CarveParameters,
     DensitySource,
     FileSource,
     FitParameters,
@@ -51,7 +52,11 @@ def test_another_kind_leaves_nothing_of_the_old_one() -> None:
         ({"kind": "file", "path": "a.ply"}, FileSource(path="a.ply")),
         (
             {"level": {"kind": "density", "density": 3.0}},
-            DensitySource(level=IsoLevel(density=3.0), fit=FitParameters(steps=2, position=1e-4)),
+            DensitySource(
+                level=IsoLevel(density=3.0),
+                carve=CarveParameters(none_below=0.75, all_from=1.0),
+                fit=FitParameters(steps=2, position=1e-4),
+            ),
         ),
     ],
 )
