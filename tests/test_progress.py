@@ -2,8 +2,10 @@
 
 import io
 import logging
+import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,28 +34,70 @@ def test_a_terminal_gets_a_bar_with_steps_and_metrics() -> None:
     assert "loss 0.25" in shown
 
 
-def test_a_pipe_gets_a_line_with_the_remaining_time(caplog: pytest.LogCaptureFixture) -> None:
-    progress = ConsoleProgress(report_seconds=0.1, stream=io.StringIO())
+class Clock:
+    """Time that goes on when it is told to, in the place of the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("placid_kedro.progress.time", clock)
+    return clock
+
+
+def test_a_pipe_gets_a_line_with_the_remaining_time(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+    progress = ConsoleProgress(report_seconds=10.0, stream=io.StringIO())
     with caplog.at_level(logging.INFO, "placid_kedro"):
-        for step in progress.track(range(10), description="splats"):
-            progress.log_metrics(step, {"loss": 2.0})
-            time.sleep(0.03)
+        for step in progress.track([object()] * 10, description="splats"):
+            assert step is not None
+            progress.log_metrics(0, {"loss": 2.0})
+            clock.now += 4.0
     lines = [record.getMessage() for record in caplog.records]
-    assert 2 <= len(lines) <= 5
-    assert any("left" in line and "loss 2" in line for line in lines[:-1])
-    assert lines[-1].startswith("splats: 10 of 10")
+    # Due every 10 s, looked at every 4 s; the last line comes with the end.
+    assert [line.partition(",")[0] for line in lines] == [
+        "splats: 3 of 10",
+        "splats: 6 of 10",
+        "splats: 9 of 10",
+        "splats: 10 of 10",
+    ]
+    assert lines[0] == "splats: 3 of 10, 12.0 s taken, 28.0 s left, loss 2"
 
 
-def test_a_long_step_is_not_silent(caplog: pytest.LogCaptureFixture) -> None:
-    progress = ConsoleProgress(report_seconds=0.1, stream=io.StringIO())
-    with caplog.at_level(logging.INFO, "placid_kedro"), progress.stage("reference"):
-        time.sleep(0.5)
-    times = [record.created for record in caplog.records]
-    lines = [record.getMessage() for record in caplog.records]
+def test_a_long_step_is_not_silent(
+    caplog: pytest.LogCaptureFixture, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, ended, said = 50.0, threading.Event(), []
+
+    class Waits:
+        """In the place of `threading.Event`: a wait takes its time on the clock."""
+
+        def wait(self, seconds: float) -> bool:
+            if clock.now >= over:
+                ended.set()
+                return True
+            clock.now += seconds
+            return False
+
+        def set(self) -> None:
+            pass
+
+    events = SimpleNamespace(Event=Waits, Thread=threading.Thread)
+    monkeypatch.setattr("placid_kedro.progress.threading", events)
+    monkeypatch.setattr("placid_kedro.progress.logger.info", lambda *text: said.append((clock.now, text)))
+    with ConsoleProgress(report_seconds=10.0, stream=io.StringIO()).stage("reference"):
+        ended.wait()
+    times = [when for when, _ in said]
+    lines = [text[0] % text[1:] for _, text in said]
     assert lines[0] == "reference: started"
-    assert lines[1].startswith("reference: working")
-    assert lines[-1].startswith("reference: done in 0.5")
-    assert max(later - earlier for earlier, later in pairwise(times)) < 0.3
+    assert lines[1] == "reference: working, 10.0 s taken"
+    assert lines[-1] == "reference: done in 50.0 s"
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 10.0
 
 
 def test_an_iterable_without_length_counts_up(caplog: pytest.LogCaptureFixture) -> None:

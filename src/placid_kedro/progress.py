@@ -63,7 +63,7 @@ class _Loop:
     description: str
     total: int | None
     done: int = 0
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
     metrics: dict[str, float] = field(default_factory=dict)
 
     def line(self) -> str:

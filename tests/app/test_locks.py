@@ -15,19 +15,20 @@ from placid_kedro.app.runners.stamps import current_digest, write_stamp
 from placid_kedro.errors import ResourceError
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from placid_kedro.app.locks import FolderLocks
 locks = FolderLocks()
 locks.take([Path(sys.argv[1])])
 print("held", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
 def test_a_second_run_is_told_at_once_and_the_lock_ends_with_a_kill(tmp_path: Path) -> None:
     folder = tmp_path / "a-cat"
-    with subprocess.Popen([sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE, text=True) as other:
+    command = [sys.executable, "-c", HOLDER, folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         mine = FolderLocks()
         with pytest.raises(ResourceError, match=r"Another run works in .*a-cat; wait"):
