@@ -18,8 +18,10 @@ from placid_kedro.splats import Gaussians
 
 RADIUS = 0.3
 COARSE = MeshParameters(
-    resolution=48, level=0.5, smallest_part=0.01, faces=3000, texture_size=256, baking_size=128
+    resolution=48, level=0.1, smallest_part=0.01, faces=3000, texture_size=256, baking_size=128
 )
+
+VOXEL = 1 / 47
 
 
 def shell(count: int = 1500, opacity: float = 0.9) -> Gaussians:
@@ -57,7 +59,9 @@ def test_a_hollow_shell_becomes_one_closed_ball() -> None:
     mesh = trimesh.Trimesh(surface.vertices.numpy(), surface.faces.numpy())
     assert mesh.is_watertight and mesh.is_winding_consistent and mesh.body_count == 1
     assert len(mesh.faces) <= COARSE.faces
-    assert mesh.volume == pytest.approx(4 / 3 * math.pi * RADIUS**3, rel=0.2)
+    # Not inside the discs' centres, and outside by the voxels that thin discs are widened to at most.
+    distances = np.linalg.norm(mesh.vertices, axis=1)
+    assert distances.min() > RADIUS - 0.5 * VOXEL and distances.max() < RADIUS + 3 * VOXEL
 
 
 def test_crumbs_are_left_out() -> None:

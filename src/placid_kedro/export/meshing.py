@@ -18,12 +18,9 @@ from placid_kedro.surface.extraction import Surface, iso_surface
 
 _REACH = 3.0
 _LARGEST_OPACITY = 0.999
-# How far below a surface its densest place is looked for: the reach of Gaussians that are widened.
-_NEARBY_VOXELS = 3
-_STEP_VOXELS = 0.125
-_SMOOTHING_VOXELS = 1.0
 # Open places of the shell up to twice as many voxels wide are closed before the inside is filled.
 _CLOSED_VOXELS = 2
+_SOFT_VOXELS = 0.8
 
 
 def optical_depth_grid(gaussians: Gaussians, resolution: int) -> Tensor:
@@ -63,8 +60,7 @@ def mesh_of(gaussians: Gaussians, parameters: MeshParameters) -> Surface:
         DataError: the Gaussians cover nothing of the cube densely enough.
     """
     grid = optical_depth_grid(gaussians.detach().to("cpu"), parameters.resolution)
-    solid = _filled(grid.numpy(), parameters)
-    surface = _drawn_in(iso_surface(torch.from_numpy(solid), parameters.level), grid.numpy())
+    surface = iso_surface(torch.from_numpy(_solid(grid.numpy(), parameters)), 0.5)
     if len(surface.faces) <= parameters.faces:
         return surface
     vertices, faces = fast_simplification.simplify(
@@ -74,57 +70,25 @@ def mesh_of(gaussians: Gaussians, parameters: MeshParameters) -> Surface:
 
 
 def _without_flaps(faces: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Faces [F, 3] without those that lie back to back: they enclose nothing, and their edges would have four faces."""
+    """Faces [F, 3] without those that lie back to back: they enclose nothing, and put four faces at an edge."""
     _, place, counts = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True, return_counts=True)
     return faces[counts[place.ravel()] % 2 == 1].astype(np.int64)
 
 
-def _drawn_in(surface: Surface, grid: NDArray[np.float32]) -> Surface:
-    """The surface where the depth first reaches half of the densest place below it.
-
-    A level alone wraps dense layers at twice and thrice their standard deviation.
-    """
-    edge = 2 * CUBE_HALF_EXTENT / (len(grid) - 1)
-    vertices = surface.vertices.double().numpy()
-    # [V, S, 3], in voxels: straight inwards from each vertex.
-    starts = (vertices + CUBE_HALF_EXTENT) / edge
-    steps = np.arange(0.0, _NEARBY_VOXELS, _STEP_VOXELS)
-    inwards = -_vertex_normals(vertices, surface.faces.numpy())
-    places = starts[:, None] + steps[:, None] * inwards[:, None]
-    depths = ndimage.map_coordinates(grid, places.reshape(-1, 3).T, order=1, mode="nearest")
-    depths = depths.reshape(places.shape[:2])
-    reached = (depths >= depths.max(axis=1, keepdims=True) / 2).argmax(axis=1)
-    moved = vertices + edge * steps[reached][:, None] * inwards
-    return Surface(torch.from_numpy(moved).float(), surface.faces)
-
-
-def _vertex_normals(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
-    """[V, 3] of length one, outwards: of the triangles around each vertex, weighted by their areas."""
-    first, second, third = (vertices[faces[:, corner]] for corner in range(3))
-    crossed = np.cross(second - first, third - first)
-    normals = np.zeros_like(vertices)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], crossed)
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
-
-
-def _filled(grid: NDArray[np.float32], parameters: MeshParameters) -> NDArray[np.float32]:
-    """The grid, twice the level at most, with its inside dense, its crumbs gone and its pits smoothed."""
+def _solid(grid: NDArray[np.float32], parameters: MeshParameters) -> NDArray[np.float32]:
+    """[R, R, R], 1 inside and 0 outside with a soft edge: what is dense, its pits closed and its crumbs gone."""
     dense = grid > parameters.level
     if not dense.any():
         raise DataError(
             f"The Gaussians cover nothing up to an optical depth of {parameters.level}; lower export.mesh.level."
         )
-    crumbs = _crumbs(dense, parameters.smallest_part)
-    # Padding lets the closing reach the cube's faces without eating into them.
-    padded = np.pad(dense & ~crumbs, _CLOSED_VOXELS + 1)
-    closed = ndimage.binary_closing(padded, iterations=_CLOSED_VOXELS)
-    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(closed))
-    middle = (slice(_CLOSED_VOXELS + 1, -_CLOSED_VOXELS - 1),) * 3
-    result = np.where(crumbs, 0.0, np.minimum(grid, 2 * parameters.level))
-    result[inside[middle]] = 2 * parameters.level
-    return ndimage.gaussian_filter(result, _SMOOTHING_VOXELS).astype(np.float32)
+    margin = _CLOSED_VOXELS + 1
+    # The margin lets the closing reach the cube's faces without eating into them.
+    padded = np.pad(dense & ~_crumbs(dense, parameters.smallest_part), margin)
+    filled = ndimage.binary_fill_holes(ndimage.binary_closing(padded, iterations=_CLOSED_VOXELS))
+    inside = filled[margin:-margin, margin:-margin, margin:-margin].astype(np.float32)
+    soft: NDArray[np.float32] = ndimage.gaussian_filter(inside, _SOFT_VOXELS)
+    return soft
 
 
 def _crumbs(dense: NDArray[np.bool_], smallest_part: float) -> NDArray[np.bool_]:
