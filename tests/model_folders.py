@@ -174,6 +174,24 @@ def write_tokenizer(folder: Path) -> dict[str, int]:
     return vocabulary
 
 
+def write_clip(folder: Path) -> Path:
+    """A CLIP as transformers saves it, for images of 32 px."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    vocabulary = write_tokenizer(folder)
+    ends = {"bos_token_id": vocabulary["<|startoftext|>"], "eos_token_id": vocabulary["<|endoftext|>"]}
+    config = CLIPConfig(
+        text_config={**SHRUNK_TEXT, "vocab_size": len(vocabulary), **ends},
+        vision_config={**SHRUNK_VISION, "projection_dim": 6},
+        projection_dim=6,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        CLIPModel(config).save_pretrained(folder)
+    return folder
+
+
 def write_stable_diffusion(folder: Path, sizes: Sizes = SHRUNK, prediction_type: str = "epsilon") -> Path:
     """A model with the files of Stable Diffusion's public folders, PNDM scheduler and all."""
     import torch

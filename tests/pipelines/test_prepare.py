@@ -19,6 +19,7 @@ from PIL import Image
 from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
 from placid_kedro.files import file_hash
 from placid_kedro.objects.dataset import RenderedObjects
+from tests.model_folders import write_clip
 
 SHARED_OBJAVERSE = Path(__file__).parents[3] / "shared/data/objaverse"
 STAGES = ("objaverse_ingest", "syncdreamer_render", "filter")
@@ -109,6 +110,29 @@ def test_the_embedded_scorer_filters(
     assert RenderedObjects.open(training_set).uids == (better,)
     reasons = pd.read_parquet(training_set / "objects.parquet")["reason"].value_counts()
     assert reasons["low_score"] == 1
+    clip_filters(session, tmp_path, captions)
+
+
+def clip_filters(session: Callable[..., KedroSession], folder: Path, captions: dict[str, bool]) -> None:
+    """RichDreamer's rule with a CLIP, on what is rendered; the cosines are transformers' own."""
+    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+    clip = write_clip(folder / "clip")
+    rule = {"enabled": True, "kind": "clip", "scorer": str(clip), "minimum": -1.0, "views": 5}
+    run(session, "filter", filter={"captions": captions, "score": rule})
+    training_set = folder / "data/test/05_model_input/training_set"
+    table = pd.read_parquet(training_set / "objects.parquet").set_index("uid")
+    model, tokenizer = CLIPModel.from_pretrained(clip).eval(), CLIPTokenizer.from_pretrained(clip)
+    processor = CLIPImageProcessor(do_resize=False, do_center_crop=False, do_rescale=False)
+    objects = RenderedObjects.open(training_set)
+    for index, (uid, name) in enumerate((("ball", "ball"), ("broken-vase", "broken vase"))):
+        views = objects.read(index, [0, 2, 4, 6, 8]).rgba
+        images = views[:, :3] * views[:, 3:] + 1 - views[:, 3:]
+        pixels = processor([image.numpy() for image in images], return_tensors="pt").pixel_values
+        with torch.no_grad():
+            outputs = model(pixel_values=pixels, **tokenizer([name], return_tensors="pt"))
+        cosines = outputs.logits_per_image / model.logit_scale.exp()
+        assert float(table.loc[uid, "score"]) == pytest.approx(float(cosines.mean()), abs=1e-5)
 
 
 def glb(vertices: np.ndarray, faces: np.ndarray) -> bytes:

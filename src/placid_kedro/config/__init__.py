@@ -22,7 +22,7 @@ from placid_kedro.evaluation.config import EvaluateParameters, EvaluationParamet
 from placid_kedro.export.config import ExportParameters
 from placid_kedro.latent_plane.config import MultiviewParameters
 from placid_kedro.latent_plane.training.config import LatentPlaneTrainParameters
-from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters
+from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters, ScoreRule
 from placid_kedro.parameter_types import ParameterModel
 from placid_kedro.prompts.config import PromptProcessorParameters
 from placid_kedro.surface.config import InitParameters
@@ -89,5 +89,6 @@ __all__ = [
     "ReferenceParameters",
     "RenderParameters",
     "RunParameters",
+    "ScoreRule",
     "TrackingParameters",
 ]

@@ -264,12 +264,14 @@ class ScoreRule(ParameterModel):
 
     Attributes:
         enabled: whether it is applied; it needs a scorer.
+        kind: of the scorer: `embedded`, this project's own, or `clip`, any CLIP of transformers, as in RichDreamer.
         scorer: folder or hub id of the model.
-        minimum: least score, in the scorer's own unit.
+        minimum: least score, a mean cosine.
         views: of each object that are scored, evenly taken from all.
     """
 
     enabled: bool
+    kind: Literal["embedded", "clip"]
     scorer: Annotated[str, Field(min_length=1)]
     minimum: float
     views: PositiveInt

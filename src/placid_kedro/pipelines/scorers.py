@@ -106,7 +106,7 @@ def _quality(parameters: Any, embedded: Any, device: torch.device) -> Any:
         case "clip":
             from placid_kedro.evaluation.scorers.clip import load_clip
 
-            return load_clip(parameters.model, parameters.batch_size, device)
+            return load_clip(parameters.model, parameters.batch_size, device, "scores.quality.model")
     return None
 
 

@@ -35,6 +35,10 @@ class ClipScorer:
         """[N] cosine similarities, in [-1, 1]."""
         return self.similarities(images, [prompt])[:, 0]
 
+    def score(self, images: Tensor, text: str) -> float:
+        """Mean cosine similarity of an object's images [N, 3, H, W] and a text."""
+        return float(self.rewards(images, text).mean())
+
     @torch.no_grad()
     def similarities(self, images: Tensor, texts: list[str]) -> Tensor:
         """[N, T] float32 cosine similarities of images [N, 3, H, W] in [0, 1] and texts, on the CPU."""
@@ -49,8 +53,14 @@ class ClipScorer:
         return (first @ second.T).cpu()
 
 
-def load_clip(model: str, batch_size: int, device: torch.device) -> ClipScorer:
+def load_clip(model: str, batch_size: int, device: torch.device, parameter: str) -> ClipScorer:
     """A CLIP from a hub id or folder.
+
+    Args:
+        model: hub id or folder.
+        batch_size: images at a time.
+        device: where it goes.
+        parameter: that names the model, for what is said of a wrong one.
 
     Raises:
         ModelError: it is not there or no CLIP.
@@ -60,8 +70,6 @@ def load_clip(model: str, batch_size: int, device: torch.device) -> ClipScorer:
     try:
         network, tokenizer = CLIPModel.from_pretrained(model), CLIPTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"There is no CLIP at {model}; give a hub id or a folder in t3bench_eval.scores.quality.model."
-        ) from error
+        raise ModelError(f"There is no CLIP at {model}; give a hub id or a folder in {parameter}.") from error
     torch.nn.Module.to(network, device)
     return ClipScorer(network, tokenizer, f"CLIP {model}", batch_size)

@@ -1,31 +1,42 @@
 """Nodes of the stage `filter`."""
 
 import logging
+from typing import Any
 
 from placid_kedro.app.run_context import current_run
-from placid_kedro.config import FilterParameters, IngestParameters, RenderParameters
+from placid_kedro.config import FilterParameters, IngestParameters, RenderParameters, RunParameters, ScoreRule
 from placid_kedro.pipelines.types import DataFrame, Figure, TrainingSet
 
 logger = logging.getLogger(__name__)
 
 
-def apply_filters(objects: DataFrame, renders: RenderParameters, parameters: FilterParameters) -> DataFrame:
+def apply_filters(
+    objects: DataFrame, run: RunParameters, renders: RenderParameters, parameters: FilterParameters
+) -> DataFrame:
     """Reject the objects that break a rule, and count them by reason."""
     from placid_kedro.objects.filters import filter_objects
     from placid_kedro.objects.render_stage import views_folder
     from placid_kedro.objects.table import count_by_reason, describe_counts
 
-    scorer = None
-    if parameters.score.enabled:
-        from placid_kedro.embedded.networks.scorer import load_scorer
-        from placid_kedro.pipelines.loading import folder_of
-
-        scorer = load_scorer(folder_of(parameters.score.scorer))
+    scorer = _scorer(parameters.score, run) if parameters.score.enabled else None
     progress = current_run().progress
     table = filter_objects(objects, views_folder(renders), parameters, scorer, progress)
     progress.log_metrics(0, {f"filter/{reason}": count for reason, count in count_by_reason(table).items()})
     logger.info("filter: %s", describe_counts(table))
     return table
+
+
+def _scorer(rule: ScoreRule, run: RunParameters) -> Any:
+    from placid_kedro.pipelines.loading import folder_of, start
+
+    device = start(run)
+    if rule.kind == "clip":
+        from placid_kedro.evaluation.scorers.clip import load_clip
+
+        return load_clip(rule.scorer, rule.views, device, "filter.score.scorer")
+    from placid_kedro.embedded.networks.scorer import load_scorer
+
+    return load_scorer(folder_of(rule.scorer))
 
 
 def finish_set(

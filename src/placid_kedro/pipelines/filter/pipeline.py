@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.apply_filters,
-                inputs=["rendered_objects", "params:syncdreamer_render", "params:filter"],
+                inputs=["rendered_objects", "params:run", "params:syncdreamer_render", "params:filter"],
                 outputs="filtered_objects",
                 name="apply_filters",
             ),
