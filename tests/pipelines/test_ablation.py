@@ -27,7 +27,7 @@ def sweep(create: Callable[..., KedroSession], *place: Any, **parameters: Any) -
 def swept(
     session_in: Callable[..., KedroSession], tiny_models: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """A sweep, once whole, and once more after one object and the tables were lost."""
+    """A sweep, once whole, and once more, with two workers, after one object and the tables were lost."""
     folder = tmp_path_factory.mktemp("sweep")
     given = {
         "models": tiny_models.parameters(),
@@ -46,7 +46,7 @@ def swept(
         made = kept.stat().st_mtime_ns
         lost.unlink()
         (reports / "cells.parquet").unlink()
-        sweep(session_in, folder, **given)
+        sweep(session_in, folder, **{**given, "ablation": {**given["ablation"], "workers": 2}})
     return {
         "folder": folder,
         "reports": reports,
