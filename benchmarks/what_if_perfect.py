@@ -36,7 +36,7 @@ from torch import Tensor
 
 from placid_kedro.app.config_loader import RunConfigLoader
 from placid_kedro.cameras import Cameras, PosedViews, orbit, ring
-from placid_kedro.cameras.rays import CUBE_HALF_EXTENT, project
+from placid_kedro.cameras.rays import project
 from placid_kedro.config import Parameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.datasets import ImageDataset
@@ -69,6 +69,7 @@ from placid_kedro.rendering import Mesh, MeshLimits, load_mesh, render_mesh
 from placid_kedro.splats import Gaussians, render
 from placid_kedro.surface.coloring import planar_depth
 from placid_kedro.surface.config import FitParameters
+from placid_kedro.surface.extraction import cube_points
 from placid_kedro.surface.fitting import fit_to_views
 from placid_kedro.threads import set_cpu_threads
 
@@ -169,8 +170,7 @@ def carved_density(mesh: Mesh, resolution: int) -> dict[str, Tensor]:
     """A density of 100 where no view sees past a point, and of 0 elsewhere; [R, R, R] as `multiview` gives it."""
     cameras = all_round(256)
     _, depth = rendered(mesh, cameras)
-    axis = torch.linspace(-CUBE_HALF_EXTENT, CUBE_HALF_EXTENT, resolution)
-    points = torch.cartesian_prod(axis, axis, axis)
+    points = cube_points(resolution)
     pixels = project(points, cameras).transpose(0, 1).floor().long().clamp(0, 255)
     surface = torch.stack([view[xy[:, 1], xy[:, 0]] for view, xy in zip(depth, pixels, strict=True)])
     empty = (surface == 0) | (planar_depth(points, cameras) < surface - _FREE)
@@ -293,7 +293,8 @@ def _average(name: str) -> Any:
 
 def main() -> None:
     given = options()
-    set_cpu_threads(given.threads)
+    if given.threads:
+        set_cpu_threads(given.threads)
     parameters = parameters_of(given.params)
     judge = Judge(parameters)
     rows = (

@@ -9,8 +9,10 @@ from placid_kedro.pipelines.types import ModelSource
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from placid_kedro.embedded.stand_ins.image_scorer import EmbeddedImageScorer
+    from placid_kedro.evaluation.report import RetrievalScore
     from placid_kedro.evaluation.t3bench.measure import Measured, Scorers, Sizes
     from placid_kedro.splats import Gaussians
 
@@ -51,6 +53,16 @@ def load_embedded(scorer: ModelSource) -> EmbeddedImageScorer:
     from placid_kedro.pipelines.loading import folder_of
 
     return load_embedded_scorer(folder_of(scorer))
+
+
+def retrieval_score(scorer: EmbeddedImageScorer, images: Tensor, prompt: str) -> RetrievalScore:
+    """Rank of a prompt among all names that the scorer knows, from images [N, 3, H, W] over white."""
+    from placid_kedro.evaluation import rank_of_prompt
+    from placid_kedro.evaluation.report import RankedName, RetrievalScore
+
+    result = rank_of_prompt(scorer, images, prompt, scorer.names)
+    best = tuple(RankedName(name=name, score=score) for name, score in result.best)
+    return RetrievalScore(rank=result.rank, of=result.of, score=result.score, best=best)
 
 
 def sizes_of(parameters: ScoresParameters) -> Sizes:

@@ -6,14 +6,14 @@ where the object ends. The paper takes the field as it is (Sec. 4.1).
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras, PosedViews
-from placid_kedro.cameras.rays import CUBE_HALF_EXTENT, project
+from placid_kedro.cameras.rays import project
 from placid_kedro.surface.background import silhouettes
 from placid_kedro.surface.config import CarveParameters
+from placid_kedro.surface.extraction import cube_points
 
 
 def carve(density: Tensor, views: PosedViews, parameters: CarveParameters) -> Tensor:
@@ -40,8 +40,7 @@ def silhouette_support(alphas: Tensor, cameras: Cameras, resolution: int) -> Ten
 
     A point outside an image is outside that silhouette.
     """
-    axis = torch.linspace(-CUBE_HALF_EXTENT, CUBE_HALF_EXTENT, resolution)
-    pixels = project(torch.cartesian_prod(axis, axis, axis), cameras)
+    pixels = project(cube_points(resolution), cameras)
     height, width = alphas.shape[-2:]
     places = pixels.movedim(1, 0)[:, None] / pixels.new_tensor([width, height]) * 2 - 1
     seen = F.grid_sample(alphas[:, None], places, padding_mode="zeros", align_corners=False)

@@ -76,11 +76,16 @@ def density_grid(
     """
     if resolution < 2:
         raise ParameterError(f"A density grid needs a resolution of at least 2, got {resolution}.")
-    axis = torch.linspace(-CUBE_HALF_EXTENT, CUBE_HALF_EXTENT, resolution)
-    points = torch.cartesian_prod(axis, axis, axis)
-    raw_sigma = torch.cat([field(block.to(device)).float().cpu() for block in points.split(block_size)])
+    blocks = cube_points(resolution).split(block_size)
+    raw_sigma = torch.cat([field(block.to(device)).float().cpu() for block in blocks])
     check_finite({"density": raw_sigma}, "The density field", "check the plane's weights")
     return F.softplus(raw_sigma).reshape(resolution, resolution, resolution)
+
+
+def cube_points(resolution: int) -> Tensor:
+    """[R^3, 3] the points of a regular grid over the cube, its corners included, z fastest."""
+    axis = torch.linspace(-CUBE_HALF_EXTENT, CUBE_HALF_EXTENT, resolution)
+    return torch.cartesian_prod(axis, axis, axis)
 
 
 def level_for_occupancy(occupancy: float, thickness: float) -> float:

@@ -48,33 +48,28 @@ def judge(
     import torch
 
     from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
-    from placid_kedro.evaluation import rank_of_prompt
-    from placid_kedro.evaluation.report import RankedName, Report, RetrievalScore
+    from placid_kedro.evaluation.report import Report
+    from placid_kedro.pipelines import scorers as scoring
     from placid_kedro.pipelines.loading import start, taken_source
-    from placid_kedro.pipelines.scorers import (
-        load_embedded,
-        load_scorers,
-        measure_gaussians,
-        protocol_in_words,
-    )
     from placid_kedro.pipelines.truth import compared, geometry_numbers, real_objects
 
     device = start(run)
     gaussians = gaussians.to(device)
-    scorer = load_embedded(models.scorer)
-
-    def retrieve(candidate: Gaussians) -> RetrievalScore:
-        images = _over_white(candidate, _ring(parameters, parameters.views, parameters.image_size))
-        result = rank_of_prompt(scorer, images, prompts.text, scorer.names)
-        best = tuple(RankedName(name=name, score=score) for name, score in result.best)
-        return RetrievalScore(rank=result.rank, of=result.of, score=result.score, best=best)
-
-    scorers = load_scorers(parameters.scores, models.scorer, judge_credentials, device)
-    measured = measure_gaussians(gaussians, prompts.text, scorers, parameters.scores, seed, CUBE_HALF_EXTENT)
+    scorers = scoring.load_scorers(parameters.scores, models.scorer, judge_credentials, device)
+    measured = scoring.measure_gaussians(
+        gaussians, prompts.text, scorers, parameters.scores, seed, CUBE_HALF_EXTENT
+    )
     truth, geometry = compared(gaussians, prompts.text, real_objects(parameters.truth))
-    retrieval = retrieve(gaussians)
+    scorer, sides = (
+        scoring.load_embedded(models.scorer),
+        _ring(parameters, parameters.views, parameters.image_size),
+    )
+    retrieval, retrieval_of_start = (
+        scoring.retrieval_score(scorer, _over_white(one, sides), prompts.text)
+        for one in (gaussians, initial_gaussians.to(device))
+    )
     report = Report(
-        scorers={**scorers.names(), "protocol": protocol_in_words(parameters.scores)},
+        scorers={**scorers.names(), "protocol": scoring.protocol_in_words(parameters.scores)},
         scores=measured.scores,
         caption=measured.caption,
         missing=measured.missing,
@@ -92,10 +87,10 @@ def judge(
         skipped_samples=distillation_summary.skipped_samples,
         skipped_steps=distillation_summary.skipped_steps,
         retrieval=retrieval,
-        retrieval_of_start=retrieve(initial_gaussians.to(device)),
+        retrieval_of_start=retrieval_of_start,
     )
-    ranks = {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score}
-    current_run().progress.log_metrics(0, {**ranks, **measured.scores, **geometry_numbers(geometry)})
+    numbers = {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score, **measured.scores}
+    current_run().progress.log_metrics(0, {**numbers, **geometry_numbers(geometry)})
     return report, measured.table()
 
 
