@@ -4,40 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.embedded.training.caption_table import (
     CaptionTable,
-    directed_caption,
     view_prior,
     views_by_sector,
 )
 from placid_kedro.embedded.training.config import TextShares
 from placid_kedro.embedded.training.objectives import TextToImageBatch
 from placid_kedro.embedded.training.posterior import posterior_mean
-
-T = TypeVar("T")
+from placid_kedro.prompts.directions import VIEW_NAMES
+from placid_kedro.randomness import device_generator
 
 
 @dataclass(frozen=True)
-class _Choice:
-    """A caption, an image that it stands for, and all that it may stand for.
+class _Lists:
+    """N lists of indices as a table.
 
     Attributes:
-        text: the caption.
-        image: index among all views of all objects.
-        candidates: [K] such indices; None stands for all of them.
-        log_prior: [K] how likely each is, given the text.
+        values: [N, K] filled up with zeros.
+        counts: [N] lengths of the lists.
     """
 
-    text: str
-    image: int
-    candidates: Tensor | None
-    log_prior: Tensor
+    values: Tensor
+    counts: Tensor
+
+    @classmethod
+    def of(cls, lists: Sequence[Sequence[int]]) -> _Lists:
+        """Of N lists; an empty one can be held, not drawn from."""
+        rows = [torch.tensor(one, dtype=torch.int64) for one in lists]
+        return cls(pad_sequence(rows, batch_first=True), torch.tensor([len(one) for one in lists]))
+
+    def pick(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """[B] one of each of the lists [B], uniformly."""
+        places = torch.rand(len(rows), generator=generator) * self.counts[rows]
+        return self.values[rows, places.long()]
+
+    def log_mask(self, rows: Tensor) -> Tensor:
+        """[B, K] zero where a list has a value, -inf behind its end."""
+        filled = torch.arange(self.values.shape[1]) < self.counts[rows][:, None]
+        return filled.float().log()
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """B captions, each with an image that it stands for.
+
+    Attributes:
+        empty: [B] whether there are no words.
+        directed: [B] whether there are words of the view.
+        captions: [B] places in `CaptionTable.by_caption`.
+        facing: [B] places in `VIEW_NAMES`.
+        images: [B] indices among all views of all objects.
+    """
+
+    empty: Tensor
+    directed: Tensor
+    captions: Tensor
+    facing: Tensor
+    images: Tensor
 
 
 class TextToImageBatches:
@@ -69,70 +99,85 @@ class TextToImageBatches:
         self.latents = latents.flatten(0, 1).to(device)
         self.table = table
         self.contexts = contexts.to(device)
-        self.row = {text: index for index, text in enumerate(table.texts())}
         self.schedule = schedule
         self.shares = shares
         self.batch_size = batch_size
         self.device = device
-        self.sectors = views_by_sector(azimuths_deg)
         self.view_prior = view_prior(azimuths_deg, shares.views)
         self.log_all = (table.log_prior[:, None] + self.view_prior.log()).flatten()
+        place = {caption: index for index, caption in enumerate(table.by_caption)}
+        held = table.by_caption.values()
+        self.names = _Lists.of(table.by_name)
+        self.painted = _Lists.of(table.painted)
+        self.captions = _Lists.of([[place[one] for one in own] for own in table.by_object])
+        self.sectors = _Lists.of([sector.tolist() for sector in views_by_sector(azimuths_deg)])
+        self.holders = _Lists.of([objects for objects, _ in held])
+        self.log_holders = pad_sequence([log for _, log in held], True, padding_value=-torch.inf)
 
     def __call__(self, number: int, generator: torch.Generator) -> TextToImageBatch:
-        choices = [self._choose(generator) for _ in range(self.batch_size)]
-        images = torch.tensor([choice.image for choice in choices], device=self.device)
+        choices = self._choose(generator)
         last = self.schedule.num_timesteps - 1
         t = torch.randint(last + 1, (self.batch_size,), generator=generator)
         if float(torch.rand((), generator=generator)) < self.shares.pure_noise_share:
             t[0] = last  # where sampling starts, which uniform timesteps hardly ever meet
         t = t.to(self.device)
-        clean = self.latents[images].float()
-        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        clean = self.latents[choices.images.to(self.device)].float()
+        noise = torch.randn(
+            clean.shape, generator=device_generator(generator, self.device), device=self.device
+        )
         x_t = self.schedule.add_noise(clean, noise, t)
-        context = self.contexts[[self.row[choice.text] for choice in choices]].float()
+        context = self.contexts[self._texts(choices).to(self.device)].float()
         return TextToImageBatch(x_t, t, context, self._targets(x_t, t, choices))
 
-    def _choose(self, generator: torch.Generator) -> _Choice:
-        kind = float(torch.rand((), generator=generator))
-        index = _pick(_pick(self.table.by_name, generator), generator)
-        if kind < self.shares.empty:
-            view = int(torch.multinomial(self.view_prior, 1, generator=generator))
-            return _Choice("", index * self.view_count + view, None, self.log_all)
-        if self.table.painted[index] and float(torch.rand((), generator=generator)) < self.shares.painted:
-            index = _pick(self.table.painted[index], generator)
-        caption = _pick(self.table.by_object[index], generator)
-        objects, log_objects = self.table.by_caption[caption]
-        if kind < self.shares.empty + self.shares.view_words:
-            facing = int(torch.randint(len(self.sectors), (), generator=generator))
-            views = self.sectors[facing]
-            view = int(views[torch.randint(len(views), (), generator=generator)])
-            log_views = torch.zeros(len(views))
-            caption = directed_caption(caption, facing)
-        else:
-            views = torch.arange(self.view_count)
-            view = int(torch.multinomial(self.view_prior, 1, generator=generator))
-            log_views = self.view_prior.log()
-        candidates = (torch.tensor(objects)[:, None] * self.view_count + views).flatten()
-        log_prior = (log_objects[:, None] + log_views).flatten()
-        return _Choice(caption, index * self.view_count + view, candidates, log_prior)
+    def _choose(self, generator: torch.Generator) -> _Choices:
+        count = self.batch_size
+        kind = torch.rand(count, generator=generator)
+        empty = kind < self.shares.empty
+        directed = ~empty & (kind < self.shares.empty + self.shares.view_words)
+        names = torch.randint(len(self.names.counts), (count,), generator=generator)
+        objects = self.names.pick(names, generator)
+        repaint = torch.rand(count, generator=generator) < self.shares.painted
+        repaint &= ~empty & (self.painted.counts[objects] > 0)
+        if repaint.any():
+            objects[repaint] = self.painted.pick(objects[repaint], generator)
+        captions = self.captions.pick(objects, generator)
+        facing = torch.randint(len(VIEW_NAMES), (count,), generator=generator)
+        views = torch.multinomial(self.view_prior, count, replacement=True, generator=generator)
+        views = torch.where(directed, self.sectors.pick(facing, generator), views)
+        return _Choices(empty, directed, captions, facing, objects * self.view_count + views)
 
-    def _targets(self, x_t: Tensor, t: Tensor, choices: Sequence[_Choice]) -> Tensor:
+    def _texts(self, choices: _Choices) -> Tensor:
+        """[B] rows of the contexts, in the order of `CaptionTable.texts`."""
+        plain = 1 + choices.captions
+        words = 1 + len(self.holders.counts) + choices.captions * len(VIEW_NAMES) + choices.facing
+        return torch.where(choices.empty, 0, torch.where(choices.directed, words, plain))
+
+    def _targets(self, x_t: Tensor, t: Tensor, choices: _Choices) -> Tensor:
         """E[x_0 | x_t, text] for each of the batch."""
-        a_t, s_t = self.schedule.a(t).flatten(), self.schedule.s(t).flatten()
+        every_view, view = torch.arange(self.view_count), self.view_prior.log()
+        plain = ~choices.empty & ~choices.directed
+        facing = choices.facing[choices.directed]
         targets = torch.empty_like(x_t)
-        for row, choice in enumerate(choices):
-            # The empty caption stands for all objects in their own colours.
-            known = (
-                self.latents[: len(self.log_all)].float()
-                if choice.candidates is None
-                else self.latents[choice.candidates.to(self.device)].float()
-            )
-            one = slice(row, row + 1)
-            log_prior = choice.log_prior.to(self.device)
-            targets[one] = posterior_mean(x_t[one], a_t[one], s_t[one], known, log_prior)
+        # The empty caption stands for all objects in their own colours.
+        if choices.empty.any():
+            known = self.latents[: len(self.log_all)].float()
+            self._fill(targets, x_t, t, choices.empty, known, self.log_all)
+        for rows, views, log_views in (
+            (choices.directed, self.sectors.values[facing], self.sectors.log_mask(facing)),
+            (plain, every_view.expand(int(plain.sum()), -1), view.expand(int(plain.sum()), -1)),
+        ):
+            captions = choices.captions[rows]
+            objects = self.holders.values[captions]
+            candidates = (objects[..., None] * self.view_count + views[:, None]).flatten(1)
+            log_prior = (self.log_holders[captions][..., None] + log_views[:, None]).flatten(1)
+            known = self.latents[candidates.to(self.device)].float()
+            self._fill(targets, x_t, t, rows, known, log_prior)
         return targets
 
-
-def _pick(options: Sequence[T], generator: torch.Generator) -> T:
-    """One of a sequence, uniformly."""
-    return options[int(torch.randint(len(options), (), generator=generator))]
+    def _fill(
+        self, targets: Tensor, x_t: Tensor, t: Tensor, rows: Tensor, known: Tensor, log_prior: Tensor
+    ) -> None:
+        """Write the rows' posterior means into the targets."""
+        rows = rows.to(self.device)
+        a_t, s_t = self.schedule.a(t[rows]).flatten(), self.schedule.s(t[rows]).flatten()
+        targets[rows] = posterior_mean(x_t[rows], a_t, s_t, known, log_prior.to(self.device))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
 from placid_kedro.embedded.training.colors import painted
+from placid_kedro.embedded.training.objectives import NovelViewBatch
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.images import over_white
 from placid_kedro.progress import SILENT, Progress
@@ -41,10 +42,28 @@ class ObjectCopy:
     world_to_camera: Tensor
     mirrored: bool
 
-    def coverage_of(self, index: int, views: Tensor) -> Tensor:
-        """[K, h, w] of some views, as the copy shows them."""
-        coverage = self.coverage[index, views]
+    def coverage_of(self, objects: Tensor, views: Tensor) -> Tensor:
+        """[..., h, w] of views, as the copy shows them; indices of objects and views broadcast."""
+        coverage = self.coverage[objects, views]
         return coverage.flip(-1) if self.mirrored else coverage
+
+    def to(self, device: torch.device) -> ObjectCopy:
+        """The copy on a device."""
+        tensors = self.latents.to(device), self.coverage.to(device), self.world_to_camera.to(device)
+        return ObjectCopy(*tensors, self.mirrored)
+
+    def batch(self, objects: Tensor, reference: Tensor, wanted: Tensor) -> NovelViewBatch:
+        """Views [R, K] that are wanted of R objects, and one reference of each."""
+        device = self.latents.device
+        objects, reference, wanted = (one.to(device) for one in (objects, reference, wanted))
+        each = objects[:, None]
+        return NovelViewBatch(
+            self.latents[each, wanted].float(),
+            self.coverage_of(each, wanted),
+            self.latents[objects, reference].float(),
+            self.world_to_camera[objects, reference],
+            self.world_to_camera[each, wanted],
+        )
 
 
 def object_copies(views: ViewArrays, latents: Sequence[Tensor]) -> list[ObjectCopy]:

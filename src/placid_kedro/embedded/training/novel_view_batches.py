@@ -66,54 +66,50 @@ class NovelViewBatches:
         self.shares = shares
         self.references = batch_size // wanted_views
         self.wanted_views = wanted_views
-        self.device = device
+        self.copies = [copy.to(device) for copy in (*source.copies, *source.made)]
+        self.lengths = torch.tensor([len(copy.latents) for copy in self.copies])
 
     def __call__(self, number: int, generator: torch.Generator) -> NovelViewBatch:
-        drawn = [self._reference(generator) for _ in range(self.references)]
-        parts = [torch.stack(part).to(self.device) for part in zip(*drawn, strict=True)]
-        return NovelViewBatch(*parts)
+        copies, objects = self._objects(generator)
+        reference, wanted = self._views(self.copies[0].latents.shape[1], generator)
+        order: list[Tensor] = []
+        parts = []
+        for number_of_copy in copies.unique().tolist():
+            rows = (copies == number_of_copy).nonzero().flatten()
+            parts.append(self.copies[number_of_copy].batch(objects[rows], reference[rows], wanted[rows]))
+            order.append(rows)
+        back = torch.cat(order).argsort().to(parts[0].latents.device)
+        joined = (torch.cat([getattr(part, name) for part in parts])[back] for name in vars(parts[0]))
+        return NovelViewBatch(*joined)
 
-    def _reference(self, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The parts of a `NovelViewBatch` for one reference."""
-        copy, index = self._object(generator)
-        reference, wanted = self._views(copy.latents.shape[1], generator)
-        latents, cameras = copy.latents[index], copy.world_to_camera[index]
-        return (
-            latents[wanted].float(),
-            copy.coverage_of(index, wanted),
-            latents[reference].float(),
-            cameras[reference],
-            cameras[wanted],
-        )
+    def _objects(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """[R] copies, and [R] which of their objects."""
+        source, count = self.source, self.references
+        made = self._chance(source.made_share, generator)
+        copies = torch.randint(len(source.copies), (count,), generator=generator)
+        if source.made:
+            of_made = len(source.copies) + torch.randint(len(source.made), (count,), generator=generator)
+            copies = torch.where(made, of_made, copies)
+        objects = (torch.rand(count, generator=generator) * self.lengths[copies]).long()
+        rows = source.vocabulary_rows
+        known = rows[torch.randint(len(rows), (count,), generator=generator)]
+        return copies, torch.where(~made & self._chance(self.shares.vocabulary, generator), known, objects)
 
-    def _object(self, generator: torch.Generator) -> tuple[ObjectCopy, int]:
-        """A copy, and which of its objects."""
-        source = self.source
-        if self._chance(source.made_share, generator):
-            copy = source.made[self._below(len(source.made), generator)]
-            return copy, self._below(len(copy.latents), generator)
-        count = len(source.copies[0].latents)
-        index = int(pick_object(count, source.vocabulary_rows, self.shares.vocabulary, generator))
-        return source.copies[self._below(len(source.copies), generator)], index
-
-    def _views(self, count: int, generator: torch.Generator) -> tuple[int, Tensor]:
-        """Reference and wanted views of `count`."""
-        ring = self.source.ring
-        reference = 0 if self._chance(self.shares.front, generator) else self._below(count, generator)
-        if not self._chance(self.shares.eighths, generator):
-            return reference, torch.randperm(count, generator=generator)[: self.wanted_views]
+    def _views(self, views: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """[R] references and [R, K] wanted views, of so many."""
+        count, wanted_views, ring = self.references, self.wanted_views, self.source.ring
+        anywhere = torch.randint(views, (count,), generator=generator)
+        reference = torch.where(self._chance(self.shares.front, generator), 0, anywhere)
+        wanted = torch.rand(count, views, generator=generator).argsort(dim=1)[:, :wanted_views]
         # The paper's eight views, counted from the reference's azimuth on.
         step = max(1, ring // _WANTED_RING)
-        turns = torch.randperm(ring // step, generator=generator)[: self.wanted_views]
-        return reference, (reference + step * turns) % ring
+        turns = torch.rand(count, ring // step, generator=generator).argsort(dim=1)[:, :wanted_views]
+        eighths = (reference[:, None] + step * turns) % ring
+        return reference, torch.where(self._chance(self.shares.eighths, generator)[:, None], eighths, wanted)
 
-    @staticmethod
-    def _chance(share: float, generator: torch.Generator) -> bool:
-        return float(torch.rand((), generator=generator)) < share
-
-    @staticmethod
-    def _below(bound: int, generator: torch.Generator) -> int:
-        return int(torch.randint(bound, (), generator=generator))
+    def _chance(self, share: float, generator: torch.Generator) -> Tensor:
+        """[R] true so often."""
+        return torch.rand(self.references, generator=generator) < share
 
 
 def pick_object(

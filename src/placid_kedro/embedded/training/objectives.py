@@ -14,6 +14,7 @@ from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
 from placid_kedro.evaluation.view_metrics import silhouette_iou
 from placid_kedro.latent_plane import decoder_block
 from placid_kedro.latent_plane.training.losses import soft_iou
+from placid_kedro.randomness import device_generator
 from placid_kedro.training.loop import Objective
 
 # Of the signal-to-noise ratio, as the weight of the x0 error (after Hang et al. 2023, "Min-SNR").
@@ -177,9 +178,12 @@ class NovelViewObjective(Objective):
         """Losses on one batch; timesteps, noise and what is left out come from the generator."""
         clean = batch.latents.flatten(0, 1)
         count = len(clean)
-        t = torch.randint(self.schedule.num_timesteps, (count,), generator=generator).to(clean.device)
-        noise = torch.randn(clean.shape, generator=generator).to(clean)
-        kept = (torch.rand(count, generator=generator) >= self.unconditional_share).to(clean)[:, None, None]
+        device = clean.device
+        generator = device_generator(generator, device)
+        t = torch.randint(self.schedule.num_timesteps, (count,), generator=generator, device=device)
+        noise = torch.randn(clean.shape, generator=generator, device=device)
+        kept = torch.rand(count, generator=generator, device=device) >= self.unconditional_share
+        kept = kept.to(clean)[:, None, None]
         x_t = self.schedule.add_noise(clean, noise, t)
         condition = self.conditioner.of_latents(batch.reference, batch.reference_cameras, batch.cameras)
         context = condition.context.float() * kept
