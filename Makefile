@@ -18,11 +18,12 @@ INSTALLED := $(VENV)/.installed
 BLENDER_VENV := .venv-blender
 BLENDER := $(BLENDER_VENV)/.installed
 
-PAGE ?= $(shell ls -t data/08_reporting/*/viewer.html 2>/dev/null | head -1)
+PAGE ?= $(shell ls -t data/08_reporting/*/viewer.html data/08_reporting/*/*/viewer.html 2>/dev/null | head -1)
 
-.PHONY: help setup generate view test docs blender viz mlflow
+.PHONY: help setup demo generate view test docs blender viz mlflow
 
 help:
+	@echo 'make demo [PROMPT="a cactus"]   a first, coarse object in half a minute, shown in the browser'
 	@echo 'make generate PROMPT="a teddy bear" [PARAMS=seed=3,lora.steps=50]   text to 3D'
 	@echo 'make view [PAGE=data/08_reporting/a-cactus/viewer.html]   the newest page, or that one, in the browser'
 	@echo 'make test      lint, types and tests'
@@ -41,9 +42,14 @@ $(INSTALLED): pyproject.toml requirements.lock
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
-	@echo "Compiling the CPU rasterizer ..."
+	@echo "Compiling the CPU kernels ..."
 	@$(VENV)/bin/python -c 'import placid_kedro.splats as splats; splats.compile_kernels()'
+	@$(VENV)/bin/python -c 'from pathlib import Path; import placid_kedro.latent_plane as plane; plane.compile_kernels(Path("models/latent_plane"))'
 	@touch $@
+
+demo: $(INSTALLED)
+	@$(VENV)/bin/kedro run --env draft --pipeline generate --params "prompt=$$PROMPT$${PARAMS:+,$$PARAMS}"
+	@$(MAKE) --no-print-directory view
 
 generate: $(INSTALLED)
 	@$(VENV)/bin/kedro run --pipeline generate --params "prompt=$$PROMPT$${PARAMS:+,$$PARAMS}"

@@ -32,7 +32,7 @@ def changed(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return parameters
 
 
-@pytest.mark.parametrize("env", ["base", "paper", "test"])
+@pytest.mark.parametrize("env", ["base", "draft", "paper", "test"])
 def test_every_environment_is_complete(env: str) -> None:
     loader = RunConfigLoader(
         str(CONF), env=env, base_env="base", default_run_env="base", merge_strategy={"parameters": "soft"}

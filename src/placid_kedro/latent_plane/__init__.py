@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from placid_kedro.latent_plane.compilation import compile_kernels
     from placid_kedro.latent_plane.evaluation.settings import Evaluation
     from placid_kedro.latent_plane.extensions.settings import Extensions
     from placid_kedro.latent_plane.inputs import ObjectInputs, PlaneInputs
@@ -28,12 +29,14 @@ __all__ = [
     "PlaneInputs",
     "PlaneOutput",
     "SamplingPolicy",
+    "compile_kernels",
     "decoder_block",
     "load_official",
     "preset",
 ]
 
 _LAZY = {
+    "compilation": ["compile_kernels"],
     "evaluation.settings": ["Evaluation"],
     "extensions.settings": ["Extensions"],
     "official": ["load_official"],
