@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests import model_folders
-from tests.model_folders import unet_sizes
+from tools import model_folders
+from tools.model_folders import unet_sizes
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from placid_kedro.evaluation.report import Report
 from placid_kedro.splats import load_ply
-from tests.model_folders import (
+from tools.model_folders import (
     SHRUNK,
     SHRUNK_21,
     STABLE_DIFFUSION_15,

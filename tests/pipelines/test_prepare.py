@@ -19,7 +19,7 @@ from PIL import Image
 from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
 from placid_kedro.files import file_hash
 from placid_kedro.objects.dataset import RenderedObjects
-from tests.model_folders import write_clip
+from tools.model_folders import write_clip
 
 SHARED_OBJAVERSE = Path(__file__).parents[3] / "shared/data/objaverse"
 STAGES = ("objaverse_ingest", "syncdreamer_render", "filter")

@@ -1,7 +1,7 @@
 """Model folders in the layouts of the hub, with random weights: Stable Diffusion 1.5 and 2.1 (with either kind of
 prediction), Zero-1-to-3 in both public conversions, and a Latent-Plane for it.
 
-`python -m tests.model_folders FOLDER` writes them shrunk, `--size real` with the networks' real sizes (9 GB): what
+`python -m tools.model_folders FOLDER` writes them shrunk, `--size real` with the networks' real sizes (9 GB): what
 `--env paper` computes, without a network. Nothing of the package is needed but the plane.
 """
 
@@ -269,34 +269,40 @@ def write_zero123(folder: Path, layout: str = "cc_projection", sizes: Sizes = SH
     return folder
 
 
-def write_plane(folder: Path, sizes: Sizes = SHRUNK_ZERO123, density: float = 21.0) -> Path:
+def make_plane(sizes: Sizes, density: float = 21.0) -> Any:
     """A Latent-Plane of the authors' variant for a Zero-1-to-3 of these sizes.
 
     `density`: about that of its untrained field, everywhere in the cube.
     """
-    import torch
-
     from placid_kedro.latent_plane import LatentPlane, preset
-    from placid_kedro.latent_plane.training.export import save_latent_plane
 
     widths, authors = sizes.unet["block_out_channels"], preset("official")
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        plane = LatentPlane(
-            widths[1],
-            4 * widths[0],
-            token_channels=32,
-            num_octaves=10,
-            num_heads=8,
-            density_head_dim=8,
-            feature_head_dim=32,
-            share_layers=True,
-            combination=authors.combination,
-            missed_rays=authors.missed_rays,
-        )
+    plane = LatentPlane(
+        widths[1],
+        4 * widths[0],
+        token_channels=32,
+        num_octaves=10,
+        num_heads=8,
+        density_head_dim=8,
+        feature_head_dim=32,
+        share_layers=True,
+        combination=authors.combination,
+        missed_rays=authors.missed_rays,
+    )
     plane.sigma_head.bias.data.fill_(density)
     plane.sigma_head.weight.data.mul_(10.0)
-    save_latent_plane(folder, plane)
+    return plane
+
+
+def write_plane(folder: Path, sizes: Sizes = SHRUNK_ZERO123, density: float = 21.0) -> Path:
+    """The folder of `make_plane`."""
+    import torch
+
+    from placid_kedro.latent_plane.training.export import save_latent_plane
+
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        save_latent_plane(folder, make_plane(sizes, density))
     return folder
 
 
