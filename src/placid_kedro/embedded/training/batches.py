@@ -104,13 +104,14 @@ class TextToImageBatches:
         self.batch_size = batch_size
         self.device = device
         self.view_prior = view_prior(azimuths_deg, shares.views)
-        self.log_all = (table.log_prior[:, None] + self.view_prior.log()).flatten()
+        self.sectors = _Lists.of([sector.tolist() for sector in views_by_sector(azimuths_deg)])
+        self.any_view = self._any_view()
+        self.log_all = (table.log_prior[:, None] + self.any_view.log()).flatten()
         place = {caption: index for index, caption in enumerate(table.by_caption)}
         held = table.by_caption.values()
         self.names = _Lists.of(table.by_name)
         self.painted = _Lists.of(table.painted)
         self.captions = _Lists.of([[place[one] for one in own] for own in table.by_object])
-        self.sectors = _Lists.of([sector.tolist() for sector in views_by_sector(azimuths_deg)])
         self.holders = _Lists.of([objects for objects, _ in held])
         self.log_holders = pad_sequence([log for _, log in held], True, padding_value=-torch.inf)
 
@@ -142,9 +143,20 @@ class TextToImageBatches:
             objects[repaint] = self.painted.pick(objects[repaint], generator)
         captions = self.captions.pick(objects, generator)
         facing = torch.randint(len(VIEW_NAMES), (count,), generator=generator)
-        views = torch.multinomial(self.view_prior, count, replacement=True, generator=generator)
+        views = _views(self.view_prior, count, generator)
         views = torch.where(directed, self.sectors.pick(facing, generator), views)
+        views = torch.where(empty, _views(self.any_view, count, generator), views)
         return _Choices(empty, directed, captions, facing, objects * self.view_count + views)
+
+    def _any_view(self) -> Tensor:
+        """[V] how often a view is drawn beside words: the empty caption stands for all that words stand for."""
+        views, worded = self.sectors.values, 1 - self.shares.empty
+        share = min(self.shares.view_words / worded, 1.0) if worded else 0.0
+        each = (
+            self.sectors.log_mask(torch.arange(len(views))).exp() / self.sectors.counts[:, None] / len(views)
+        )
+        directed = torch.zeros(self.view_count).index_add(0, views.flatten(), each.flatten())
+        return share * directed + (1 - share) * self.view_prior
 
     def _texts(self, choices: _Choices) -> Tensor:
         """[B] rows of the contexts, in the order of `CaptionTable.texts`."""
@@ -181,3 +193,7 @@ class TextToImageBatches:
         rows = rows.to(self.device)
         a_t, s_t = self.schedule.a(t[rows]).flatten(), self.schedule.s(t[rows]).flatten()
         targets[rows] = posterior_mean(x_t[rows], a_t, s_t, known, log_prior.to(self.device))
+
+
+def _views(prior: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    return torch.multinomial(prior, count, replacement=True, generator=generator)
