@@ -23,7 +23,9 @@ def test_a_picture_shows_the_sides_that_were_asked_for() -> None:
 def test_a_page_has_a_picture_or_the_reason_in_every_cell() -> None:
     pictures = {("a cat & co", "full"): torch.rand(3, 8, 8)}
     sentences = {("a cat & co", "plain"): "No room <left>."}
-    page = grid_page("Sweep", pictures, sentences, ["a cat & co"], ["full", "plain"])
+    links = {("a cat & co", "full"): "full/a-cat #1/viewer.html"}
+    page = grid_page("Sweep", pictures, links, sentences, ["a cat & co"], ["full", "plain"])
+    assert "<a href='full/a-cat%20%231/viewer.html'>" in page
     assert page.count("<img") == 1
     assert "a cat &amp; co" in page and "No room &lt;left&gt;." in page
     assert float(grid(pictures, ["a cat & co"], ["full", "plain"]).std()) > 0

@@ -17,8 +17,9 @@ from placid_kedro.diffusion.lora import fine_tune, lora_applied
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image
 from placid_kedro.distillation import DistillationConfig, GuidanceGuard, splats
+from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.splats import PromptEmbeddings, distill
-from placid_kedro.distillation.splats_config import BsdParameters
+from placid_kedro.distillation.splats_config import BsdParameters, FilmParameters
 from placid_kedro.errors import GuidanceError, NumericError
 from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.surface.point_clouds import sphere
@@ -27,6 +28,7 @@ from tests.stopping import Stopped, StopsAt
 PROMPTS = {45.0 * index: f"view {index}" for index in range(8)}
 RED = torch.tensor([0.8, 0.2, 0.1])
 SIZE = 32
+FILM = {"moments": 3, "image_size": SIZE, "elevation_deg": 20.0, "distance": 1.5, "field_of_view_deg": 50.0}
 
 
 def settings(**changes: Any) -> BsdParameters:
@@ -45,6 +47,7 @@ def settings(**changes: Any) -> BsdParameters:
         "flip_probability": 0.0,
         "backgrounds": ("white",),
         "image_every": 0,
+        "film": FILM,
         "cameras": {
             "distance": (1.5, 1.5),
             "distance_shrink": None,
@@ -177,27 +180,47 @@ def test_splats_that_were_stopped_end_with_the_bits_of_unbroken_ones(
 ) -> None:
     """With Gaussians that grow and a reset of the opacities before and behind each stop."""
 
-    def go_on(stop: int, place: str) -> Gaussians:
+    def go_on(stop: int, place: str) -> tuple[Gaussians, Film]:
         model, _ = knowing_model(target, knows_without_prompt=False)
         config = DistillationConfig.model_validate({"algorithm": "bsd"})
         growth = {"start": 1, "stop": 5, "every": 1, "gradient": 1e-9, "maximum": 400, "reset_every": 3}
-        return distill(
+        film = Film(FilmParameters.model_validate(FILM), steps=6)
+        gaussians = distill(
             ball,
             model,
             PROMPTS,
             config,
             settings(steps=6, densification=growth, backgrounds=("white", "random")),
             generator=torch.Generator().manual_seed(0),
+            film=film,
             checkpoint=Checkpoint(tmp_path / place, "mine", 0.0),
             progress=StopsAt(stop),
         )
+        return gaussians, film
 
-    whole = go_on(99, "whole")
+    whole, film = go_on(99, "whole")
     for step in stopped:
         with pytest.raises(Stopped):
             go_on(step, "broken")
-    assert equal(go_on(99, "broken"), whole)
+    mended, pieced_film = go_on(99, "broken")
+    assert equal(mended, whole)
+    assert torch.equal(pieced_film.views().images, film.views().images)
     assert len(whole) > len(ball)
+
+
+def test_the_film_shows_the_start_the_middle_and_the_end(ball: Gaussians, target: torch.Tensor) -> None:
+    model, _ = knowing_model(target)
+    film = Film(FilmParameters.model_validate(FILM), steps=6)
+    config = DistillationConfig.model_validate({"algorithm": "sds"})
+    generator = torch.Generator().manual_seed(0)
+    end = distill(ball, model, PROMPTS, config, settings(steps=6), generator=generator, film=film)
+    views = film.views()
+    assert sorted(film.images) == [0, 3, 6] == FilmParameters.model_validate(FILM).steps_of(6)
+    torch.testing.assert_close(views.images[0], picture(ball).clamp(0, 1), atol=0.5 / 255 + 1e-6, rtol=0)
+    torch.testing.assert_close(views.images[2], picture(end).clamp(0, 1), atol=0.5 / 255 + 1e-6, rtol=0)
+    errors = (views.images - target).abs().mean(dim=(1, 2, 3))
+    assert errors[0] > errors[1] > errors[2]
+    assert len(views.cameras) == 3
 
 
 def test_no_steps_change_nothing(ball: Gaussians, target: torch.Tensor) -> None:

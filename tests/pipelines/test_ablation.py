@@ -1,6 +1,7 @@
 """A sweep on tiny models: workers, MLflow, a failing variant, and going on after the sweep was killed."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,8 @@ def test_plot_grid_and_page(swept: Any) -> None:
             assert np.asarray(image).std() > 0
     page = (reports / "grid.html").read_text()
     assert page.count("<img") == 4
+    pages = re.findall(r"<a href='([^']+)'><img", page)
+    assert len(pages) == 4 and all((reports / leads_to).is_file() for leads_to in pages)
     assert page.count("made for 8 other views") == 2
 
 

@@ -27,6 +27,7 @@ FILES = {
     "07_model_output": {"density.safetensors", "initial_gaussians.ply"},
     "08_reporting": {
         "gaussians.ply",
+        "optimisation.png",
         "reference.png",
         "report.json",
         "t3bench.parquet",

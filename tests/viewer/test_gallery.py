@@ -31,7 +31,7 @@ class Links(HTMLParser):
 
 
 def finished(root: Path, name: str, shown: Shown) -> None:
-    (root / name).mkdir()
+    (root / name).mkdir(parents=True)
     (root / name / "viewer.html").write_text("a page")
     (root / name / "reference.png").write_bytes(b"a picture")
     (root / name / "report.json").write_text(shown.report.model_dump_json())
@@ -40,12 +40,13 @@ def finished(root: Path, name: str, shown: Shown) -> None:
 def test_every_object_has_a_link_that_leads_somewhere(tmp_path: Path, shown: Shown) -> None:
     finished(tmp_path, "a hat #1", shown.named("<b>a hat</b>"))
     finished(tmp_path, "a-cactus", shown.named("a cactus"))
+    finished(tmp_path, "sweep/lam_5/a-cactus", shown.named("a cactus"))
     (tmp_path / "distill_2d").mkdir()
     links = Links(gallery_page(tmp_path))
-    assert len(links.places) == 4
+    assert len(links.places) == 6
     assert all((tmp_path / unquote(place)).is_file() for place in links.places)
     assert "<b>a hat</b>" in links.text and "a cactus" in links.text
-    assert "rank 2 of 113" in links.text
+    assert "rank 2 of 113" in links.text and "sweep/lam_5, seed 3" in links.text
 
 
 def test_a_folder_without_objects_is_one_sentence(tmp_path: Path) -> None:

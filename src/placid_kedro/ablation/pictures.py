@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from urllib.parse import quote
 
 import torch
 from torch import Tensor
@@ -48,15 +49,28 @@ def grid(pictures: Mapping[tuple[str, str], Tensor], rows: Sequence[str], column
 def grid_page(
     title: str,
     pictures: Mapping[tuple[str, str], Tensor],
+    links: Mapping[tuple[str, str], str],
     sentences: Mapping[tuple[str, str], str],
     rows: Sequence[str],
     columns: Sequence[str],
 ) -> str:
-    """The grid as one HTML file that needs no other; where there is no picture, a sentence says why."""
+    """The grid as one HTML file with its pictures in it.
+
+    Args:
+        title: of the page.
+        pictures: by (row, column).
+        links: where a picture leads, relative to the page.
+        sentences: why there is no picture.
+        rows: in their order.
+        columns: in their order.
+    """
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join(
         f"<tr><th>{escape(row)}</th>"
-        + "".join(_cell(pictures.get((row, column)), sentences.get((row, column), "")) for column in columns)
+        + "".join(
+            _cell(pictures.get(place), links.get(place, ""), sentences.get(place, ""))
+            for place in ((row, column) for column in columns)
+        )
         + "</tr>"
         for row in rows
     )
@@ -66,8 +80,9 @@ def grid_page(
     )
 
 
-def _cell(picture: Tensor | None, sentence: str) -> str:
+def _cell(picture: Tensor | None, link: str, sentence: str) -> str:
     if picture is None:
         return f"<td class='failed'>{escape(sentence)}</td>"
     pixels = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    return f"<td><img alt='' src='{data_uri(pixels)}'></td>"
+    image = f"<img alt='' src='{data_uri(pixels)}'>"
+    return f"<td><a href='{quote(link)}'>{image}</a></td>" if link else f"<td>{image}</td>"

@@ -21,6 +21,7 @@ from placid_kedro.distillation import (
     ViewEmbeddings,
     latent_loss,
 )
+from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.splats_config import BsdParameters, DecayParameters, ViewPrompts
 from placid_kedro.distillation.splats_state import SplatsState, optimizers_of
 from placid_kedro.errors import GuidanceError
@@ -111,6 +112,7 @@ def distill(
     overhead_prompt: str = "",
     generator: torch.Generator,
     guard: GuidanceGuard | None = None,
+    film: Film | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress = SILENT,
 ) -> Gaussians:
@@ -125,6 +127,7 @@ def distill(
         overhead_prompt: for views from above, where `settings.view_prompts` has one.
         generator: draws everything random, on the CPU.
         guard: counts unusable guidance; one for `settings.steps` by default.
+        film: gets the pictures of the optimisation; one that nobody looks at by default.
         checkpoint: where an interrupted run left off; it ends with the bits of an unbroken one.
         progress: shows the steps, receives metrics and images.
 
@@ -143,14 +146,17 @@ def distill(
         Distiller.create(algorithm, NoisePredictor(model.unet, model.schedule), generator),
         guard or GuidanceGuard(steps=settings.steps),
         generator,
+        film or Film(settings.film, settings.steps),
     )
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         state.load_state_dict(saved)
     embeddings = PromptEmbeddings.of(model, prompts, settings.view_prompts, overhead_prompt)
     for _ in progress.track(range(state.step, settings.steps), description="distillation"):
+        state.film.watch(state.step, state.parameters)
         _advance(state, model, embeddings, settings, progress)
         if checkpoint is not None:
             checkpoint.save_when_due(state.state_dict)
+    state.film.watch(state.step, state.parameters)
     return Gaussians.from_parameters(state.parameters).detach().to("cpu")
 
 

@@ -7,7 +7,10 @@ from pydantic import Field, model_validator
 from placid_kedro.distillation.timesteps import TimestepSchedule
 from placid_kedro.parameter_types import (
     MOST_PIXELS_ALONG_AN_EDGE,
+    Elevation,
+    FieldOfView,
     Fraction,
+    ImageSize,
     NonNegativeFloat,
     NonNegativeInt,
     ParameterModel,
@@ -118,6 +121,28 @@ class LossWeights(ParameterModel):
     scale: NonNegativeFloat
 
 
+class FilmParameters(ParameterModel):
+    """Pictures that are kept of the optimisation, all from the front.
+
+    Attributes:
+        moments: how many, evenly spaced; the start and the end are among them.
+        image_size: pixels along each edge.
+        elevation_deg: of the camera, up from the horizon.
+        distance: of the camera from the origin, in edges of the object's cube.
+        field_of_view_deg: full angle of the square images.
+    """
+
+    moments: Annotated[int, Field(ge=2, le=100)]
+    image_size: ImageSize
+    elevation_deg: Elevation
+    distance: PositiveFloat
+    field_of_view_deg: FieldOfView
+
+    def steps_of(self, steps: int) -> list[int]:
+        """How many of `steps` are done at each moment; fewer moments where there are fewer steps."""
+        return sorted({round(steps * index / (self.moments - 1)) for index in range(self.moments)})
+
+
 class BsdParameters(ParameterModel):
     """Stage `bsd_3dgs`: score distillation of the fine-tuned model into the splats (Sec. 4.3, 4.1).
 
@@ -138,6 +163,7 @@ class BsdParameters(ParameterModel):
         flip_probability: of mirroring a rendered image.
         backgrounds: behind the rendered images, drawn anew each step: white, black or a random colour.
         image_every: steps between two recorded images; 0 records none.
+        film: the pictures of the optimisation that its page shows.
     """
 
     steps: Steps
@@ -152,6 +178,7 @@ class BsdParameters(ParameterModel):
     flip_probability: Fraction
     backgrounds: Annotated[tuple[Literal["white", "black", "random"], ...], Field(strict=False, min_length=1)]
     image_every: NonNegativeInt
+    film: FilmParameters
     cameras: RandomCameraParameters
     learning_rates: LearningRates
     densification: DensificationConfig

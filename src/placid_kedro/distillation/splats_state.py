@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from placid_kedro.distillation.distiller import Distiller
+from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.guard import GuidanceGuard
 from placid_kedro.splats.densification import Densification
 
@@ -24,6 +25,7 @@ class SplatsState:
         optimizers: Adam for each of them.
         densification, distiller, guard: with what they have gathered.
         generator: draws everything random, on the CPU.
+        film: the pictures that are kept.
         step: the next one.
     """
 
@@ -33,6 +35,7 @@ class SplatsState:
     distiller: Distiller
     guard: GuidanceGuard
     generator: torch.Generator
+    film: Film
     step: int = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -46,6 +49,7 @@ class SplatsState:
             "lora": None if lora is None else lora.state_dict(),
             "guard": self.guard.counts,
             "generator": self.generator.get_state(),
+            "film": self.film.images,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -63,6 +67,7 @@ class SplatsState:
             self.distiller.lora.load_state_dict(state["lora"])
         self.guard.counts = state["guard"]
         self.generator.set_state(state["generator"])
+        self.film.images = state["film"]
 
 
 def optimizers_of(parameters: dict[str, nn.Parameter]) -> dict[str, torch.optim.Optimizer]:

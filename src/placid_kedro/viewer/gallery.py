@@ -2,7 +2,7 @@
 
     python -m placid_kedro.viewer.gallery data/08_reporting
 
-writes `data/08_reporting/gallery.html`.
+writes `data/08_reporting/gallery.html`, with the objects of experiments and sweeps.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ $cards
 
 
 def gallery_page(folder: Path) -> str:
-    """The page over every folder in `folder` that holds an object's page and report, by prompt and seed.
+    """The page over every folder under `folder` that holds an object's page and report, by prompt, seed and place.
 
     Links and pictures are relative to `folder`, where the page belongs.
 
@@ -56,7 +56,8 @@ def gallery_page(folder: Path) -> str:
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}; give the one that holds the objects' folders.")
-    found = [(_report(page.parent), page.parent.name) for page in sorted(folder.glob(f"*/{PAGE}"))]
+    places = sorted(page.parent for page in folder.glob(f"*/**/{PAGE}"))
+    found = [(_report(place), place.relative_to(folder).as_posix()) for place in places]
     if not found:
         raise DataError(f"{folder} holds no object's {PAGE}; make one with `kedro run --pipeline generate`.")
     found.sort(key=lambda item: (item[0].prompt, item[0].seed, item[1]))
@@ -73,12 +74,17 @@ def _report(folder: Path) -> Report:
 
 
 def _card(report: Report, name: str) -> str:
-    prompt, place = html.escape(report.prompt), quote(name)
-    score = report.retrieval
+    place, experiment = quote(name), name.rpartition("/")[0]
+    algorithm, score = report.distillation.get("algorithm", ""), report.retrieval
+    facts = [
+        *filter(None, [experiment]),
+        f"seed {report.seed}",
+        algorithm,
+        f"rank {score.rank} of {score.of}",
+    ]
     return (
-        f'<a href="{place}/{PAGE}"><img src="{place}/{PICTURE}" alt="" loading="lazy"><b>{prompt}</b>'
-        f"<p>seed {report.seed}, {html.escape(str(report.distillation.get('algorithm', '')))}, "
-        f"rank {score.rank} of {score.of}</p></a>"
+        f'<a href="{place}/{PAGE}"><img src="{place}/{PICTURE}" alt="" loading="lazy">'
+        f"<b>{html.escape(report.prompt)}</b><p>{html.escape(', '.join(map(str, facts)))}</p></a>"
     )
 
 

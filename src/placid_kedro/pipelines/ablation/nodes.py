@@ -38,21 +38,27 @@ def compare_variants(
 
 
 def show_objects(cells: DataFrame, parameters: AblationParameters) -> tuple[Tensor, str]:
-    """A picture of every object, prompt by variant, of the first seed: as an image and as an HTML page."""
+    """A picture of every object, prompt by variant, of the first seed: as an image, and as an HTML page that leads to
+    the objects' own."""
     from pathlib import Path
 
     from placid_kedro.ablation.comparison import FINISHED
     from placid_kedro.ablation.pictures import from_sides, grid, grid_page
     from placid_kedro.splats import load_ply
+    from placid_kedro.viewer.gallery import PAGE
 
     shown = cells[cells["seed"] == parameters.seeds[0]]
-    pictures, sentences = {}, {}
+    pictures, links, sentences = {}, {}, {}
     for row in shown.itertuples():
         place = (row.prompt, row.variant)
         if row.status == FINISHED:
-            pictures[place] = from_sides(load_ply(Path(row.folder) / "gaussians.ply"), 1, 192)
+            folder = Path(row.folder)
+            pictures[place] = from_sides(load_ply(folder / "gaussians.ply"), 1, 192)
+            links[place] = "/".join(
+                [*folder.parts[-2:], PAGE]
+            )  # the page of the sweep lies beside the variants
         else:
             sentences[place] = row.sentence
     rows, columns = parameters.prompts, parameters.variants
-    page = grid_page(f"Sweep {parameters.name}", pictures, sentences, rows, columns)
+    page = grid_page(f"Sweep {parameters.name}", pictures, links, sentences, rows, columns)
     return grid(pictures, rows, columns), page

@@ -8,7 +8,7 @@ from placid_kedro.config import (
     PromptProcessorParameters,
     RunParameters,
 )
-from placid_kedro.pipelines.types import DistillationSummary, Gaussians, Tensor
+from placid_kedro.pipelines.types import DistillationSummary, Gaussians, PosedViews, Tensor
 from placid_kedro.prompts import Prompts, view_prompt
 from placid_kedro.randomness import stage_generator
 
@@ -23,18 +23,19 @@ def distill_into_gaussians(
     run: RunParameters,
     distillation: DistillationConfig,
     parameters: BsdParameters,
-) -> tuple[Gaussians, DistillationSummary]:
-    """Optimise the Gaussians under the fine-tuned model; count the guidance that could not be used."""
+) -> tuple[Gaussians, DistillationSummary, PosedViews]:
+    """Optimise the Gaussians under the fine-tuned model; count the guidance that could not be used; keep pictures."""
     from placid_kedro.diffusion.lora import lora_applied
     from placid_kedro.diffusion.text_to_image import load_text_to_image
     from placid_kedro.distillation import GuidanceGuard
+    from placid_kedro.distillation.film import Film
     from placid_kedro.distillation.splats import distill
     from placid_kedro.distillation.summary import DistillationSummary
     from placid_kedro.pipelines.loading import folder_of, start
 
     device = start(run)
     model = load_text_to_image(folder_of(models.text_to_image), device, run.precision)
-    guard = GuidanceGuard(steps=parameters.steps)
+    guard, film = GuidanceGuard(steps=parameters.steps), Film(parameters.film, parameters.steps)
     with lora_applied(model, lora):
         gaussians = distill(
             initial_gaussians,
@@ -45,6 +46,7 @@ def distill_into_gaussians(
             overhead_prompt=view_prompt(prompts.text, wording.view_template, "overhead"),
             generator=stage_generator(seed, "bsd_3dgs"),
             guard=guard,
+            film=film,
             checkpoint=current_run().checkpoint,
             progress=current_run().progress,
         )
@@ -54,4 +56,4 @@ def distill_into_gaussians(
         skipped_samples=guard.skipped,
         skipped_steps=guard.skipped_steps,
     )
-    return gaussians, summary
+    return gaussians, summary, film.views()

@@ -13,11 +13,11 @@ def create_pipeline() -> Pipeline:
                 nodes.write_page,
                 inputs=[
                     "gaussians",
-                    "initial_gaussians",
+                    "optimisation",
                     "reference",
                     "views",
                     "report",
-                    "params:run",
+                    "params:bsd_3dgs",
                     "params:t3bench_eval",
                 ],
                 outputs="page",
