@@ -19,6 +19,7 @@ from torch import Tensor
 
 from placid_kedro.cameras import PosedViews, ring
 from placid_kedro.datasets import (
+    FieldDataset,
     FigureDataset,
     FolderDataset,
     GaussiansDataset,
@@ -35,6 +36,12 @@ from placid_kedro.prompts import Prompts, directional_prompts
 def levels(*shape: int) -> Tensor:
     """Random images that 8 bits a channel hold exactly."""
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).float() / 255
+
+
+def pixels(preview: str) -> np.ndarray:
+    """[H, W, C] of an image's preview."""
+    with Image.open(io.BytesIO(base64.b64decode(preview))) as image:
+        return np.asarray(image)
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -135,6 +142,24 @@ def test_dictionary_of_tensors_that_share_memory(tmp_path: Path) -> None:
     assert torch.equal(loaded["part"], torch.tensor([2.0, 3.0, 4.0, 5.0]))
 
 
+def test_a_field_is_previewed_as_slices(tmp_path: Path) -> None:
+    def darkness(inside: Tensor) -> np.ndarray:
+        """Of the fifteen slices, three rows of five."""
+        dataset = FieldDataset(filepath=str(tmp_path / "field.safetensors"))
+        dataset.save({"density": 7.0 * inside})
+        assert torch.equal(dataset.load()["density"], 7.0 * inside)
+        dark = 255.0 - pixels(dataset.preview())[20:, :, :3].mean(axis=2)
+        height, width = dark.shape[0] // 3, dark.shape[1] // 5
+        return dark[: 3 * height].reshape(3, height, 5, width).mean(axis=(1, 3))
+
+    x = torch.linspace(-0.5, 0.5, 24)[:, None, None].expand(24, 24, 24)
+    in_front, nothing = darkness(x > 0), darkness(torch.zeros(24, 24, 24))
+    # Across x the first slices are empty and the last ones full; across y and z each is half full.
+    added = in_front - nothing
+    assert added[0, :2].max() < 0.1 * added[0, 3:].min()
+    np.testing.assert_allclose(added[1:], added[0, 3:].mean() / 2, rtol=0.2)
+
+
 def test_a_broken_tensor_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"not tensors")
     with pytest.raises(DatasetError, match="does not hold a dictionary of tensors"):
@@ -148,8 +173,11 @@ def test_video(tmp_path: Path) -> None:
     loaded = dataset.load()
     assert loaded.shape == (5, 3, 32, 48)
     assert (loaded - ramp).abs().max() < 0.03  # the codec loses a little
-    with Image.open(io.BytesIO(base64.b64decode(dataset.preview()))) as frame:
-        assert frame.size == (48, 32)
+    stills = pixels(dataset.preview())
+    assert stills.shape == (32, 5 * 48, 3)
+    assert (
+        np.diff(stills.mean(axis=(0, 2)).reshape(5, 48).mean(axis=1)).min() > 40
+    )  # each still a frame of its own
 
 
 def test_json_model(tmp_path: Path) -> None:
@@ -311,6 +339,7 @@ def test_missing_file_names_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
+        FieldDataset,
         FigureDataset,
         FolderDataset,
         GaussiansDataset,

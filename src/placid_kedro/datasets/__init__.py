@@ -3,6 +3,7 @@
 from placid_kedro.datasets.base import FileDataset
 from placid_kedro.datasets.credentials import CredentialsDataset
 from placid_kedro.datasets.delegated import FigureDataset, PageDataset, TableDataset, TextDataset
+from placid_kedro.datasets.fields import FieldDataset
 from placid_kedro.datasets.folders import FolderDataset
 from placid_kedro.datasets.gaussians import GaussiansDataset
 from placid_kedro.datasets.images import ImageDataset, PosedViewsDataset
@@ -12,6 +13,7 @@ from placid_kedro.datasets.video import VideoDataset
 
 __all__ = [
     "CredentialsDataset",
+    "FieldDataset",
     "FigureDataset",
     "FileDataset",
     "FolderDataset",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MAX_BYTES = 2**30
+_STILLS = 6
 
 
 class VideoDataset(FileDataset["Tensor"]):
@@ -77,12 +78,17 @@ class VideoDataset(FileDataset["Tensor"]):
         return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous().float() / 255
 
     def preview(self) -> ImagePreview:
-        """The first frame, for Kedro-Viz."""
+        """Evenly spaced stills from left to right, for Kedro-Viz."""
         from PIL import Image
 
-        frames, size = _frames(self._filepath, 1)
+        frames, (width, height) = _frames(self._filepath, _MAX_BYTES)
+        count = min(_STILLS, len(frames))
+        sheet = Image.new("RGB", (count * width, height))
+        for place in range(count):
+            still = Image.frombytes("RGB", (width, height), frames[place * len(frames) // count])
+            sheet.paste(still, (place * width, 0))
         buffer = io.BytesIO()
-        Image.frombytes("RGB", size, frames[0]).save(buffer, format="PNG")
+        sheet.save(buffer, format="PNG")
         return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
 
     def _describe(self) -> dict[str, Any]:
