@@ -18,7 +18,7 @@ _SLICES = 5
 class FieldDataset(TensorsDataset):
     """A dictionary of tensors; `density` among them, [R, R, R] over the cube, indexed x, y, z."""
 
-    def preview(self) -> ImagePreview:  # type: ignore[override]
+    def preview(self) -> ImagePreview:
         """Slices across each axis, for Kedro-Viz: white is empty, black the densest."""
         buffer = io.BytesIO()
         _slices(self.load()["density"]).savefig(buffer, format="png", dpi=80)
