@@ -49,7 +49,7 @@ def test_the_name_of_a_file_is_its_prompt(folder: Path) -> None:
 
 def test_of_two_of_one_name_the_nearest_is_the_truth(folder: Path) -> None:
     objects = FolderObjects(str(folder), str(folder.parent / "captions.csv"))
-    assert set(objects.meshes("The Lamp")) == {"flat_lamp", "Ball"}
+    assert set(objects.meant_by("The Lamp")) == {"flat_lamp", "Ball"}
     assert compare(surface(icosphere(radius=0.5)), "a lamp", objects).truth == "Ball"
     # Files are y up, the world is z up.
     assert compare(surface(box((0.5, 1.0, 0.2))), "a lamp", objects).truth == "flat_lamp"

@@ -1,13 +1,17 @@
 """Jobs on a dask cluster: bounded queues, and workers that die."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 
 import dask
 import pytest
 from distributed import LocalCluster
 
+from placid_kedro.errors import ResourceError
 from placid_kedro.objects import cluster
-from placid_kedro.objects.cluster import Job, dask_client, run_jobs
+from placid_kedro.objects.cluster import Job, dask_client, run_jobs, scheduler_client
 from placid_kedro.objects.isolation import Outcome
 from placid_kedro.rejections import Reason
 
@@ -61,3 +65,65 @@ def test_two_clusters_of_one_machine_do_not_meet(recwarn: pytest.WarningsRecorde
     assert {server.address for server in servers} == {"127.0.0.1"}
     assert len({server.port for server in servers}) == 2
     assert not [warning for warning in recwarn if "already in use" in str(warning.message)]
+
+
+@pytest.fixture
+def lonely_scheduler() -> Iterator[str]:
+    """A scheduler without workers."""
+    with LocalCluster(
+        n_workers=0,
+        processes=False,
+        dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        protocol="tcp://",
+        host="127.0.0.1",
+        silence_logs=50,
+    ) as remote:
+        yield remote.scheduler_address
+
+
+def test_a_scheduler_without_workers_is_told(lonely_scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_FIRST_WORKER_SECONDS", 0.1)
+    with (
+        pytest.raises(ResourceError, match=r"has had no worker for 0.1 seconds; start some with"),
+        scheduler_client(lonely_scheduler),
+    ):
+        raise AssertionError("work began")
+
+
+def test_a_worker_without_the_project_is_told(lonely_scheduler: str) -> None:
+    code = (
+        "import sys; sys.modules['placid_kedro'] = None\n"
+        "from distributed.cli.dask_worker import main\n"
+        f"main([{lonely_scheduler!r}, '--nthreads', '1', '--no-nanny', '--no-dashboard'])"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    try:
+        with (
+            pytest.raises(
+                ResourceError, match=r"The dask worker at tcp://\S+ has no placid_kedro, this machine"
+            ),
+            scheduler_client(lonely_scheduler),
+        ):
+            raise AssertionError("work began")
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def test_another_version_on_a_cluster_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "__version__", "9.9")
+    with (
+        LocalCluster(
+            n_workers=1,
+            processes=False,
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            silence_logs=50,
+        ) as remote,
+        pytest.raises(
+            ResourceError, match=r"The scheduler at \S+ has placid_kedro \d\S+, this machine 9\.9;"
+        ),
+        scheduler_client(remote.scheduler_address),
+    ):
+        raise AssertionError("work began")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,10 +73,18 @@ class GeometryScores:
     second_fronts: float
 
 
-def real_object(mesh: Mesh, seed: int = 0) -> RealObject:
-    """Render a mesh, which lies in the unit cube with its front towards +x, and sample its surface."""
+def real_object(
+    mesh: Mesh, seed: int = 0, paint: Callable[[Tensor], Tensor] = lambda rgba: rgba
+) -> RealObject:
+    """Render a mesh, which lies in the unit cube with its front towards +x, and sample its surface.
+
+    Args:
+        mesh: of the object.
+        seed: of the surface points.
+        paint: gives the views [V, H, W, 4] in [0, 1] other colours.
+    """
     cameras = ring(VIEWS, ELEVATION_DEG, DISTANCE, FIELD_OF_VIEW_DEG, IMAGE_SIZE)
-    rgba = torch.from_numpy(render_mesh(mesh, cameras).rgba).permute(0, 3, 1, 2).float() / 255
+    rgba = paint(torch.from_numpy(render_mesh(mesh, cameras).rgba).float() / 255).permute(0, 3, 1, 2)
     alphas = rgba[:, 3]
     points, _ = sample_surface(Trimesh(mesh.vertices, mesh.faces, process=False), _SURFACE_POINTS, seed=seed)
     return RealObject(over_white(rgba), alphas, cameras, np.asarray(points))

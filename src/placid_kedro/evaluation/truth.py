@@ -11,6 +11,7 @@ from typing import Protocol
 from placid_kedro.errors import DataError
 from placid_kedro.evaluation.geometry import (
     GeometryScores,
+    RealObject,
     geometry_scores,
     nearest_object,
     real_object,
@@ -19,7 +20,7 @@ from placid_kedro.evaluation.retrieval import plain_name
 from placid_kedro.objects.config import FolderSource
 from placid_kedro.objects.folder import list_folder
 from placid_kedro.rejections import RejectedAsset
-from placid_kedro.rendering import Mesh, load_mesh
+from placid_kedro.rendering import load_mesh
 from placid_kedro.splats import Gaussians
 
 NOT_COMPARED = "not compared: "
@@ -29,8 +30,8 @@ _REASONS = 20
 class RealObjects(Protocol):
     """Where real objects come from."""
 
-    def meshes(self, prompt: str) -> Mapping[str, Mesh]:
-        """The objects that a prompt may mean, by their names; each in the unit cube with its front towards +x.
+    def meant_by(self, prompt: str) -> Mapping[str, RealObject]:
+        """The objects that a prompt may mean, by their names.
 
         Raises:
             DataError: there are none at all, or none of that name.
@@ -54,7 +55,7 @@ class Comparison:
 class NoRealObjects:
     """None are wanted."""
 
-    def meshes(self, prompt: str) -> Mapping[str, Mesh]:
+    def meant_by(self, prompt: str) -> Mapping[str, RealObject]:
         """Raises DataError."""
         raise DataError("the parameter 'truth' is of kind 'none'.")
 
@@ -76,7 +77,7 @@ class FolderObjects:
         self._folder = folder
         self._records = list_folder(FolderSource(folder=folder, captions=captions, licence="", count=0))
 
-    def meshes(self, prompt: str) -> Mapping[str, Mesh]:
+    def meant_by(self, prompt: str) -> Mapping[str, RealObject]:
         """See `RealObjects`."""
         meant = [one for one in self._records if plain_name(one.caption) == plain_name(prompt)]
         if not meant:
@@ -84,7 +85,7 @@ class FolderObjects:
         unusable = next((one for one in meant if one.reason), None)
         if unusable is not None:
             raise DataError(f"{unusable.uid} in {self._folder} cannot be used: {unusable.detail}.")
-        return {one.uid: load_mesh(Path(one.path)) for one in meant}
+        return {one.uid: real_object(load_mesh(Path(one.path))) for one in meant}
 
 
 def comparison_table(means: Mapping[str, float], truths: Sequence[str]) -> str:
@@ -120,8 +121,8 @@ def compare(gaussians: Gaussians | None, prompt: str, objects: RealObjects) -> C
     if gaussians is None:
         return Comparison(f"{NOT_COMPARED}the object is missing.", None)
     try:
-        meshes = objects.meshes(prompt)
-        names, candidates = list(meshes), [real_object(mesh) for mesh in meshes.values()]
+        meant = objects.meant_by(prompt)
+        names, candidates = list(meant), list(meant.values())
         best = nearest_object(gaussians, candidates) if len(candidates) > 1 else 0
         return Comparison(names[best], geometry_scores(gaussians, candidates[best]))
     except (DataError, RejectedAsset) as error:

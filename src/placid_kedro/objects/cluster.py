@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from threading import get_ident
 from typing import Any
 
@@ -15,6 +16,7 @@ import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.scheduler import KilledWorker
 
+from placid_kedro import __version__
 from placid_kedro.errors import ResourceError
 from placid_kedro.objects.isolation import IsolatedProcess, Outcome, worker_command
 from placid_kedro.progress import SILENT, Progress
@@ -22,6 +24,7 @@ from placid_kedro.rejections import Reason
 
 _PLUGIN = "placid_kedro_isolated_processes"
 _CONNECT_SECONDS = 15
+_FIRST_WORKER_SECONDS = 60
 _QUEUED_PER_THREAD = 3
 # What dask records of itself on this machine would take a tenth of a core from the workers, and memory with each job.
 QUIET = {
@@ -83,9 +86,9 @@ def scheduler_client(scheduler: str) -> Iterator[Client]:
     """Connect to a scheduler at an address as `tcp://host:8786`.
 
     Raises:
-        ResourceError: nothing answers there.
+        ResourceError: nothing answers there, it has no worker for a minute, or this project is not installed there.
     """
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    quiet()
     try:
         client = Client(scheduler, timeout=_CONNECT_SECONDS)
     except (OSError, TimeoutError, ValueError) as error:
@@ -94,7 +97,38 @@ def scheduler_client(scheduler: str) -> Iterator[Client]:
             "`dask scheduler`, or leave the address empty to use this machine."
         ) from error
     with client:
+        _check_installed(client, scheduler)
         yield client
+
+
+def quiet() -> None:
+    """What dask tells of its connections would drown the lines of a run; its errors are still told."""
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+
+
+def _check_installed(client: Client, scheduler: str) -> None:
+    """A job that its worker, or the scheduler, cannot unpickle would never come back."""
+    try:
+        client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
+    except TimeoutError as error:
+        raise ResourceError(
+            f"The dask scheduler at {scheduler} has had no worker for {_FIRST_WORKER_SECONDS} seconds; start some with "
+            f"`dask worker {scheduler} --nthreads 1`."
+        ) from error
+    # A function of the standard library: it can be sent to where this project is not.
+    version = (resolve_name, "placid_kedro:__version__")
+    try:
+        found = {f"The scheduler at {scheduler}": client.run_on_scheduler(*version)}
+    except (ImportError, AttributeError) as error:
+        found = {f"The scheduler at {scheduler}": error}
+    for worker, answer in client.run(*version, on_error="return").items():
+        found[f"The dask worker at {worker}"] = answer
+    for place, answer in found.items():
+        if answer != __version__:
+            has = f"placid_kedro {answer}" if isinstance(answer, str) else "no placid_kedro"
+            raise ResourceError(
+                f"{place} has {has}, this machine {__version__}; start it in an environment with the same project."
+            )
 
 
 @contextmanager
@@ -109,13 +143,13 @@ def dask_client(scheduler: str, workers: int) -> Iterator[Client]:
         workers: of this machine; 0 for one a core.
 
     Raises:
-        ResourceError: nothing answers at the address.
+        ResourceError: see `scheduler_client`.
     """
     if scheduler:
         with scheduler_client(scheduler) as client:
             yield client
         return
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    quiet()
     count = workers or len(os.sched_getaffinity(0))
     with (
         dask.config.set(QUIET),

@@ -16,9 +16,11 @@ from distributed import Client
 from placid_kedro.ablation.comparison import FINISHED
 from placid_kedro.app.run_context import SessionSource
 from placid_kedro.app.sweep import cluster
-from placid_kedro.app.sweep.cluster import run_cells, sweep_client
+from placid_kedro.app.sweep.cluster import check_folder, run_cells, sweep_client
 from placid_kedro.app.sweep.plan import Cell
 from placid_kedro.app.sweep.worker import FAILED, CellResult, Sweep
+from placid_kedro.errors import ResourceError
+from placid_kedro.objects.cluster import dask_client
 
 # Workers cannot import tests: what they are to do is sent as code.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -117,3 +119,10 @@ def test_workers_that_are_slow_to_end_lose_nothing(monkeypatch: pytest.MonkeyPat
     assert made == ["client"]
     with pytest.raises(TimeoutError, match="of a cell"), sweep_client("", 1):
         raise TimeoutError("of a cell")
+
+
+def test_a_worker_without_the_projects_folder_is_told(tmp_path: Path) -> None:
+    with dask_client("", 1) as client:
+        check_folder(client, tmp_path)
+        with pytest.raises(ResourceError, match=r"sees no folder .*/gone; mount the project's folder"):
+            check_folder(client, tmp_path / "gone")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -13,7 +15,8 @@ from distributed.scheduler import KilledWorker
 
 from placid_kedro.app.sweep.plan import Cell
 from placid_kedro.app.sweep.worker import FAILED, CellResult, Sweep, run_cell
-from placid_kedro.objects.cluster import QUIET, scheduler_client
+from placid_kedro.errors import ResourceError
+from placid_kedro.objects.cluster import QUIET, quiet, scheduler_client
 
 logger = logging.getLogger("placid_kedro.run")
 
@@ -21,8 +24,12 @@ _SETTINGS = {
     **QUIET,
     # A cell that ends its worker is given up; the others go on.
     "distributed.scheduler.allowed-failures": 0,
-    # dask would give each worker a single thread; a worker here has the machine, or its GPU, to itself.
-    "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
+    # dask would give each worker a single thread; a worker here has the machine, or its GPU, to itself. The second is
+    # for what `quiet` is for, in the workers' own processes.
+    "distributed.nanny.pre-spawn-environ": {
+        "MALLOC_TRIM_THRESHOLD_": 65536,
+        "DASK_LOGGING__DISTRIBUTED": "error",
+    },
     # dask would end a worker for good whose successor takes longer to start, as on a busy machine: nothing would run.
     "distributed.deploy.lost-worker-timeout": "365 days",
     # Compiled kernels may hold a process for longer than dask waits by default.
@@ -39,12 +46,13 @@ def sweep_client(scheduler: str, workers: int) -> Iterator[Client]:
         workers: of this machine; 0 for one a GPU, or one without a GPU.
 
     Raises:
-        ResourceError: nothing answers at the address.
+        ResourceError: see `placid_kedro.objects.cluster.scheduler_client`.
     """
     if scheduler:
         with scheduler_client(scheduler) as client:
             yield client
         return
+    quiet()
     used = False
     try:
         with _local_cluster(workers) as client:
@@ -73,6 +81,16 @@ def _local_cluster(workers: int) -> Iterator[Client]:
         Client(cluster) as client,
     ):
         yield client
+
+
+def check_folder(client: Client, project_path: Path) -> None:
+    """Raises ResourceError where a worker does not see the project's folder under the same path."""
+    for worker, there in client.run(os.path.isdir, str(project_path)).items():
+        if not there:
+            raise ResourceError(
+                f"The dask worker at {worker} sees no folder {project_path}; mount the project's folder there, under "
+                "the same path."
+            )
 
 
 def _worker(number: int, gpus: int) -> dict[str, Any]:

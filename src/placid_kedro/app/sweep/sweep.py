@@ -13,7 +13,7 @@ from kedro.pipeline import Pipeline
 from placid_kedro.ablation.comparison import SECONDS
 from placid_kedro.ablation.config import AblationParameters
 from placid_kedro.app.run_context import RunContext
-from placid_kedro.app.sweep.cluster import run_cells, sweep_client
+from placid_kedro.app.sweep.cluster import check_folder, run_cells, sweep_client
 from placid_kedro.app.sweep.plan import Cell, executions, plan_cells
 from placid_kedro.app.sweep.recording import sweep_sources
 from placid_kedro.app.sweep.worker import FAILED, CellResult, Sweep
@@ -42,7 +42,7 @@ def run_sweep(
         object, and one column a measure.
 
     Raises:
-        PlacidError: a variant, a prompt or the scheduler's address cannot be used.
+        PlacidError: a variant, a prompt or the scheduler's address cannot be used, or a worker there cannot work.
     """
     source = run.source
     assert source is not None, "a sweep is run in a session"
@@ -55,6 +55,7 @@ def run_sweep(
     results: dict[int, CellResult] = {}
     started = time.monotonic()
     with sweep_client(ablation.scheduler, ablation.workers) as client:
+        check_folder(client, source.project_path)
         for part in (cells[:1], cells[1:]):
             for cell, result in run.progress.track(
                 run_cells(sweep, part, client), total=len(part), description="objects"
