@@ -109,4 +109,5 @@ def paper_settings(scale: Scale, steps: int, encoded_at_once: int | None) -> Bsd
     base = yaml.safe_load((CONF / "base/parameters_bsd_3dgs.yml").read_text())["bsd_3dgs"]
     paper = yaml.safe_load((CONF / "paper/parameters_stages.yml").read_text())["bsd_3dgs"]
     changed = {"steps": steps, "image_size": scale.image_size, "encoded_at_once": encoded_at_once}
-    return BsdParameters.model_validate({**base, **paper, **changed, "image_every": 0})
+    few_pictures = {"image_every": 0, "film": {**base["film"], "moments": 2}}
+    return BsdParameters.model_validate({**base, **paper, **changed, **few_pictures})

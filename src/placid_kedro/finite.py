@@ -29,7 +29,22 @@ def check_finite(tensors: Mapping[str, Tensor], what: str, remedy: str) -> None:
     """
     name = first_not_finite(tensors)
     if name is not None:
-        bad = int((~tensors[name].isfinite()).sum())
-        raise NumericError(
-            f"{what}: {bad} of the {tensors[name].numel()} values of {name!r} are not finite; {remedy}."
-        )
+        check_counts({name: int(count_not_finite(tensors[name]))}, tensors, what, remedy)
+
+
+def count_not_finite(tensor: Tensor) -> Tensor:
+    """How many values are NaN or infinite, as a scalar on the tensor's device."""
+    return (~tensor.isfinite()).sum()
+
+
+def check_counts(counts: Mapping[str, int], tensors: Mapping[str, Tensor], what: str, remedy: str) -> None:
+    """As `check_finite`, from counts that were taken before; the tensors are asked for their sizes only.
+
+    Raises:
+        NumericError: as `check_finite`.
+    """
+    for name, bad in counts.items():
+        if bad:
+            raise NumericError(
+                f"{what}: {bad} of the {tensors[name].numel()} values of {name!r} are not finite; {remedy}."
+            )

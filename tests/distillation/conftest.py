@@ -9,6 +9,8 @@ from diffusers import UNet2DConditionModel
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.distillation.interface import Conditioning
 from placid_kedro.distillation.predictor import NoisePredictor
+from placid_kedro.splats import Gaussians
+from placid_kedro.surface.point_clouds import sphere
 
 
 @dataclass
@@ -72,3 +74,10 @@ def prompts() -> Conditioning:
     drawn = torch.randn(3, 3, 5, 12, generator=torch.Generator().manual_seed(1))
     cameras = torch.eye(4).flatten().repeat(3, 1)
     return Conditioning(drawn[0], drawn[1], negative=drawn[2], camera=cameras)
+
+
+@pytest.fixture(scope="session")
+def ball() -> Gaussians:
+    """A grey ball: it looks the same from all round."""
+    cloud = sphere(300, 0.35, torch.Generator().manual_seed(0))
+    return Gaussians.from_points(cloud.points, cloud.colors, normals=cloud.normals, opacity=0.8)

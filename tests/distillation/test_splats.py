@@ -19,52 +19,13 @@ from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image
 from placid_kedro.distillation import DistillationConfig, GuidanceGuard, splats
 from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.splats import PromptEmbeddings, distill
-from placid_kedro.distillation.splats_config import BsdParameters, FilmParameters
+from placid_kedro.distillation.splats_config import FilmParameters
 from placid_kedro.errors import GuidanceError, NumericError
 from placid_kedro.splats import Gaussians, RenderedViews, render
-from placid_kedro.surface.point_clouds import sphere
+from tests.distillation.splats_case import FILM, PROMPTS, SIZE, settings
 from tests.stopping import Stopped, StopsAt
 
-PROMPTS = {45.0 * index: f"view {index}" for index in range(8)}
 RED = torch.tensor([0.8, 0.2, 0.1])
-SIZE = 32
-FILM = {"moments": 3, "image_size": SIZE, "elevation_deg": 20.0, "distance": 1.5, "field_of_view_deg": 50.0}
-
-
-def settings(**changes: Any) -> BsdParameters:
-    constant = {"start": 0.05, "end": 0.05}
-    still = {"start": 1e-6, "end": 1e-6}
-    values: dict[str, Any] = {
-        "steps": 40,
-        "cameras_per_step": 2,
-        "image_size": SIZE,
-        "scene_extent": 1.0,
-        "timesteps": {"kind": "uniform", "low": 0.02, "high": 0.7},
-        "view_prompts": "all",
-        "latents": "mode",
-        "encoded_at_once": None,
-        "depth_share": 0.0,
-        "flip_probability": 0.0,
-        "backgrounds": ("white",),
-        "image_every": 0,
-        "film": FILM,
-        "cameras": {
-            "distance": (1.5, 1.5),
-            "distance_shrink": None,
-            "elevation_deg": (20.0, 20.0),
-            "field_of_view_deg": (50.0, 50.0),
-        },
-        "learning_rates": {
-            "position": still,
-            "colour": constant,
-            "scale": still,
-            "rotation": still,
-            "opacity": still,
-        },
-        "densification": {"start": 1000, "stop": 1000},
-        "losses": {"guidance": 1.0, "colour_variation": 0.0, "depth_variation": 0.0, "scale": 0.0},
-    }
-    return BsdParameters.model_validate({**values, **changes})
 
 
 class PoolingAutoencoder:
@@ -111,13 +72,6 @@ def knowing_model(
     network = KnowingNetwork(schedule, known, known if knows_without_prompt else torch.zeros_like(known))
     model = TextToImage(network, PoolingAutoencoder(), embed, None, schedule, torch.device("cpu"))
     return model, network
-
-
-@pytest.fixture(scope="module")
-def ball() -> Gaussians:
-    """A grey ball: it looks the same from all round."""
-    cloud = sphere(300, 0.35, torch.Generator().manual_seed(0))
-    return Gaussians.from_points(cloud.points, cloud.colors, normals=cloud.normals, opacity=0.8)
 
 
 def picture(gaussians: Gaussians) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from gsplat.strategy import DefaultStrategy
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -187,3 +188,24 @@ def test_settings_out_of_range_are_refused(change):
 def test_the_extent_must_be_positive():
     with pytest.raises(ParameterError, match="scene_extent"):
         Densification(CONFIG, 0.0, torch.Generator())
+
+
+def test_what_is_noted_of_each_step_is_what_gsplat_notes(scene):
+    """Three cameras, one of which sees a part only, against gsplat's own strategy, to the last bit."""
+    some = scene(400, views=3)
+    parameters = Gaussians.from_points(some.means.detach(), torch.rand(400, 3)).to_parameters()
+    gaussians = Gaussians.from_parameters(parameters)
+    densification = Densification(CONFIG.model_copy(update={"start": 99}), EXTENT, torch.Generator())
+    theirs = DefaultStrategy()
+    expected = theirs.initialize_state(scene_scale=EXTENT)
+    for step in range(2):
+        views = render(gaussians, some.cameras, torch.ones(3))
+        densification.before_backward(views.meta)
+        (views.rgb * torch.rand(3, 3, 64, 64)).sum().backward()
+        views.meta["radii"][1, ::3] = 0
+        optimizers = {name: torch.optim.Adam([value]) for name, value in parameters.items()}
+        densification.after_backward(step, views.meta, parameters, optimizers)
+        theirs._update_state(parameters, expected, views.meta)
+    noted = densification.state_dict()
+    assert 0 < int((noted["count"] < 6).sum()) < 400
+    assert torch.equal(noted["grad2d"], expected["grad2d"]) and torch.equal(noted["count"], expected["count"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from placid_kedro.device import to_device
 from placid_kedro.errors import ShapeError
 
 
@@ -62,7 +63,9 @@ class Cameras:
 
     def to(self, device: torch.device | str) -> Cameras:
         """The same cameras on another device."""
-        return Cameras(self.world_to_camera.to(device), self.K.to(device), self.width, self.height)
+        return Cameras(
+            to_device(self.world_to_camera, device), to_device(self.K, device), self.width, self.height
+        )
 
     def double(self) -> Cameras:
         """The same cameras in float64, for what embeddings of high frequency or steep maps are read at."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from placid_kedro.device import to_device
 from placid_kedro.diffusion.networks import Autoencoder
 
 
@@ -48,7 +49,8 @@ def encode_sample(
         return latents.mean, latents.std
 
     mean, deviation = _in_parts(moments, images, at_once)
-    noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean)
+    noise = torch.randn(mean.shape, generator=generator, device=generator.device)
+    noise = to_device(noise, mean.device).to(mean.dtype)
     latents: Tensor = (mean + deviation * noise) * autoencoder.config.scaling_factor
     return latents.to(images.dtype)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.checkpoints import Checkpoint
+from placid_kedro.device import to_device
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.errors import ModelError, ShapeError
-from placid_kedro.finite import check_finite
+from placid_kedro.finite import check_counts, check_finite
 from placid_kedro.progress import SILENT, Progress
 
 # The UNet's attention projections only.
@@ -70,16 +72,23 @@ def fine_tune(
         context = model.embed(prompts)
     with _adapter(model.unet, rank, generator):
         weights = [parameter for parameter in model.unet.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(weights, lr=learning_rate)
+        optimizer = torch.optim.AdamW(weights, lr=learning_rate, fused=model.device.type == "cuda")
         first = _resume(checkpoint, weights, optimizer, generator)
         for step in progress.track(range(first, steps), description="LoRA on the views"):
             index = torch.randint(len(latents), (batch_size,), generator=generator)
+            index = to_device(index, model.device)
             loss = _diffusion_loss(model, latents[index], context[index], generator)
-            check_finite({"loss": loss}, f"LoRA training step {step}", _REMEDY)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            progress.log_metrics(step, {"lora_loss": float(loss.detach())})
+            number = float(loss.detach())  # the only wait for a GPU in a step
+            check_counts(
+                {"loss": int(not math.isfinite(number))},
+                {"loss": loss},
+                f"LoRA training step {step}",
+                _REMEDY,
+            )
+            progress.log_metrics(step, {"lora_loss": number})
             if checkpoint is not None:
                 checkpoint.save_when_due(partial(_state, step + 1, weights, optimizer, generator))
         state = get_peft_model_state_dict(model.unet, adapter_name=_ADAPTER)
@@ -172,8 +181,9 @@ def _diffusion_loss(
     model: TextToImage, latents: Tensor, context: Tensor, generator: torch.Generator
 ) -> Tensor:
     schedule = model.schedule
-    noise = torch.randn(latents.shape, generator=generator).to(latents)
-    t = torch.randint(schedule.num_timesteps, (len(latents),), generator=generator).to(model.device)
+    noise = to_device(torch.randn(latents.shape, generator=generator), model.device).to(latents.dtype)
+    t = torch.randint(schedule.num_timesteps, (len(latents),), generator=generator)
+    t = to_device(t, model.device)
     x_t = schedule.add_noise(latents, noise, t)
     output = model.unet(x_t, t, encoder_hidden_states=context, return_dict=False)[0]
     return F.mse_loss(output, schedule.target(latents, noise, t))

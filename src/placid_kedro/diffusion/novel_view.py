@@ -75,7 +75,7 @@ def load_novel_view(folder: Path, device: torch.device, precision: Precision = "
         autoencoder=autoencoder,
         conditioner=conditioner,
         scheduler=scheduler,
-        schedule=NoiseSchedule.from_scheduler(scheduler),
+        schedule=NoiseSchedule.from_scheduler(scheduler).to(device),
         image_size=unet.config.sample_size * pixels_per_latent(autoencoder),
         device=device,
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
+from placid_kedro.device import to_device
 from placid_kedro.errors import ModelError, ParameterError, ShapeError
 
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
@@ -58,6 +59,10 @@ class NoiseSchedule:
         prediction_type = cast(PredictionType, scheduler.config.prediction_type)
         return cls(scheduler.alphas_cumprod.detach().to(torch.float32), prediction_type)
 
+    def to(self, device: torch.device) -> NoiseSchedule:
+        """The same levels on a device, where the timesteps are: else every look at them is a transfer."""
+        return replace(self, alphas_cumprod=to_device(self.alphas_cumprod, device))
+
     @property
     def num_timesteps(self) -> int:
         """T; timesteps are 0 .. T - 1."""
@@ -66,16 +71,21 @@ class NoiseSchedule:
     def alpha_bar(self, t: Tensor | int) -> Tensor:
         """alphas_cumprod[t] as [B,1,1,1] on t's device, for t [B] or scalar (then B = 1), integers in [0, T).
 
-        Raises ParameterError for a t outside the schedule or of another dtype.
+        Raises ParameterError for a t of another dtype and, where t is on the CPU, for one outside the schedule: to look
+        at one on a GPU is to wait for it.
         """
         steps = torch.as_tensor(t).reshape(-1)
         if steps.is_floating_point() or steps.dtype == torch.bool:
             raise ParameterError(f"timesteps must be integers, got {steps.dtype}.")
+        if steps.device.type == "cpu":
+            self._check_range(steps)
+        return self.alphas_cumprod.to(steps.device)[steps.long()].reshape(-1, 1, 1, 1)
+
+    def _check_range(self, steps: Tensor) -> None:
         outside = steps[(steps < 0) | (steps >= self.num_timesteps)]
         if len(outside) > 0:
             last = self.num_timesteps - 1
             raise ParameterError(f"timestep {int(outside[0])} is outside the schedule's 0..{last}.")
-        return self.alphas_cumprod.to(steps.device)[steps.long()].reshape(-1, 1, 1, 1)
 
     def a(self, t: Tensor | int) -> Tensor:
         """a_t = sqrt(alphas_cumprod[t]) as [B,1,1,1]: the share of the signal."""

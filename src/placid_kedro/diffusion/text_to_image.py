@@ -79,7 +79,7 @@ def load_text_to_image(folder: Path, device: torch.device, precision: Precision 
         autoencoder=narrow_autoencoder(load_component(folder, "vae"), precision).to(device),
         text_encoder=text_encoder,
         scheduler=scheduler,
-        schedule=NoiseSchedule.from_scheduler(scheduler),
+        schedule=NoiseSchedule.from_scheduler(scheduler).to(device),
         device=device,
     )
 

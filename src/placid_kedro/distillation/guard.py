@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,6 +14,18 @@ _REMEDY = (
     "check that the prompt is not empty and that the model's weights and the latents are finite, or lower the "
     "learning rate."
 )
+
+
+def usable_samples(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Which samples of gradient [B,...] are finite and not all zero, and which are finite: booleans [B] beside it."""
+    flat = gradient.detach().flatten(1)
+    finite = flat.isfinite().all(1)
+    return finite & (flat != 0).any(1), finite
+
+
+def only_usable(gradient: Tensor, usable: Tensor) -> Tensor:
+    """The gradient [B,...] with the samples that are not usable [B] set to zero, so that they move nothing."""
+    return torch.where(usable.reshape(-1, *[1] * (gradient.ndim - 1)), gradient, 0.0)
 
 
 @dataclass
@@ -41,35 +54,36 @@ class GuidanceGuard:
         Raises GuidanceError when this is the `patience`-th step in a row with an unusable sample, or when more than
         `share` of the run's samples were NaN or infinite by now.
         """
-        flat = gradient.detach().flatten(1)
-        finite = flat.isfinite().all(1)
-        usable = finite & (flat != 0).any(1)
-        if bool(usable.all()):
+        usable, finite = usable_samples(gradient)
+        self.count(usable.tolist(), finite.tolist())
+        return usable
+
+    def count(self, usable: Sequence[bool], finite: Sequence[bool]) -> None:
+        """Take note of what `usable_samples` said of one step, and raise as `usable` does."""
+        if all(usable):
             self.in_a_row = 0
-            return usable
-        self.skipped += int((~usable).sum())
-        self.not_finite += int((~finite).sum())
+            return
+        self.skipped += usable.count(False)
+        self.not_finite += finite.count(False)
         self.skipped_steps += 1
         self.in_a_row += 1
-        what = "zero" if bool(finite.all()) else "not finite"
-        sample = f"the guidance of sample {int(torch.nonzero(~usable)[0])} is {what}"
+        what = "zero" if all(finite) else "not finite"
+        sample = f"the guidance of sample {usable.index(False)} is {what}"
         if self.in_a_row >= self.patience:
             raise GuidanceError(f"{sample}, and {self.in_a_row} steps in a row had such a sample; {_REMEDY}")
-        samples = len(gradient) * self.steps if self.steps is not None else None
+        samples = len(usable) * self.steps if self.steps is not None else None
         if samples is not None and self.not_finite > self.share * samples:
             raise GuidanceError(
                 f"{sample}, as was that of {self.not_finite} samples by now, more than {self.share:.0%} of the run's "
                 f"{samples}; {_REMEDY}"
             )
-        return usable
 
     def filtered(self, gradient: Tensor) -> Tensor:
         """The gradient [B,...] with the unusable samples set to zero, so that they move nothing.
 
         Raises GuidanceError as `usable` does.
         """
-        usable = self.usable(gradient).reshape(-1, *[1] * (gradient.ndim - 1))
-        return torch.where(usable, gradient, 0.0)
+        return only_usable(gradient, self.usable(gradient))
 
     @property
     def counts(self) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from placid_kedro.device import to_device
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.distillation.predictor import NoisePredictor
 from placid_kedro.distillation.views import perp_neg
@@ -160,11 +161,12 @@ class Diagnostics:
     cfg_equivalent: Tensor
     forwards: float
 
-    def means(self) -> dict[str, float]:
-        """The mean of each number over the batch, and the share of samples whose angle is obtuse."""
+    def means(self) -> dict[str, Tensor]:
+        """The mean of each number over the batch, and the share of samples whose angle is obtuse, on the device."""
         names = ("norm_cg", "norm_sg", "cosine", "norm_residual", "alpha", "cfg_equivalent")
-        means = {name: float(getattr(self, name).mean()) for name in names}
-        return {**means, "obtuse": float((self.cosine < 0).float().mean()), "forwards": self.forwards}
+        means = {name: getattr(self, name).mean() for name in names}
+        forwards = torch.full_like(self.cosine[0], self.forwards)
+        return {**means, "obtuse": (self.cosine < 0).float().mean(), "forwards": forwards}
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +187,10 @@ def diagnose(
     further_forwards: float = 0.0,
 ) -> Diagnostics:
     """Diagnostics of one step from its predictions at x_t; e is the added noise, where there is one."""
-    batch, missing = len(step.t), torch.full((len(step.t),), torch.nan, device=step.latents.device)
+    missing = torch.full((len(step.t),), torch.nan, device=step.latents.device)
     s = step.schedule.s(step.t).clamp_min(2**-12).flatten()
     D, e_u = predictions.D.float().flatten(1), predictions.e_u.float().flatten(1)
-    cfg = torch.as_tensor(cfg_equivalent, dtype=torch.float32, device=s.device).expand(batch)
+    cfg = (torch.zeros_like(s) + cfg_equivalent).float()
     return Diagnostics(
         t=step.t,
         norm_cg=D.norm(dim=1) / s,
@@ -215,7 +217,7 @@ def expand(embedding: Tensor, batch: int) -> Tensor:
 def noise_like(x: Tensor, generator: torch.Generator) -> Tensor:
     """Standard normal noise of x's shape, dtype and device, drawn by the generator on its own device."""
     drawn = torch.randn(x.shape, generator=generator, device=generator.device)
-    return drawn.to(device=x.device, dtype=x.dtype)
+    return to_device(drawn, x.device).to(x.dtype)
 
 
 def latent_loss(latents: Tensor, gradient: Tensor, reduction: Literal["sum", "mean"] = "sum") -> Tensor:

@@ -12,6 +12,7 @@ from diffusers.models.embeddings import TimestepEmbedding
 from peft import LoraConfig
 from torch import Tensor, nn
 
+from placid_kedro.device import to_device
 from placid_kedro.distillation.config import LoraSettings
 from placid_kedro.distillation.interface import Conditioning, Step, expand, noise_like
 from placid_kedro.distillation.predictor import NoisePredictor
@@ -72,15 +73,15 @@ class LoraCopy:
         embedding, extra = _inputs(step.conditioning, len(x_t), _camera(step.conditioning, x_t))
         return self.predictor(x_t, step.t, [embedding], extra)[0]
 
-    def train_step(self, step: Step) -> float:
-        """One step of the diffusion loss on the latents at fresh timesteps and noise; returns the loss."""
+    def train_step(self, step: Step) -> Tensor:
+        """One step of the diffusion loss on the latents at fresh timesteps and noise; returns the loss, a scalar on
+        the device."""
         latents, schedule, generator = step.latents.detach(), step.schedule, step.generator
         batch, device = len(latents), latents.device
-        t = torch.randint(schedule.num_timesteps, (batch,), generator=generator, device=generator.device).to(
-            device
-        )
+        t = torch.randint(schedule.num_timesteps, (batch,), generator=generator, device=generator.device)
+        t = to_device(t, device)
         e = noise_like(latents, generator)
-        kept = torch.rand(batch, generator=generator, device=generator.device).to(device)
+        kept = to_device(torch.rand(batch, generator=generator, device=generator.device), device)
         kept = kept >= self.settings.camera_dropout
         camera = _camera(step.conditioning, latents) * kept[:, None]
         embedding, extra = _inputs(step.conditioning, batch, camera)
@@ -91,7 +92,7 @@ class LoraCopy:
             self.optimizer.zero_grad()
             loss.backward()
         self.optimizer.step()
-        return loss.item()
+        return loss.detach()
 
     def state_dict(self) -> dict[str, Tensor]:
         """What was trained and the optimizer's moments, as flat tensors; for `load_state_dict`."""
@@ -151,7 +152,7 @@ def _camera(conditioning: Conditioning, latents: Tensor) -> Tensor:
     """The camera [B,16], zeros where the conditioning has none."""
     if conditioning.camera is None:
         return torch.zeros(len(latents), CAMERA_NUMBERS, device=latents.device)
-    return conditioning.camera.to(device=latents.device, dtype=torch.float32)
+    return to_device(conditioning.camera, latents.device).float()
 
 
 def _inputs(conditioning: Conditioning, batch: int, camera: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

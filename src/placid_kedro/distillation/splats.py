@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras, random_orbit
 from placid_kedro.checkpoints import Checkpoint
+from placid_kedro.device import to_device
 from placid_kedro.diffusion.autoencoding import encode, encode_sample
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.distillation import (
@@ -22,10 +23,12 @@ from placid_kedro.distillation import (
     latent_loss,
 )
 from placid_kedro.distillation.film import Film
+from placid_kedro.distillation.guard import only_usable, usable_samples
 from placid_kedro.distillation.splats_config import BsdParameters, DecayParameters, ViewPrompts
+from placid_kedro.distillation.splats_numbers import StepNumbers
 from placid_kedro.distillation.splats_state import SplatsState, optimizers_of
 from placid_kedro.errors import GuidanceError
-from placid_kedro.finite import check_finite
+from placid_kedro.finite import check_counts
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.splats.densification import Densification
@@ -73,14 +76,16 @@ class PromptEmbeddings:
         positive, negatives, weights = seen if isinstance(seen, tuple) else (seen, None, None)
         if self.overhead is not None:
             is_above = _elevations_deg(cameras) > _OVERHEAD_DEG
-            positive = torch.where(is_above.to(positive.device)[:, None, None], self.overhead, positive)
+            positive = torch.where(
+                to_device(is_above, positive.device)[:, None, None], self.overhead, positive
+            )
         return Conditioning(
             positive=positive,
             unconditional=self.unconditional,
             negative=self.negative,
             perp_negatives=negatives,
             perp_weights=weights,
-            camera=cameras.world_to_camera.flatten(1).to(self.unconditional.device),
+            camera=to_device(cameras.world_to_camera.flatten(1), self.unconditional.device),
         )
 
 
@@ -174,15 +179,15 @@ def _advance(
     cameras, azimuth_deg = _draw_cameras(settings, step, generator)
     background = _draw_background(settings, generator)
     scene = Gaussians.from_parameters(parameters)
-    views = render(scene, cameras.to(model.device), background.to(model.device))
+    views = render(scene, cameras.to(model.device), to_device(background, model.device))
     state.densification.before_backward(views.meta)
     images, seen_azimuth_deg = _as_seen(views, azimuth_deg, settings, generator)
     latents = _latents(model, images, settings, generator)
-    t = settings.timesteps(done, len(cameras), model.schedule, generator).to(model.device)
+    t = to_device(settings.timesteps(done, len(cameras), model.schedule, generator), model.device)
     conditioning = embeddings.conditioning(seen_azimuth_deg, cameras)
     guidance = state.distiller(latents, conditioning, t, generator, done)
-    losses = _losses(latents, state.guard.filtered(guidance.gradient), views, parameters, settings)
-    check_finite(losses, f"Losses of distillation step {step}", _REMEDY)
+    usable, finite = usable_samples(guidance.gradient)
+    losses = _losses(latents, only_usable(guidance.gradient, usable), views, parameters, settings)
     torch.stack(list(losses.values())).sum().backward()
     state.densification.after_backward(step, views.meta, parameters, optimizers)
     if not len(parameters["means"]):
@@ -193,9 +198,15 @@ def _advance(
     for optimizer in optimizers.values():
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    check_finite(parameters, f"Gaussians after distillation step {step}", _REMEDY)
-    diagnostics = {**guidance.diagnostics.means(), **state.guard.metrics()}
-    _report(step, diagnostics, losses, parameters, views, settings, progress)
+    numbers = StepNumbers.read(usable, finite, losses, parameters, guidance.diagnostics)
+    state.guard.count(numbers.usable, numbers.finite)
+    check_counts(numbers.bad_losses, losses, f"Losses of distillation step {step}", _REMEDY)
+    check_counts(numbers.bad_values, parameters, f"Gaussians after distillation step {step}", _REMEDY)
+    counts = {**state.guard.metrics(), "gaussians": float(len(parameters["means"]))}
+    progress.log_metrics(step, {**numbers.diagnostics, **numbers.losses, **counts})
+    if settings.image_every and step % settings.image_every == 0:
+        sheet = views.rgb.detach().clamp(0, 1).permute(1, 2, 0, 3).flatten(2)
+        progress.log_image(step, "distillation", sheet.cpu())
     state.step += 1
 
 
@@ -295,20 +306,3 @@ def _set_learning_rates(
 def _log_linear(decay: DecayParameters, done: float) -> float:
     """start^(1 - done) end^done."""
     return decay.start ** (1 - done) * decay.end**done
-
-
-def _report(
-    step: int,
-    diagnostics: dict[str, float],
-    losses: dict[str, Tensor],
-    parameters: dict[str, nn.Parameter],
-    views: RenderedViews,
-    settings: BsdParameters,
-    progress: Progress,
-) -> None:
-    finite = {name: value for name, value in diagnostics.items() if value == value}
-    numbers = {name: float(value.detach()) for name, value in losses.items()}
-    progress.log_metrics(step, {**finite, **numbers, "gaussians": float(len(parameters["means"]))})
-    if settings.image_every and step % settings.image_every == 0:
-        sheet = views.rgb.detach().clamp(0, 1).permute(1, 2, 0, 3).flatten(2)
-        progress.log_image(step, "distillation", sheet.cpu())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from placid_kedro.device import to_device
 from placid_kedro.errors import ParameterError, ShapeError
 
 
@@ -42,7 +43,8 @@ class ViewEmbeddings:
 
     def __call__(self, azimuth_deg: Tensor) -> Tensor:
         """Linear blend [B,L,D] of the two directions next to each azimuth [B], all the way round."""
-        weights = _circular_weights(azimuth_deg, self.azimuths_deg).to(self.embeddings)
+        weights = _circular_weights(azimuth_deg, self.azimuths_deg).to(self.embeddings.dtype)
+        weights = to_device(weights, self.embeddings.device)
         return torch.einsum("bn,nld->bld", weights, self.embeddings)
 
 
@@ -108,11 +110,11 @@ class PerpNegViews:
         back_half = torch.stack([_decay(1, 0.5, -0.606, near_side), _decay(1, 0.5, 0.967, near_side)], 1)
         weights = -torch.where(in_front[:, None], front_half, back_half)
         negatives = torch.where(
-            in_front[:, None, None, None].to(self.front.device),
+            to_device(in_front[:, None, None, None], self.front.device),
             torch.stack([self.front, self.side]),
             torch.stack([self.side, self.front]),
         )
-        return positive, negatives, weights.to(self.front)
+        return positive, negatives, to_device(weights.to(self.front.dtype), self.front.device)
 
 
 def _decay(a: float, b: float, c: float, nearness: Tensor) -> Tensor:

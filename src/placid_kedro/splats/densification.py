@@ -110,6 +110,21 @@ class _LimitedStrategy(DefaultStrategy):
         super().__init__(**settings)
         self._maximum = maximum
 
+    def _update_state(
+        self, params: Parameters, state: dict[str, Any], info: dict[str, Any], packed: bool = False
+    ) -> None:
+        # gsplat gathers the Gaussians that are seen, which makes the host wait for their number in every step.
+        gradients = info["means2d"].grad
+        x, y = gradients[..., 0] * (info["width"] / 2), gradients[..., 1] * (info["height"] / 2)
+        lengths = (torch.stack([x, y], dim=-1) * info["n_cameras"]).norm(dim=-1)
+        is_seen = (info["radii"] > 0).all(dim=-1)
+        for name in ("grad2d", "count"):
+            if state[name] is None:
+                state[name] = torch.zeros_like(lengths[0])
+        for length, seen in zip(lengths, is_seen, strict=True):
+            state["grad2d"] += torch.where(seen, length, 0.0)
+            state["count"] += seen
+
     def _grow_gs(
         self, params: Parameters, optimizers: Optimizers, state: dict[str, Any], step: int
     ) -> tuple[int, int]:

@@ -92,7 +92,8 @@ class Lab:
             diagnostics = state.advance()
             if (step + 1) % self.settings.checkpoint_every == 0 or step + 1 == total:
                 state.save(path)
-            progress.log_metrics(step, {**diagnostics.means(), **state.guard.metrics()})
+            means = {name: float(mean) for name, mean in diagnostics.means().items()}
+            progress.log_metrics(step, {**means, **state.guard.metrics()})
         return state.result()
 
     def steps_done(self, algorithm: Algorithm, folder: Path) -> int:
