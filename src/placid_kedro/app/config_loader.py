@@ -12,6 +12,7 @@ from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from placid_kedro.prompts.slug import run_folder
+from placid_kedro.shipped import shipped
 
 # A group with one of these names in it is of the kind that it says; its other members depend on that.
 _KINDS = ("kind", "algorithm")
@@ -33,9 +34,13 @@ def merged(configured: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
 
 
 def models_root() -> str:
-    """Folder of the embedded models: what `PLACID_KEDRO_MODELS` names, else `./models` of the project."""
+    """Folder of the embedded models: what `PLACID_KEDRO_MODELS` names, else `./models` of the project, else what the
+    installed wheel brings."""
     named = os.environ.get("PLACID_KEDRO_MODELS")
-    return str(Path(named).expanduser().absolute()) if named else "./models"
+    if named:
+        return str(Path(named).expanduser().absolute())
+    brought = shipped("models")
+    return "./models" if brought is None or Path("models").is_dir() else str(brought)
 
 
 class RunConfigLoader(OmegaConfigLoader):

@@ -20,6 +20,7 @@ from placid_kedro.app.interrupts import GO_ON, exit_code, signals_as_interrupts
 from placid_kedro.app.node_names import full_names
 from placid_kedro.app.runtime_params import parse_params
 from placid_kedro.errors import PlacidError
+from placid_kedro.shipped import shipped
 
 UPDATING_RUNNER = "placid_kedro.app.runners.StampedRunner"
 ERROR_LOG = Path("logs/last_error.log")
@@ -43,9 +44,9 @@ def params_callback(context: click.Context, option: click.Parameter, value: Any)
 
 
 def _execute(verbose: bool, **options: Any) -> Any:
-    os.chdir(
-        _project_folder(options["conf_source"])
-    )  # relative paths in the configuration mean the project's folder
+    # Relative paths in the configuration mean the project's folder.
+    project_path, options["conf_source"] = _project(options["conf_source"])
+    os.chdir(project_path)
     if options["pipeline"] and not options["pipelines"]:
         # Kedro warns about the older spelling; both are fine here.
         options["pipelines"], options["pipeline"] = [options["pipeline"]], None
@@ -69,19 +70,24 @@ def _execute(verbose: bool, **options: Any) -> Any:
         raise click.ClickException(sentence + details) from error
 
 
-def _project_folder(conf_source: str | None) -> Path:
-    """The project that the working directory lies in, else the one that this code lies in; without either, the working
-    directory itself, which must then have a configuration."""
+def _project(conf_source: str | None) -> tuple[Path, str | None]:
+    """Folder and configuration of a run: of the project that the working directory lies in; else the working directory,
+    with the configuration that was given, that it has, or that the installed wheel brings; else the project that this
+    code lies in."""
     here = Path.cwd()
     project_path = find_kedro_project(here)
-    if project_path is None and not conf_source and not (here / "conf").is_dir():
-        project_path = find_kedro_project(Path(__file__).parent)
-        if project_path is None:
-            raise click.ClickException(
-                f"There is no project in {here} or above it; change into the project's folder, or give its "
-                "configuration with --conf-source."
-            )
-    return project_path or here
+    if project_path is not None or conf_source or (here / "conf").is_dir():
+        return project_path or here, conf_source
+    brought = shipped("conf")
+    if brought is not None:
+        return here, str(brought)
+    project_path = find_kedro_project(Path(__file__).parent)
+    if project_path is None:
+        raise click.ClickException(
+            f"There is no project in {here} or above it; change into the project's folder, or give its "
+            "configuration with --conf-source."
+        )
+    return project_path, None
 
 
 def _name_nodes(options: dict[str, Any]) -> None:
