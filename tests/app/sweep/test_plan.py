@@ -44,8 +44,13 @@ def test_the_default_sweep_is_table_1(env: str) -> None:
     assert [cell.variant for cell in cells[:5]] == TABLE_1
     assert len({(cell.variant, cell.prompt, cell.seed) for cell in cells}) == len(cells)
     full, plain, unplaced, unpersonal, unbalanced = (check_parameters(cell.parameters) for cell in cells[:5])
-    assert (plain.multiview.plane_preset, plain.init.source.kind, plain.lora.steps) == ("none", "sphere", 0)
-    assert (unplaced.init.source.kind, unplaced.lora) == ("sphere", full.lora)
+    assert (plain.multiview.plane_preset, plain.init.source.kind, plain.lora.steps) == ("none", "random", 0)
+    assert (unplaced.init.source.kind, unplaced.lora) == ("random", full.lora)
+    assert plain.init == unplaced.init and plain.bsd_3dgs == unplaced.bsd_3dgs
+    # The paper has one set of rates for all rows; 150 steps from a grey cloud need others than from a fitted start.
+    assert (unplaced.bsd_3dgs == full.bsd_3dgs) == (env == "paper")
+    # No row has more steps than another.
+    assert unplaced.bsd_3dgs.steps == full.bsd_3dgs.steps
     assert (unpersonal.lora.steps, unpersonal.init) == (0, full.init)
     assert unbalanced.distillation.root.algorithm == "sds"
     assert full.distillation.root.algorithm == "bsd"
@@ -68,7 +73,7 @@ def test_what_is_shared_runs_once_and_comes_first() -> None:
         "prompt": 1,
         "reference": 1,
         "multiview": 2,
-        # From the surface, and from the sphere beside each of the two sets of views.
+        # From the surface, and from a grey cloud beside each of the two sets of views.
         "init": 3,
         "lora": 3,
         "bsd_3dgs": 5,
