@@ -23,7 +23,7 @@ from placid_kedro.embedded.training.copies import (
 from placid_kedro.embedded.training.novel_view_batches import NovelViewBatches, NovelViewSource
 from placid_kedro.embedded.training.views import ViewArrays
 
-SHARES = ReferenceShares(unconditional=0.0, vocabulary=0.9, front=0.6, eighths=0.7)
+SHARES = ReferenceShares(unconditional=0.0, vocabulary=0.9, painted=0.0, front=0.6, eighths=0.7)
 ELEVATIONS = torch.cat([torch.full((16,), 30.0), torch.linspace(-10, 40, 16)])
 AZIMUTHS = torch.arange(32) % 16 * 22.5
 CAMERAS = orbit(AZIMUTHS, ELEVATIONS, 1.5, 140.0, 16).world_to_camera
@@ -123,6 +123,7 @@ def source():
         ),
         made=(ObjectCopy(latents[0, :3] + 10, coverage[:3], cameras[:3], mirrored=False),),
         made_share=0.0,
+        painted=ObjectCopy(latents[0, :2] + 20, coverage[:2], cameras[:2], mirrored=False),
         vocabulary_rows=torch.tensor([3]),
         ring=16,
         focal=1.09375,
@@ -169,3 +170,15 @@ def test_so_many_references_show_made_objects(source):
     # All of them alike, without vocabulary_rows.
     shares = torch.bincount((drawn[made, 1] - 10).long()) / made.sum()
     assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.1)
+
+
+def test_so_many_references_show_painted_objects_beside_the_made_ones(source):
+    """Made ones come first: of the rest, a quarter is painted."""
+    shares = SHARES.model_copy(update={"painted": 0.25})
+    batches = NovelViewBatches(replace(source, made_share=0.2), shares, 64, 4, torch.device("cpu"))
+    drawn = [batches(seed, generator(seed)) for seed in range(80)]
+    first = torch.cat([batch.reference[:, 0, 0, 0] for batch in drawn])
+    assert float((first >= 20).float().mean()) == pytest.approx(0.8 * 0.25, abs=0.05)
+    assert float(((first >= 10) & (first < 20)).float().mean()) == pytest.approx(0.2, abs=0.05)
+    indices = torch.cat([batch.reference[:, 1, 0, 0] for batch in drawn])[first >= 20] - 20
+    assert sorted(indices.unique().tolist()) == [0, 1]

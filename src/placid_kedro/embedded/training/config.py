@@ -122,12 +122,14 @@ class ReferenceShares(ParameterModel):
     Attributes:
         unconditional: share of the wanted views without their condition, for guidance.
         vocabulary: share of the references drawn from the vocabulary's objects, the rest from all.
+        painted: share of the references that show an object of the vocabulary in another colour.
         front: share of the references that are the front view; the others are any view.
         eighths: share of the references whose wanted views are of the paper's eight; the others want any views.
     """
 
     unconditional: Fraction
     vocabulary: Fraction
+    painted: Fraction
     front: Fraction
     eighths: Fraction
 

@@ -93,6 +93,20 @@ def _copies(views: ViewArrays, numbered: list[tuple[int, Tensor]], rows: slice) 
     ]
 
 
+def painted_copy(views: ViewArrays, latents: Tensor, rows: Tensor) -> ObjectCopy:
+    """Objects in other colours, from the latents [P, V, C, h, w] that `encode_painted` gave.
+
+    Args:
+        views: of all objects.
+        latents: of the painted ones.
+        rows: [P] which of the objects each of them is.
+    """
+    coverage = views.coverage(latents.shape[-1])[rows]
+    return ObjectCopy(
+        latents, coverage, torch.from_numpy(views.world_to_camera[rows.numpy()]), mirrored=False
+    )
+
+
 def is_mirrored(copy: int) -> bool:
     """Whether a copy is seen in a mirror."""
     return copy % 2 == 1

@@ -23,6 +23,7 @@ class NovelViewSource:
         copies: of all N trained objects.
         made: copies of objects made by chance.
         made_share: of the references that show one of them.
+        painted: objects of the vocabulary in other colours.
         vocabulary_rows: indices of the vocabulary's objects.
         ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on; the later ones
             have the same azimuths, again from the front on.
@@ -32,6 +33,7 @@ class NovelViewSource:
     copies: Sequence[ObjectCopy]
     made: Sequence[ObjectCopy]
     made_share: float
+    painted: ObjectCopy
     vocabulary_rows: Tensor
     ring: int
     focal: float
@@ -66,7 +68,7 @@ class NovelViewBatches:
         self.shares = shares
         self.references = batch_size // wanted_views
         self.wanted_views = wanted_views
-        self.copies = [copy.to(device) for copy in (*source.copies, *source.made)]
+        self.copies = [copy.to(device) for copy in (*source.copies, source.painted, *source.made)]
         self.lengths = torch.tensor([len(copy.latents) for copy in self.copies])
 
     def __call__(self, number: int, generator: torch.Generator) -> NovelViewBatch:
@@ -87,13 +89,16 @@ class NovelViewBatches:
         source, count = self.source, self.references
         made = self._chance(source.made_share, generator)
         copies = torch.randint(len(source.copies), (count,), generator=generator)
+        painted = self._chance(self.shares.painted, generator) & (len(source.painted.latents) > 0)
+        copies = torch.where(painted, len(source.copies), copies)
         if source.made:
-            of_made = len(source.copies) + torch.randint(len(source.made), (count,), generator=generator)
-            copies = torch.where(made, of_made, copies)
+            of_made = torch.randint(len(source.made), (count,), generator=generator)
+            copies = torch.where(made, len(source.copies) + 1 + of_made, copies)
         objects = (torch.rand(count, generator=generator) * self.lengths[copies]).long()
         rows = source.vocabulary_rows
         known = rows[torch.randint(len(rows), (count,), generator=generator)]
-        return copies, torch.where(~made & self._chance(self.shares.vocabulary, generator), known, objects)
+        favourite = self._chance(self.shares.vocabulary, generator) & ~made & ~painted
+        return copies, torch.where(favourite, known, objects)
 
     def _views(self, views: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """[R] references and [R, K] wanted views, of so many."""

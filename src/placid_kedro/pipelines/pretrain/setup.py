@@ -11,7 +11,8 @@ from torch import Tensor
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import PretrainParameters, RunParameters
-from placid_kedro.embedded.training.copies import deformed_copies, made_copies, object_copies
+from placid_kedro.embedded.training.colors import paintings
+from placid_kedro.embedded.training.copies import deformed_copies, made_copies, object_copies, painted_copy
 from placid_kedro.embedded.training.novel_view_batches import NovelViewSource
 from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource
 from placid_kedro.embedded.training.split import CURATED, ObjectSplit, read_split
@@ -82,7 +83,9 @@ def novel_views_of(
     views: AllViews, latents: dict[str, Tensor], parameters: PretrainParameters
 ) -> NovelViewSource:
     """What the novel-view model learns from."""
-    arrays = views.objects
+    arrays, split = views.objects, split_of(parameters)
+    known = vocabulary_rows(split)
+    painted = torch.tensor([index for index, _, _ in paintings(split.vocabulary)], dtype=torch.int64)
     return NovelViewSource(
         copies=(
             *object_copies(arrays, [latents["latents"], *latents["copies"]]),
@@ -90,7 +93,8 @@ def novel_views_of(
         ),
         made=made_copies(views.made, latents["made"]),
         made_share=parameters.made.share,
-        vocabulary_rows=vocabulary_rows(split_of(parameters)),
+        painted=painted_copy(arrays, latents["painted"], known[painted]),
+        vocabulary_rows=known,
         ring=ring_of(parameters),
         focal=arrays.focal,
     )
