@@ -11,6 +11,7 @@ from placid_kedro.pipelines import (
     export,
     filter,
     import_models,
+    import_splats,
     init,
     latent_plane_train,
     lora,
@@ -36,6 +37,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         `evaluate`: T3Bench's scores of a folder of Gaussians, whoever made them.
         `import_models`: published weights become model folders; each kind also by its own name.
         `export`: a finished object as a textured mesh, compact splat files and pictures.
+        `import_splats`: splats of another program as a finished object.
         `pretrain`: the embedded models from scratch.
     """
     generation = {
@@ -68,6 +70,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "distill_2d": distill_2d.create_pipeline(),
         "evaluate": evaluate.create_pipeline(),
         "export": export.create_pipeline(),
+        "import_splats": import_splats.create_pipeline(),
         **generation,
         **preparation,
         **imports,

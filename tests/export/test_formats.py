@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
 from gsply import plyread, read_spz
 from PIL import Image
+from pydantic import ValidationError
 
-from placid_kedro.export.config import CameraPath
+from placid_kedro.export.config import CameraPath, ExportParameters
 from placid_kedro.export.formats import write_compact, write_splats
-from placid_kedro.export.pictures import pictures_along, write_gif, write_pngs
+from placid_kedro.export.pictures import pictures_along, write_gif, write_pngs, write_video
 from placid_kedro.splats import Gaussians
 from placid_kedro.splats.gaussians import SH_C0
 
@@ -116,3 +118,32 @@ def test_the_gif_turns_for_ever_over_white(tmp_path: Path) -> None:
     with Image.open(tmp_path / "turn.gif") as read:
         assert (read.n_frames, read.info["loop"], read.info["duration"]) == (4, 0, 100)
         assert min(read.convert("RGB").getpixel((2, 2))) > 250
+
+
+def test_the_video_shows_the_same_turn(tmp_path: Path) -> None:
+    pictures = pictures_along(ball(), PATH)
+    write_video(pictures, tmp_path / "turn.mp4", PATH.fps)
+    reader = imageio_ffmpeg.read_frames(tmp_path / "turn.mp4")
+    told = next(reader)
+    assert (told["size"], told["fps"]) == ((PATH.size, PATH.size), PATH.fps)
+    frames = [np.frombuffer(frame, np.uint8).reshape(PATH.size, PATH.size, 3) for frame in reader]
+    assert len(frames) == PATH.frames
+    for frame, picture in zip(frames, pictures, strict=True):
+        white = Image.new("RGBA", picture.size, "white")
+        expected = np.asarray(Image.alpha_composite(white, picture).convert("RGB"), dtype=float)
+        assert np.abs(frame - expected).mean() < 8  # the codec loses a little, most at edges of colour
+
+
+def test_a_video_of_odd_size_is_refused() -> None:
+    mesh = {
+        "resolution": 32,
+        "level": 0.1,
+        "smallest_part": 0.0,
+        "faces": 100,
+        "texture_size": 64,
+        "baking_size": 32,
+    }
+    odd = PATH.model_dump() | {"size": 65}
+    assert ExportParameters.model_validate({"formats": ["gif"], "mesh": mesh, "path": odd})
+    with pytest.raises(ValidationError, match=r"even path\.size for mp4, but it is 65"):
+        ExportParameters.model_validate({"formats": ["gif", "mp4"], "mesh": mesh, "path": odd})

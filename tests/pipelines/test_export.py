@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from kedro.framework.session import KedroSession
 
 from placid_kedro.errors import PlacidError
-from placid_kedro.splats import Gaussians
+from placid_kedro.splats import Gaussians, save_ply
 
 GIVEN = {"prompt": "a ball", "tracking": {"enabled": False}}
 
@@ -30,6 +31,20 @@ def test_every_format_that_is_wanted_is_in_the_folder(session: Callable[..., Ked
         running.run(pipeline_names=["export"])
         names = {path.name for path in catalog.load("exports").iterdir()}
     assert names == {"object.glb", "object.spz", "pictures", "manifest.json"}
+
+
+def test_a_file_of_another_program_is_exported(session: Callable[..., KedroSession], tmp_path: Path) -> None:
+    save_ply(ball(0.9).scaled(7.0), tmp_path / "scan.ply")
+    given = {**GIVEN, "import_splats": {"file": "scan.ply"}, "export": {"formats": ["splat", "mp4"]}}
+    with session(**given) as running:
+        running.run(pipeline_names=["import_splats", "export"])
+        catalog = running.load_context().catalog
+        names = {path.name for path in catalog.load("exports").iterdir()}
+        longest = (
+            catalog.load("gaussians").means.amax(dim=0) - catalog.load("gaussians").means.amin(dim=0)
+        ).max()
+    assert names == {"object.splat", "turn.mp4", "manifest.json"}
+    assert float(longest) == pytest.approx(0.9, rel=0.05)
 
 
 def test_fog_leaves_no_folder(session: Callable[..., KedroSession]) -> None:

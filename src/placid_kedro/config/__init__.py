@@ -25,6 +25,7 @@ from placid_kedro.latent_plane.training.config import LatentPlaneTrainParameters
 from placid_kedro.objects.config import FilterParameters, IngestParameters, RenderParameters, ScoreRule
 from placid_kedro.parameter_types import ParameterModel
 from placid_kedro.prompts.config import PromptProcessorParameters
+from placid_kedro.splats.config import SplatsImport
 from placid_kedro.surface.config import InitParameters
 from placid_kedro.surface.reference_config import ReferenceParameters
 
@@ -60,6 +61,7 @@ class Parameters(ParameterModel):
     filter: FilterParameters
     latent_plane_train: LatentPlaneTrainParameters
     import_models: ImportParameters
+    import_splats: SplatsImport
     pretrain: PretrainParameters
     distill_2d: Distill2dParameters
     ablation: AblationParameters
@@ -90,5 +92,6 @@ __all__ = [
     "RenderParameters",
     "RunParameters",
     "ScoreRule",
+    "SplatsImport",
     "TrackingParameters",
 ]

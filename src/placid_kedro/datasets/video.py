@@ -10,6 +10,7 @@ from kedro_datasets._typing import ImagePreview
 from placid_kedro.datasets.base import REMEDY, FileDataset
 from placid_kedro.errors import DataError, NumericError, ShapeError
 from placid_kedro.finite import check_finite
+from placid_kedro.video import write_mp4
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,29 +44,12 @@ class VideoDataset(FileDataset["Tensor"]):
         check_finite({"frames": data}, str(self._filepath), REMEDY)
 
     def _write(self, path: Path, data: "Tensor") -> None:
-        import imageio_ffmpeg
         import torch
 
         if data.ndim != 4 or data.shape[1] != 3 or data.shape[2] % 2 or data.shape[3] % 2:
             raise ShapeError(f"A video must be [T, 3, H, W] with even H and W, not {list(data.shape)}.")
-        frames = (
-            (data.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-        )
-        writer = imageio_ffmpeg.write_frames(
-            str(path),
-            (data.shape[3], data.shape[2]),
-            fps=self._fps,
-            codec="libx264",
-            quality=self._quality,
-            macro_block_size=2,
-            ffmpeg_log_level="error",
-        )
-        writer.send(None)
-        try:
-            for frame in frames.numpy():
-                writer.send(frame)
-        finally:
-            writer.close()
+        frames = (data.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+        write_mp4(list(frames.numpy()), path, self._fps, self._quality)
 
     def _read(self, path: Path) -> "Tensor":
         import numpy as np

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from placid_kedro.parameter_types import (
     Elevation,
@@ -13,7 +13,7 @@ from placid_kedro.parameter_types import (
     Views,
 )
 
-ExportFormat = Literal["glb", "spz", "splat", "compressed_ply", "png", "gif"]
+ExportFormat = Literal["glb", "spz", "splat", "compressed_ply", "png", "gif", "mp4"]
 
 
 class MeshParameters(ParameterModel):
@@ -45,7 +45,7 @@ class CameraPath(ParameterModel):
         distance: of the cameras from the origin.
         field_of_view_deg: full angle of the square images.
         size: pixels along an edge.
-        fps: frames a second, of the GIF.
+        fps: frames a second, of GIF and MP4.
     """
 
     frames: Views
@@ -61,11 +61,18 @@ class ExportParameters(ParameterModel):
 
     Attributes:
         formats: what is written: `glb`, a mesh with a texture; `spz`, `splat` and `compressed_ply`, splats
-            without spherical harmonics that nobody uses; `png`, pictures with alpha; `gif`, a turn over white.
+            without spherical harmonics that nobody uses; `png`, pictures with alpha; `gif` and `mp4`, a turn
+            over white.
         mesh: of the GLB.
-        path: of the camera, for PNG and GIF.
+        path: of the camera, for PNG, GIF and MP4.
     """
 
     formats: Annotated[tuple[ExportFormat, ...], Field(strict=False, min_length=1)]
     mesh: MeshParameters
     path: CameraPath
+
+    @model_validator(mode="after")
+    def _even(self) -> "ExportParameters":
+        if "mp4" in self.formats and self.path.size % 2:
+            raise ValueError(f"should have an even path.size for mp4, but it is {self.path.size}")
+        return self

@@ -13,7 +13,7 @@ from PIL import Image
 from placid_kedro.export.config import ExportFormat, ExportParameters
 from placid_kedro.export.formats import write_compact, write_splats
 from placid_kedro.export.meshing import mesh_of
-from placid_kedro.export.pictures import pictures_along, write_gif, write_pngs
+from placid_kedro.export.pictures import pictures_along, write_gif, write_pngs, write_video
 from placid_kedro.export.texturing import write_textured_glb
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians
@@ -38,8 +38,8 @@ class Files:
 
 
 def exported(gaussians: Gaussians, parameters: ExportParameters, progress: Progress = SILENT) -> Files:
-    """An object as `object.glb`, `object.spz`, `object.splat`, `object.compressed.ply`, `pictures/` and `turn.gif`, as
-    far as they are wanted.
+    """An object as `object.glb`, `object.spz`, `object.splat`, `object.compressed.ply`, `pictures/`, `turn.gif` and
+    `turn.mp4`, as far as they are wanted.
 
     Args:
         gaussians: the object.
@@ -77,6 +77,8 @@ class _Writer:
             write_pngs(self._pictures, folder / "pictures")
         elif kind == "gif":
             write_gif(self._pictures, folder / "turn.gif", self.parameters.path.fps)
+        elif kind == "mp4":
+            write_video(self._pictures, folder / "turn.mp4", self.parameters.path.fps)
 
     @cached_property
     def _pictures(self) -> list[Image.Image]:

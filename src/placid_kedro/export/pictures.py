@@ -1,10 +1,11 @@
-"""Pictures of an object along a turn of the camera: PNG with alpha, and a GIF."""
+"""Pictures of an object along a turn of the camera: PNG with alpha, a GIF, a video."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from placid_kedro.cameras import ring
 from placid_kedro.export.config import CameraPath
 from placid_kedro.splats import Gaussians, render
+from placid_kedro.video import write_mp4
 
 
 def pictures_along(gaussians: Gaussians, path: CameraPath) -> list[Image.Image]:
@@ -41,11 +43,26 @@ def write_gif(pictures: Iterable[Image.Image], path: Path, fps: int) -> None:
         path: of the file.
         fps: frames a second; GIF counts in hundredths of a second.
     """
-    frames = [
+    frames = _over_white(pictures)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0)
+
+
+def write_video(pictures: Iterable[Image.Image], path: Path, fps: int) -> None:
+    """Write a turn over white as MP4.
+
+    Args:
+        pictures: RGBA of even sizes, one at least.
+        path: of the file.
+        fps: frames a second.
+    """
+    write_mp4([np.asarray(frame) for frame in _over_white(pictures)], path, fps)
+
+
+def _over_white(pictures: Iterable[Image.Image]) -> list[Image.Image]:
+    return [
         Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
         for picture in pictures
     ]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0)
 
 
 def _picture(pixels: Tensor) -> Image.Image:

@@ -1,8 +1,8 @@
-"""Settings of the densification; imports no torch."""
+"""Settings of the densification and of the import of other programs' files; imports no torch."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -34,3 +34,19 @@ class DensificationConfig(ParameterModel):
     minimum_opacity: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
     reset_every: PositiveInt = 300
     maximum: PositiveInt = 1_000_000
+
+
+class SplatsImport(ParameterModel):
+    """Pipeline `import_splats`: a 3DGS ply file of another program becomes the `gaussians` of a prompt.
+
+    Attributes:
+        file: its path.
+        axes: of the file, see `placid_kedro.splats.load_ply`; other programs write the viewers'.
+        longest_edge: length that the object's longest side gets, in edges of the cube; null leaves place and size.
+        maximum: Gaussians; a larger file is refused.
+    """
+
+    file: str
+    axes: Literal["marked", "viewer", "world"]
+    longest_edge: Annotated[float, Field(gt=0, le=1)] | None
+    maximum: PositiveInt

@@ -79,7 +79,7 @@ def save_ply(gaussians: Gaussians, path: Path, *, sh_degree: int = 3) -> None:
         stream.write(vertices.numpy().astype("<f4").tobytes())
 
 
-def load_ply(path: Path, *, axes: PlyAxes = "marked") -> Gaussians:
+def load_ply(path: Path, *, axes: PlyAxes = "marked", most: int | None = None) -> Gaussians:
     """Read a ply file of Gaussians into the world; spherical-harmonic bands that are zero throughout are left out.
 
     Args:
@@ -87,14 +87,20 @@ def load_ply(path: Path, *, axes: PlyAxes = "marked") -> Gaussians:
         axes: those of the file. "marked": the viewers' where this project's comment says so, else the world's, as in
             files from before there was the comment. "viewer": x right, y down, z forward, as other 3DGS programs
             write. "world": z up, the front towards x.
+        most: Gaussians that are read; None for any number.
 
     Raises:
-        DataError: the file is missing, cut off, not a binary little-endian ply, or holds something else.
+        DataError: the file is missing, cut off, larger than `most`, not a binary little-endian ply, or holds
+            something else.
     """
     if not path.is_file():
         raise DataError(f"There is no ply file {path}; give the path of a file of Gaussians.")
     with path.open("rb") as stream:
         count, layout, is_marked = _read_header(stream, path)
+        if most is not None and count > most:
+            raise DataError(
+                f"{path} holds {count} Gaussians, more than {most}; make it smaller, or raise that limit."
+            )
         data = stream.read(count * layout.itemsize)
     vertices = np.frombuffer(data, layout)
     names = layout.names or ()
