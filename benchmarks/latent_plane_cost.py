@@ -27,6 +27,7 @@ from torch import Tensor
 
 from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.loading import load_component
+from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
 from placid_kedro.latent_plane import (
@@ -123,8 +124,7 @@ def embedded(given: argparse.Namespace) -> None:
     def sample(plane: LatentPlane | None, policy: SamplingPolicy = every_step) -> Tensor:
         return sample_views(
             model,
-            reference,
-            cameras[0],
+            Subject(reference=reference, reference_camera=cameras[0]),
             cameras,
             steps=given.steps,
             guidance_scale=2.0,

@@ -38,6 +38,7 @@ import yaml
 from torch import Tensor
 
 from placid_kedro.diffusion.loading import load_component
+from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import NovelView, load_novel_view
 from placid_kedro.embedded.networks.scorer import ImageScorer, load_scorer
 from placid_kedro.embedded.training.split import read_split
@@ -186,8 +187,7 @@ class Measurement:
         cameras = views.cameras[self.ring(views)]
         return sample_views(
             self.model,
-            over_white(views.rgba[0]),
-            cameras[0],
+            Subject(reference=over_white(views.rgba[0]), reference_camera=cameras[0]),
             cameras,
             steps=self.given.steps,
             guidance_scale=self.given.guidance_scale,

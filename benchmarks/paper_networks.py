@@ -81,7 +81,7 @@ def text_to_image(sizes: Sizes, device: torch.device, precision: Precision) -> T
         autoencoder=narrow_autoencoder(autoencoder, precision),
         text_encoder=DrawnTexts(sizes.unet["cross_attention_dim"]),
         scheduler=scheduler,
-        schedule=NoiseSchedule.from_scheduler(scheduler),
+        schedule=NoiseSchedule.from_scheduler(scheduler).to(device),
         device=device,
     )
 
@@ -98,7 +98,7 @@ def novel_view(sizes: Sizes, device: torch.device, precision: Precision) -> Nove
         autoencoder=narrow_autoencoder(autoencoder, precision),
         conditioner=conditioner,
         scheduler=scheduler,
-        schedule=NoiseSchedule.from_scheduler(scheduler),
+        schedule=NoiseSchedule.from_scheduler(scheduler).to(device),
         image_size=sizes.unet["sample_size"] * pixels_per_latent(autoencoder),
         device=device,
     )

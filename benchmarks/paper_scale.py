@@ -38,6 +38,7 @@ from benchmarks.scenes import hollow_ball
 from placid_kedro.cameras import multiview_cameras, orbit
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.lora import fine_tune, lora_applied
+from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.precision import Precision
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.distillation import Conditioning, DistillationConfig, Distiller, NoisePredictor
@@ -124,8 +125,7 @@ def measure_views(scale: Scale, device: Device, precision: Precision) -> float:
             generator = torch.Generator().manual_seed(0)
             return sample_views(
                 model,
-                reference,
-                cameras[0],
+                Subject(reference=reference, reference_camera=cameras[0]),
                 cameras,
                 steps=steps,
                 guidance_scale=2.0,

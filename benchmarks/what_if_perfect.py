@@ -210,7 +210,7 @@ class Generation:
         return self.target.meshes[int(np.argmin(errors))]
 
     def multiview(self, reference: Tensor) -> tuple[PosedViews, dict[str, Tensor]]:
-        return sample_object_views(reference, *self.common, self.parameters.multiview)
+        return sample_object_views(self.prompts, reference, *self.common, self.parameters.multiview)
 
     def start(self, density: dict[str, Tensor], views: PosedViews) -> Gaussians:
         return place_gaussians(density, views, self.seed, self.parameters.init)

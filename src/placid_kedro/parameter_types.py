@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 # YAML has lists only; strict models would refuse them where a tuple is meant.
 Range = Annotated[tuple[float, float], Field(strict=False)]
@@ -29,16 +29,6 @@ Elevation = Annotated[float, Field(gt=-90, lt=90)]
 FieldOfView = Annotated[float, Field(gt=0, lt=180)]
 
 
-class ParameterModel(BaseModel):
-    """Base of the parameter models: immutable, no unknown names, no silent conversion between types.
-
-    The values themselves stand in `conf/`; a model holds names, types and bounds only, so that a default is
-    written in one place.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
 def only_places(*known: str) -> Callable[[str], str]:
     """A validator of templates: refuses a place in braces that is none of these, and lone braces."""
 
@@ -50,3 +40,17 @@ def only_places(*known: str) -> Callable[[str], str]:
         return template
 
     return check
+
+
+# Text with the place `{prompt}`.
+Template = Annotated[str, Field(pattern=r"\{prompt\}"), AfterValidator(only_places("prompt"))]
+
+
+class ParameterModel(BaseModel):
+    """Base of the parameter models: immutable, no unknown names, no silent conversion between types.
+
+    The values themselves stand in `conf/`; a model holds names, types and bounds only, so that a default is
+    written in one place.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

@@ -11,17 +11,23 @@ from omegaconf import OmegaConf
 
 from placid_kedro.app.model_check import advice, check_models, check_room, look_at_models
 from placid_kedro.app.preflight_command import report
+from placid_kedro.cameras import ring
 from placid_kedro.config import ModelsParameters
 from placid_kedro.errors import ModelError, ParameterError, ResourceError
 from placid_kedro.files import write_manifest
 from placid_kedro.latent_plane.config import MultiviewParameters
+from placid_kedro.latent_plane.plane import LatentPlane
+from placid_kedro.latent_plane.training.export import save_latent_plane
 from placid_kedro.models import Availability, Hub
+from tools.model_folders import write_mvdream
 
+EMBEDDED = ("text_to_image", "zero123", "latent_plane", "scorer")
+SMALL_PLANE = {"token_channels": 8, "num_octaves": 2, "num_heads": 2, "samples_per_ray": 4}
 PROJECT = Path(__file__).absolute().parents[2]
 
 
 def parameters(models: Any, **changed: Any) -> ModelsParameters:
-    given = {name: str(getattr(models, name)) for name in ModelsParameters.model_fields}
+    given = {name: str(path) for name, path in vars(models).items()}
     return ModelsParameters.model_validate({**given, **changed})
 
 
@@ -35,10 +41,9 @@ def changed(folder: Path, target: Path, component: str, **values: Any) -> str:
 
 def test_the_embedded_models_can_serve() -> None:
     """The models that this project ships, through the same check as any other."""
-    names = ModelsParameters.model_fields
-    given = ModelsParameters.model_validate({name: f"./models/{name}" for name in names})
-    found = check_models(given, PROJECT)
-    assert [available.folder for available in found] == [PROJECT / "models" / name for name in names]
+    given = ModelsParameters.model_validate({name: f"./models/{name}" for name in EMBEDDED})
+    found = check_models(given, PROJECT, EMBEDDED)
+    assert [available.folder for available in found] == [PROJECT / "models" / name for name in EMBEDDED]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,58 @@ def test_what_cannot_serve_is_one_sentence(
     with pytest.raises(ModelError, match=said) as raised:
         check_models(given, tmp_path, {role})
     assert "\n" not in str(raised.value) and source in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"ip_dim": 16}, "a picture beside the prompt, as ImageDream"),
+        ({"camera_dim": 12}, "told 12 numbers of a camera, not 16"),
+    ],
+)
+def test_relatives_of_mvdream_are_named(tmp_path: Path, values: dict[str, Any], said: str) -> None:
+    source = changed(write_mvdream(tmp_path / "mvdream"), tmp_path / "model", "unet", **values)
+    given = ModelsParameters.model_validate({name: source for name in ModelsParameters.model_fields})
+    with pytest.raises(ModelError, match=rf"cannot serve as mvdream: .*{said}.*; take ashawkey"):
+        check_models(given, tmp_path, {"mvdream"})
+
+
+def test_mvdream_serves_as_itself_and_as_nothing_else(stable_diffusion_folder: Path, tmp_path: Path) -> None:
+    source = str(write_mvdream(tmp_path / "mvdream"))
+    given = ModelsParameters.model_validate({name: source for name in ModelsParameters.model_fields})
+    (found,) = check_models(given, tmp_path, {"mvdream"})
+    assert found.folder == Path(source)
+    with pytest.raises(ModelError, match=r"cannot serve as text_to_image: .*\(MultiViewUNetModel\)"):
+        check_models(given, tmp_path, {"text_to_image"})
+    other = given.model_copy(update={"mvdream": (str(stable_diffusion_folder),)})
+    with pytest.raises(
+        ModelError, match=r"cannot serve as mvdream: .*UNet2DConditionModel, which knows no cameras"
+    ):
+        check_models(other, tmp_path, {"mvdream"})
+
+
+def test_a_plane_is_held_against_the_model_that_draws_the_views(tmp_path: Path) -> None:
+    """Widths of MVDream's UNet by its own configuration, and four views of it."""
+    models = {
+        "mvdream": str(write_mvdream(tmp_path / "mvdream")),
+        "zero123": "./nowhere",
+        "text_to_image": "./nowhere",
+        "scorer": "./nowhere",
+    }
+    four = views(views=4, source={"kind": "mvdream"}, elevation_deg=15.0)
+    for widths, count, error in (
+        ((64, 128), 4, None),
+        ((16, 32), 4, ModelError),
+        ((64, 128), 8, ParameterError),
+    ):
+        folder = tmp_path / f"plane-{widths[0]}-{count}"
+        save_latent_plane(folder, LatentPlane(*widths, ring(count, 15.0, 1.5, 49.13, 64), **SMALL_PLANE))
+        given = ModelsParameters.model_validate({**models, "latent_plane": str(folder)})
+        if error is None:
+            check_models(given, tmp_path, {"mvdream", "latent_plane"}, multiview=four)
+        else:
+            with pytest.raises(error, match="mvdream" if error is ModelError else "8 other views"):
+                check_models(given, tmp_path, {"mvdream", "latent_plane"}, multiview=four)
 
 
 def test_a_video_model_is_named(stable_diffusion_folder: Path, tmp_path: Path) -> None:
@@ -107,8 +164,8 @@ def test_a_flipped_bit_in_weights_is_found(stable_diffusion_folder: Path, tmp_pa
 
 
 def test_every_model_is_looked_at_though_one_is_missing(tiny_models: Any, tmp_path: Path) -> None:
-    checks = look_at_models(parameters(tiny_models, text_to_image="./nowhere"), tmp_path)
-    assert [check.name for check in checks] == list(ModelsParameters.model_fields)
+    checks = look_at_models(parameters(tiny_models, text_to_image="./nowhere"), tmp_path, EMBEDDED)
+    assert [check.name for check in checks] == list(EMBEDDED)
     assert [check.problem is not None for check in checks] == [True, False, False, False]
     # A run that does not take it may start.
     check_models(parameters(tiny_models, text_to_image="./nowhere"), tmp_path, {"scorer"})
@@ -138,16 +195,16 @@ def views(**changed: Any) -> MultiviewParameters:
 
 
 def test_a_plane_is_held_against_the_views_that_are_wanted(tiny_models: Any, tmp_path: Path) -> None:
-    check_models(parameters(tiny_models), tmp_path, multiview=views())
+    check_models(parameters(tiny_models), tmp_path, EMBEDDED, multiview=views())
     with pytest.raises(
         ParameterError,
         match=r"8 other views than the 9 .* 8 at elevation 30, distance 1.5 and field of view 49.13",
     ):
-        check_models(parameters(tiny_models), tmp_path, multiview=views(views=9))
+        check_models(parameters(tiny_models), tmp_path, EMBEDDED, multiview=views(views=9))
     with pytest.raises(ParameterError, match="8 other views than the 8"):
-        check_models(parameters(tiny_models), tmp_path, multiview=views(elevation_deg=20.0))
+        check_models(parameters(tiny_models), tmp_path, EMBEDDED, multiview=views(elevation_deg=20.0))
     with pytest.raises(ParameterError, match="8 other views"):
-        check_models(parameters(tiny_models), tmp_path, multiview=views(distance=2.0))
+        check_models(parameters(tiny_models), tmp_path, EMBEDDED, multiview=views(distance=2.0))
 
 
 def test_a_run_without_a_plane_needs_none() -> None:
@@ -177,9 +234,8 @@ def test_the_command_says_of_each_model_where_it_is(monkeypatch: pytest.MonkeyPa
     bootstrap_project(PROJECT)
     lines, ready = report(PROJECT, "base", "generate", {})
     assert ready and lines[-1] == "This run can start."
-    assert all(
-        f"is at {PROJECT / 'models' / name}" in "\n".join(lines) for name in ModelsParameters.model_fields
-    )
+    assert all(f"is at {PROJECT / 'models' / name}" in "\n".join(lines) for name in EMBEDDED)
+    assert "mvdream" not in "\n".join(lines)  # it is looked at where a source names it
     lines, ready = report(PROJECT, "base", "generate", {"models": {"zero123": "./nowhere"}})
     assert not ready and any("'zero123' cannot be had" in line for line in lines)
     # Nothing of a run that takes no model is looked at.

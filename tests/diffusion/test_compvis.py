@@ -16,7 +16,8 @@ from placid_kedro.diffusion.compvis import import_zero123
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.errors import ModelError
-from tests.compvis import OpenAIVision, unet_tensors, vae_tensors, write_checkpoint
+from tests.compvis import OpenAIVision, vae_tensors, write_checkpoint
+from tools.compvis_names import unet_tensors
 
 CPU = torch.device("cpu")
 

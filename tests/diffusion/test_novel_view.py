@@ -14,6 +14,7 @@ from transformers import CLIPVisionModelWithProjection
 
 from placid_kedro.cameras import orbit, ring
 from placid_kedro.diffusion.loading import load_component
+from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import NovelView, load_novel_view
 from placid_kedro.embedded.networks.reference_tokens import ReferenceTokens
 from placid_kedro.errors import ModelError, ParameterError, ShapeError
@@ -77,8 +78,7 @@ def test_zero123_is_sampled_as_it_was_trained(zero123_folder: Path) -> None:
     cameras = orbit([20.0, 110.0, -25.0], [30.0, 10.0, 50.0], [1.5, 2.0, 1.2], 70.0, 64)
     views = sample_views(
         model,
-        picture(),
-        reference_camera,
+        Subject(reference=picture(), reference_camera=reference_camera),
         cameras,
         steps=3,
         guidance_scale=2.0,
@@ -113,8 +113,7 @@ def draw(model: NovelView, seed: int = 0, **settings: Any) -> Any:
     defaults: dict[str, Any] = {"steps": 2, "guidance_scale": 2.0, "silhouette": torch.ones(64, 64)}
     return sample_views(
         model,
-        reference,
-        CAMERAS[0],
+        Subject(reference=reference, reference_camera=CAMERAS[0]),
         cameras,
         generator=torch.Generator().manual_seed(seed),
         **{**defaults, **settings},

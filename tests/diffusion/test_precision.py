@@ -10,6 +10,7 @@ from torch import Tensor
 from placid_kedro.cameras import orbit
 from placid_kedro.diffusion.autoencoding import decode, encode
 from placid_kedro.diffusion.lora import fine_tune, lora_applied
+from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image, sample_images
 from placid_kedro.latent_plane.sampling import sample_views
@@ -97,8 +98,7 @@ def test_views_are_about_the_same(zero123_folder: Path) -> None:
     drawn = [
         sample_views(
             load_novel_view(zero123_folder, CPU, precision),
-            reference,
-            cameras[0],
+            Subject(reference=reference, reference_camera=cameras[0]),
             cameras,
             steps=2,
             guidance_scale=2.0,

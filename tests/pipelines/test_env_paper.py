@@ -12,9 +12,13 @@ from kedro.framework.session import KedroSession
 from PIL import Image
 from safetensors.torch import load_file
 
+from placid_kedro.cameras import ring
 from placid_kedro.evaluation.report import Report
+from placid_kedro.latent_plane import LatentPlane
+from placid_kedro.latent_plane.training.export import save_latent_plane
 from placid_kedro.splats import load_ply
 from tools.model_folders import (
+    MVDREAM,
     SHRUNK,
     SHRUNK_21,
     STABLE_DIFFUSION_15,
@@ -23,8 +27,10 @@ from tools.model_folders import (
     Sizes,
     make_autoencoder,
     make_image_encoder,
+    make_mvdream_unet,
     make_text_encoder,
     make_unet,
+    write_mvdream,
     write_plane,
     write_stable_diffusion,
     write_zero123,
@@ -120,6 +126,34 @@ def test_every_stage_runs(
     assert (folder / "viewer.html").is_file() and (folder / "turntable.mp4").is_file()
 
 
+def test_mvdream_draws_the_reference_and_the_views(
+    session: Callable[..., KedroSession], tmp_path: Path
+) -> None:
+    """Sec. 4.1's other reference, and N = 4; Zero-1-to-3 is not asked for."""
+    torch.manual_seed(0)
+    cameras = ring(4, 15.0, 1.5, 49.13, 64)
+    plane = LatentPlane(64, 128, cameras, token_channels=8, num_octaves=2, num_heads=2, samples_per_ray=4)
+    plane.sigma_head.bias.data.fill_(21.0)
+    save_latent_plane(tmp_path / "plane", plane)
+    models = {
+        "text_to_image": str(write_stable_diffusion(tmp_path / "sd")),
+        "zero123": "./nowhere",
+        "latent_plane": str(tmp_path / "plane"),
+        "mvdream": str(write_mvdream(tmp_path / "mvdream")),
+    }
+    parameters = deepcopy(SMALL)
+    parameters["reference"] |= {"source": {"kind": "mvdream", "elevation_deg": 15.0}}
+    parameters["reference"]["background"] = background(tmp_path)
+    parameters["multiview"] |= {"source": {"kind": "mvdream"}, "views": 4, "elevation_deg": 15.0}
+    nodes = ["reference.sample_reference", "multiview.sample_object_views"]
+    with session("paper", prompt="a cactus", models=models, **parameters) as opened:
+        opened.run(pipeline_names=["generate"], to_nodes=nodes)
+    root = tmp_path / "data/paper"
+    assert Image.open(root / "08_reporting/a-cactus/reference.png").size == (64, 64)
+    density = load_file(root / "07_model_output/a-cactus/density.safetensors")["density"]
+    assert density.shape == (8, 8, 8) and bool((density > 0).all())
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -130,6 +164,7 @@ def test_every_stage_runs(
         (lambda: text_encoder(STABLE_DIFFUSION_15), 123_060_480),
         (lambda: text_encoder(STABLE_DIFFUSION_21), 340_387_840),
         (lambda: make_image_encoder(ZERO123_XL), 303_179_776 + 768 * 1024),
+        (lambda: make_mvdream_unet(MVDREAM.unet), 865_910_724 + 17 * 1280 + 1281 * 1280),
     ],
 )
 def test_the_real_sizes_are_those_of_the_published_networks(make: Callable[[], Any], expected: int) -> None:

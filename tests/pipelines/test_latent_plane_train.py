@@ -19,6 +19,7 @@ from kedro.framework.session import KedroSession
 from placid_kedro.cameras import orbit
 from placid_kedro.datasets import FolderDataset
 from placid_kedro.diffusion.loading import load_component
+from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.errors import DataError, ModelError, ParameterError
 from placid_kedro.latent_plane.sampling import sample_views
@@ -86,8 +87,10 @@ def test_a_plane_is_made_that_the_model_takes(
     model = load_novel_view(tiny_models.zero123, torch.device("cpu"))
     views = sample_views(
         model,
-        torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)),
-        plane.cameras[0],
+        Subject(
+            reference=torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)),
+            reference_camera=plane.cameras[0],
+        ),
         plane.cameras,
         steps=2,
         guidance_scale=2.0,

@@ -26,7 +26,7 @@ from placid_kedro.app.run_context import (
     current_run,
     set_current_run,
 )
-from placid_kedro.app.run_record import needed_models, parameter_groups, record_of
+from placid_kedro.app.run_record import models_left_out, needed_models, parameter_groups, record_of
 from placid_kedro.app.runners.stamps import Stamps, dataset_path
 from placid_kedro.app.tracking import NoTracker, RunStatus, Tracker, start_run
 from placid_kedro.checkpoints import Checkpoint
@@ -252,6 +252,7 @@ class TrackingHooks:
                 progress=TrackedProgress(self._console, self._tracker),
                 tracker=self._tracker,
                 stage_seconds=self.stage_seconds,
+                unused_models=frozenset(models_left_out(parameters)),
             )
         )
 

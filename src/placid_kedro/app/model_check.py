@@ -194,13 +194,14 @@ def _held_against(
     multiview: MultiviewParameters | None,
 ) -> ModelCheck:
     """A Latent-Plane that can be had, held against the UNet and the views that it is for."""
-    if check.name != "latent_plane" or check.problem is not None or "zero123" not in configs:
+    views = "zero123" if multiview is None else multiview.source.kind
+    if check.name != "latent_plane" or check.problem is not None or views not in configs:
         return check
-    unet = next(other.available for other in checks if other.name == "zero123")
+    unet = next(other.available for other in checks if other.name == views)
     assert check.available is not None and unet is not None, "both have configurations"
     plane = configs["latent_plane"].get("latent_plane", {})
     try:
-        check_plane(check.available.source, plane, unet.source, configs["zero123"].get("unet", {}))
+        check_plane(check.available.source, plane, unet.source, configs[views].get("unet", {}))
         if multiview is not None:
             _check_views(plane, multiview)
     except PlacidError as error:

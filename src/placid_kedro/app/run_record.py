@@ -112,14 +112,26 @@ def parameter_groups(pipeline: Pipeline) -> set[str]:
 
 
 def needed_models(pipeline: Pipeline, parameters: Parameters) -> set[str]:
-    """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others; without the
-    plane where views are made without it."""
+    """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others; without
+    those that they leave out as their parameters are."""
     taken = {
         name.removeprefix("params:models") for name in pipeline.inputs() if name.startswith("params:models")
     }
     needed = set(ModelsParameters.model_fields) if "" in taken else {name.removeprefix(".") for name in taken}
-    without_plane = "multiview" in parameter_groups(pipeline) and parameters.multiview.plane_preset == "none"
-    return needed - {"latent_plane"} if without_plane else needed
+    return needed - models_left_out(parameters, parameter_groups(pipeline))
+
+
+def models_left_out(parameters: Parameters, groups: Collection[str] = ("reference", "multiview")) -> set[str]:
+    """Names of the models that the stages with these groups of parameters do not take as the parameters are."""
+    draws_views = parameters.multiview.source.kind if "multiview" in groups else None
+    draws_reference = None
+    if "reference" in groups and not parameters.reference.image:
+        draws_reference = parameters.reference.source.kind
+    unused = set() if "mvdream" in (draws_views, draws_reference) else {"mvdream"}
+    if draws_views is not None:
+        unused |= {"latent_plane"} if parameters.multiview.plane_preset == "none" else set()
+        unused |= {"zero123"} if draws_views == "mvdream" else set()
+    return unused
 
 
 def pipeline_name(run_params: Mapping[str, Any]) -> str:

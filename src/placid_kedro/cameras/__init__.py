@@ -2,7 +2,12 @@
 
 from placid_kedro.cameras.camera import Cameras, focal_from_fov
 from placid_kedro.cameras.configuration import cameras_from_config, cameras_to_config
-from placid_kedro.cameras.conversions import blender_to_opencv, opencv_to_blender, relative_pose
+from placid_kedro.cameras.conversions import (
+    blender_to_opencv,
+    mvdream_camera,
+    opencv_to_blender,
+    relative_pose,
+)
 from placid_kedro.cameras.orbits import (
     MULTIVIEW_AZIMUTHS_DEG,
     MULTIVIEW_DISTANCE,
@@ -27,6 +32,7 @@ __all__ = [
     "cameras_to_config",
     "focal_from_fov",
     "multiview_cameras",
+    "mvdream_camera",
     "opencv_to_blender",
     "orbit",
     "random_orbit",

@@ -1,4 +1,4 @@
-"""To and from the axes that Blender and Zero-1-to-3 use."""
+"""To and from the axes that Blender, Zero-1-to-3 and MVDream use."""
 
 from __future__ import annotations
 
@@ -19,6 +19,26 @@ def opencv_to_blender(world_to_camera: Tensor) -> Tensor:
 def blender_to_opencv(matrix_world: Tensor) -> Tensor:
     """Blender's camera `matrix_world` [..., 4, 4] to OpenCV `world_to_camera` [..., 4, 4]."""
     return _FLIP_YZ.to(matrix_world) @ torch.linalg.inv(matrix_world)
+
+
+# Our front is on the +x axis, MVDream's, as Blender's, on the -y axis; azimuths grow counter-clockwise in both.
+_TO_BLENDERS_FRONT = torch.tensor([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+
+def mvdream_camera(world_to_camera: Tensor) -> Tensor:
+    """The sixteen numbers with which MVDream is told of a camera.
+
+    Args:
+        world_to_camera: [C, 4, 4] OpenCV.
+
+    Returns:
+        [C, 16]: row after row of Blender's `matrix_world`, where azimuth 0 is at -y, with the camera at distance 1.
+    """
+    matrix_world = _TO_BLENDERS_FRONT.to(world_to_camera) @ opencv_to_blender(world_to_camera)
+    position = matrix_world[:, :3, 3]
+    near = matrix_world.clone()
+    near[:, :3, 3] = position / position.norm(dim=-1, keepdim=True)
+    return near.flatten(1)
 
 
 def _spherical(world_to_camera: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -61,6 +61,7 @@ class ModelsParameters(ParameterModel):
     zero123: ModelSources
     latent_plane: ModelSources
     scorer: ModelSources
+    mvdream: ModelSources = ("ashawkey/mvdream-sd2.1-diffusers", "dylanebert/mvdream")
 
 
 class TrackingParameters(ParameterModel):

@@ -27,6 +27,10 @@ _LIBRARIES = {
     # The names under which Zero-1-to-3's checkpoints know their projection of image and pose.
     "pipeline_zero1to3": "placid_kedro.diffusion.pose_projection",
     "zero123": "placid_kedro.diffusion.pose_projection",
+    # Those under which the ports of MVDream know its UNet.
+    "mv_unet": "placid_kedro.diffusion.mvdream.unet",
+    "mvdream.mv_unet": "placid_kedro.diffusion.mvdream.unet",
+    "mvdream.models": "placid_kedro.diffusion.mvdream.unet",
 }
 
 logger = logging.getLogger(__name__)

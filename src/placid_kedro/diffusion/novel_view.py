@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.autoencoding import pixels_per_latent
-from placid_kedro.diffusion.conditioning import ClipConditioner, ReferenceCondition, ReferenceConditioner
-from placid_kedro.diffusion.guidance import guide
+from placid_kedro.diffusion.conditioning import ClipConditioner, ReferenceConditioner
 from placid_kedro.diffusion.loading import component_names, load_component
+from placid_kedro.diffusion.multiview import GuidedViews, Subject
 from placid_kedro.diffusion.networks import Autoencoder, Denoiser
 from placid_kedro.diffusion.precision import Precision, narrow_autoencoder, narrow_unet
 from placid_kedro.diffusion.sampling import load_ddim
 from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.errors import ModelError, ShapeError
+from placid_kedro.errors import ModelError, ParameterError, ShapeError
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,18 @@ class NovelView:
     schedule: NoiseSchedule
     image_size: int
     device: torch.device
+
+    def guided(self, subject: Subject, cameras: Cameras) -> GuidedViews:
+        """See `MultiviewModel.guided`; the unconditional branch's condition is zero."""
+        if subject.reference is None or subject.reference_camera is None:
+            raise ParameterError("A novel-view model draws from a picture and its camera; give it both.")
+        images = subject.reference[None].to(self.device)
+        poses = (one.world_to_camera.to(self.device) for one in (subject.reference_camera, cameras))
+        condition = self.conditioner(images, self.reference_latents(images), *poses)
+        context, concatenated = (
+            torch.cat([torch.zeros_like(x), x]) for x in (condition.context, condition.concatenated)
+        )
+        return GuidedViews(self, context, concatenated)
 
     def reference_latents(self, reference: Tensor) -> Tensor:
         """Latents [B, C, h, w] that the conditioner is given, of images [B, 3, H, W] in [0, 1].
@@ -99,36 +112,3 @@ def _load_conditioner(folder: Path, device: torch.device) -> ReferenceConditione
         f"{folder} is no novel-view model: it has neither reference_tokens nor cc_projection nor "
         "clip_camera_projection."
     )
-
-
-@dataclass(frozen=True, eq=False)
-class GuidedNovelView:
-    """Both guidance branches of N views, the unconditional one, whose condition is zero, first.
-
-    Attributes:
-        model: the novel-view model.
-        context, concatenated: [2 N, ...] as in `ReferenceCondition`.
-    """
-
-    model: NovelView
-    context: Tensor
-    concatenated: Tensor
-
-    @classmethod
-    def of(cls, model: NovelView, condition: ReferenceCondition) -> GuidedNovelView:
-        both = (torch.cat([torch.zeros_like(x), x]) for x in (condition.context, condition.concatenated))
-        return cls(model, *both)
-
-    def predict(self, latents: Tensor, t: Tensor, guidance_scale: float) -> Tensor:
-        """The guided output of the UNet [N, C, h, w]."""
-        inputs = torch.cat([latents.repeat(2, 1, 1, 1), self.concatenated], dim=1)
-        output = self.model.unet(inputs, t, encoder_hidden_states=self.context, return_dict=False)[0]
-        return guide(output, guidance_scale)
-
-    def renoised(self, latents: Tensor, guidance_scale: float, generator: torch.Generator) -> Tensor:
-        """The x0 seen in pure noise, noised again to the last timestep (the authors' first step)."""
-        schedule = self.model.schedule
-        t = torch.full((len(latents),), schedule.num_timesteps - 1, device=latents.device)
-        x0 = schedule.to_x0(self.predict(latents, t[0], guidance_scale), latents, t)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
-        return schedule.add_noise(x0, noise, t)

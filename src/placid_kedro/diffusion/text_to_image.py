@@ -71,17 +71,27 @@ def load_text_to_image(folder: Path, device: torch.device, precision: Precision 
         ModelError: when a part is missing or damaged.
     """
     scheduler = load_ddim(folder)
-    text_encoder = load_component(folder, "text_encoder")
-    if "tokenizer" in component_names(folder):
-        text_encoder = ClipTextEncoder(load_component(folder, "tokenizer"), text_encoder.to(device))
     return TextToImage(
         unet=narrow_unet(load_component(folder, "unet"), precision).to(device),
         autoencoder=narrow_autoencoder(load_component(folder, "vae"), precision).to(device),
-        text_encoder=text_encoder,
+        text_encoder=load_text_encoder(folder, device),
         scheduler=scheduler,
         schedule=NoiseSchedule.from_scheduler(scheduler).to(device),
         device=device,
     )
+
+
+def load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
+    """The text encoder of a model folder; CLIP's comes with a tokenizer.
+
+    Raises:
+        ModelError: when a part is missing or damaged.
+    """
+    encoder: Any = load_component(folder, "text_encoder")
+    if "tokenizer" not in component_names(folder):
+        own: TextEncoder = encoder
+        return own
+    return ClipTextEncoder(load_component(folder, "tokenizer"), encoder.to(device))
 
 
 @torch.no_grad()

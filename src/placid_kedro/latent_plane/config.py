@@ -14,6 +14,7 @@ from placid_kedro.parameter_types import (
     PositiveFloat,
     PositiveInt,
     SamplingSteps,
+    Template,
     Views,
 )
 
@@ -41,10 +42,28 @@ class PlaneModuleParameters(ParameterModel):
     block: Annotated[str, Field(min_length=1)] | None
 
 
-class MultiviewParameters(ParameterModel):
-    """Stage `multiview`: views round the object from the reference, enhanced by Latent-Plane (Sec. 4.1, 4.2).
+class Zero123Views(ParameterModel):
+    """The views are drawn from the reference by `models.zero123`."""
+
+    kind: Literal["zero123"] = "zero123"
+
+
+class MvdreamViews(ParameterModel):
+    """The views are drawn from the prompt by `models.mvdream`, four of them.
 
     Attributes:
+        template: of its text, with the place `{prompt}`.
+    """
+
+    kind: Literal["mvdream"] = "mvdream"
+    template: Template = "{prompt}, 3d asset"
+
+
+class MultiviewParameters(ParameterModel):
+    """Stage `multiview`: views round the object, enhanced by Latent-Plane (Sec. 4.1, 4.2).
+
+    Attributes:
+        source: what draws them.
         views: number of views, evenly spaced in azimuth from the front on.
         elevation_deg: of all views.
         distance: of the cameras from the origin, in edges of the object's cube.
@@ -57,6 +76,7 @@ class MultiviewParameters(ParameterModel):
         density_resolution: samples of the density field along each edge of the cube.
     """
 
+    source: Annotated[Zero123Views | MvdreamViews, Field(discriminator="kind")] = Zero123Views()
     views: Views
     elevation_deg: Elevation
     distance: PositiveFloat

@@ -1,4 +1,4 @@
-"""Views of an object from one image, enhanced by Latent-Plane (Sec. 4.1, 4.2)."""
+"""Views of an object, enhanced by Latent-Plane (Sec. 4.1, 4.2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.autoencoding import decode
-from placid_kedro.diffusion.novel_view import GuidedNovelView, NovelView
+from placid_kedro.diffusion.multiview import MultiviewModel, Subject
 from placid_kedro.diffusion.sampling import sample_ddim
 from placid_kedro.errors import ParameterError, ShapeError
 from placid_kedro.latent_plane.inputs import PlaneInputs
@@ -39,9 +39,8 @@ class SampledViews:
 
 @torch.no_grad()
 def sample_views(
-    model: NovelView,
-    reference: Tensor,
-    reference_camera: Cameras,
+    model: MultiviewModel,
+    subject: Subject,
     cameras: Cameras,
     *,
     steps: int,
@@ -55,9 +54,8 @@ def sample_views(
     """Draw N views of the object with DDIM, all together.
 
     Args:
-        model: the novel-view model.
-        reference: [3, H, W] in [0, 1], the object over white.
-        reference_camera: one camera, where the reference is assumed to be seen from.
+        model: Zero-1-to-3, MVDream or another multi-view model.
+        subject: the object.
         cameras: N wanted views.
         steps: DDIM steps.
         guidance_scale: of classifier-free guidance.
@@ -70,18 +68,14 @@ def sample_views(
 
     Raises:
         ShapeError: when the reference or its silhouette is not of the model's size.
-        ParameterError: when the plane was made for other cameras, or reads a silhouette and there is none, or for
-            more steps than the model has timesteps.
+        ParameterError: when the plane was made for other cameras, or reads a silhouette and there is none, for more
+            steps than the model has timesteps, or as `MultiviewModel.guided`.
     """
     if plane is not None:
         check_views(plane.cameras, cameras)
-        _check_silhouette(plane, silhouette, reference)
-    images = reference[None].to(model.device)
-    reference_latents = model.reference_latents(images)
-    poses = (one.world_to_camera.to(model.device) for one in (reference_camera, cameras))
-    conditioning = GuidedNovelView.of(model, model.conditioner(images, reference_latents, *poses))
-    shape = (len(cameras), *reference_latents.shape[1:])
-    noise = torch.randn(shape, generator=generator).to(model.device)
+        _check_silhouette(plane, silhouette, model.image_size)
+    conditioning = model.guided(subject, cameras)
+    noise = conditioning.noise(generator)
     with _attached(model, plane, policy.plan(steps), policy.branches, silhouette) as attachment:
         if plane is not None and policy.renoise_first_step:
             noise = conditioning.renoised(noise, guidance_scale, generator)
@@ -98,7 +92,11 @@ def sample_views(
 
 
 def _attached(
-    model: NovelView, plane: LatentPlane | None, plan: CallPlan, branches: Branches, silhouette: Tensor | None
+    model: MultiviewModel,
+    plane: LatentPlane | None,
+    plan: CallPlan,
+    branches: Branches,
+    silhouette: Tensor | None,
 ) -> AbstractContextManager[LatentPlaneAttachment | None]:
     """The plane in the model's UNet, where there is one."""
     if plane is None:
@@ -107,15 +105,14 @@ def _attached(
     return LatentPlaneAttachment(model.unet, plane, plan, guided=True, branches=branches, silhouette=covered)
 
 
-def _check_silhouette(plane: LatentPlane, silhouette: Tensor | None, reference: Tensor) -> None:
+def _check_silhouette(plane: LatentPlane, silhouette: Tensor | None, size: int) -> None:
     if not plane.silhouette_factor:
         return
     if silhouette is None:
         raise ParameterError(
             "This Latent-Plane reads the reference's silhouette, and there is none; give it."
         )
-    if silhouette.shape != reference.shape[1:]:
+    if silhouette.shape != (size, size):
         raise ShapeError(
-            f"The reference's silhouette must be of its size {list(reference.shape[1:])}, "
-            f"got {list(silhouette.shape)}."
+            f"The reference's silhouette must be of its size [{size}, {size}], got {list(silhouette.shape)}."
         )

@@ -15,6 +15,7 @@ _PARTS = {
     "zero123": ("unet", "vae", "scheduler"),
     "latent_plane": ("latent_plane",),
     "scorer": ("scorer",),
+    "mvdream": ("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
 }
 _CONDITIONERS = ("reference_tokens", "cc_projection", "clip_camera_projection")
 _WORDS = {
@@ -22,11 +23,15 @@ _WORDS = {
     "zero123": "novel-view model",
     "latent_plane": "Latent-Plane",
     "scorer": "scorer",
+    "mvdream": "MVDream",
 }
 _INSTEAD = {
     "text_to_image": "take a model such as Stable Diffusion 1.5 or 2.1 base",
     "zero123": "take Zero123-XL or another conversion of Zero-1-to-3",
+    "mvdream": "take ashawkey/mvdream-sd2.1-diffusers or another port of MVDream to diffusers",
 }
+MVDREAM_UNET = "MultiViewUNetModel"
+CAMERA_NUMBERS = 16
 _PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 
@@ -51,7 +56,7 @@ def check_kind(role: str, source: str, index: Config, configs: Mapping[str, Conf
     """Refuse a diffusion model that this project's loops cannot drive, in one sentence that says why.
 
     Args:
-        role: `text_to_image` or `zero123`; any other is fine.
+        role: `text_to_image`, `zero123` or `mvdream`; any other is fine.
         source: where the model comes from, for the sentence.
         index: its `model_index.json`.
         configs: `config.json` of each component that has one, and `scheduler`'s `scheduler_config.json`.
@@ -61,8 +66,11 @@ def check_kind(role: str, source: str, index: Config, configs: Mapping[str, Conf
     """
     if role not in _INSTEAD:
         return
-    reason = _unfit_class(components(index)) or _unfit_unet(configs.get("unet", {}))
-    reason = reason or _unfit_channels(role, components(index), configs) or _unfit_width(configs)
+    if role == "mvdream":
+        reason = _unfit_mvdream(components(index), configs.get("unet", {}))
+    else:
+        reason = _unfit_class(components(index)) or _unfit_unet(configs.get("unet", {}))
+        reason = reason or _unfit_channels(role, components(index), configs) or _unfit_width(configs)
     prediction = configs.get("scheduler", {}).get("prediction_type", "epsilon")
     if reason is None and prediction not in _PREDICTION_TYPES:
         reason = f"its UNet predicts {prediction!r}, known are {', '.join(_PREDICTION_TYPES)}"
@@ -77,6 +85,16 @@ def _unfit_class(listed: Mapping[str, tuple[str, str]]) -> str | None:
     video = any(word in network for word in ("3D", "SpatioTemporal", "Motion"))
     kind = "a video model's" if video else "not a UNet2DConditionModel"
     return f"its UNet is {kind} ({network})"
+
+
+def _unfit_mvdream(listed: Mapping[str, tuple[str, str]], unet: Config) -> str | None:
+    if listed["unet"][1] != MVDREAM_UNET:
+        return f"its UNet is a {listed['unet'][1]}, which knows no cameras"
+    if unet.get("ip_dim"):
+        return "it draws from a picture beside the prompt, as ImageDream does"
+    if unet.get("camera_dim") != CAMERA_NUMBERS:
+        return f"its UNet is told {unet.get('camera_dim')} numbers of a camera, not {CAMERA_NUMBERS}"
+    return None
 
 
 def _unfit_unet(unet: Config) -> str | None:
@@ -144,7 +162,7 @@ def check_plane(source: str, plane: Config, unet_source: str, unet: Config) -> N
     Raises:
         ModelError: naming both and their widths.
     """
-    blocks = unet.get("block_out_channels", (320, 640, 1280, 1280))
+    blocks = _block_widths(unet)
     if plane.get("block") is not None:
         return
     have = (blocks[min(1, len(blocks) - 1)], 4 * blocks[0])
@@ -155,3 +173,9 @@ def check_plane(source: str, plane: Config, unet_source: str, unet: Config) -> N
             f"{wants[1]}, {unet_source} has {have[0]} and {have[1]}; give the plane that belongs to it with "
             "--params models.latent_plane=NAME"
         )
+
+
+def _block_widths(unet: Config) -> tuple[int, ...]:
+    if "channel_mult" in unet:  # MVDream's own configuration
+        return tuple(unet["model_channels"] * times for times in unet["channel_mult"])
+    return tuple(unet.get("block_out_channels", (320, 640, 1280, 1280)))

@@ -2,15 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from placid_kedro.parameter_types import (
+    Elevation,
     Fraction,
     NonNegativeFloat,
     ParameterModel,
     PositiveInt,
     SamplingSteps,
-    only_places,
+    Template,
 )
 
 Margin = Annotated[float, Field(ge=0, lt=0.5)]
@@ -39,6 +40,23 @@ class NetworkBackground(ParameterModel):
 Background = FloodFillBackground | NetworkBackground
 
 
+class TextToImageSource(ParameterModel):
+    """The reference is drawn by `models.text_to_image`."""
+
+    kind: Literal["text_to_image"] = "text_to_image"
+
+
+class MvdreamSource(ParameterModel):
+    """The reference is the first of four views that `models.mvdream` draws together (Sec. 4.1).
+
+    Attributes:
+        elevation_deg: that they are drawn from.
+    """
+
+    kind: Literal["mvdream"] = "mvdream"
+    elevation_deg: Elevation = 30.0
+
+
 class MaskParameters(ParameterModel):
     """What the mask of one object looks like.
 
@@ -58,6 +76,7 @@ class ReferenceParameters(ParameterModel):
     """Stage `reference`: one image of the object from the front, its background removed (Sec. 4.1).
 
     Attributes:
+        source: what draws it.
         image: file with a picture of one's own instead of a drawn one; empty draws.
         image_margin: `margin` for a picture of one's own.
         template: text of the drawn image, with the place `{prompt}`.
@@ -70,9 +89,10 @@ class ReferenceParameters(ParameterModel):
         mask: what is accepted as the object.
     """
 
+    source: Annotated[TextToImageSource | MvdreamSource, Field(discriminator="kind")] = TextToImageSource()
     image: str
     image_margin: Margin
-    template: Annotated[str, Field(pattern=r"\{prompt\}"), AfterValidator(only_places("prompt"))]
+    template: Template
     steps: SamplingSteps
     guidance_scale: NonNegativeFloat
     attempts: Annotated[int, Field(gt=0, le=100)]

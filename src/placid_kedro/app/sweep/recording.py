@@ -9,7 +9,7 @@ from kedro.io import CatalogProtocol
 
 from placid_kedro.ablation.config import AblationParameters
 from placid_kedro.ablation.pictures import from_sides
-from placid_kedro.app.run_record import Source, model_sources
+from placid_kedro.app.run_record import Source, model_sources, models_left_out
 from placid_kedro.app.runners.stamps import dataset_path
 from placid_kedro.app.tracking import open_child, reopened, take_over
 from placid_kedro.config import ModelsParameters, Parameters, TrackingParameters
@@ -21,10 +21,13 @@ _SIDES, _SIZE = 4, 256
 MEASURE = "object/"
 
 
-def sweep_sources(ablation: AblationParameters, models: ModelsParameters, project_path: Path) -> list[Source]:
-    """What a whole sweep is made from: its prompts and the models."""
+def sweep_sources(
+    ablation: AblationParameters, models: ModelsParameters, cells: Iterable[Parameters], project_path: Path
+) -> list[Source]:
+    """What a whole sweep is made from: its prompts and the models of its cells."""
     prompts = Source("prompts", digest_of(ablation.prompts), "\n".join(ablation.prompts), "prompts")
-    return [prompts, *model_sources(models, project_path, ModelsParameters.model_fields)]
+    taken = {name for cell in cells for name in _taken_models(cell)}
+    return [prompts, *model_sources(models, project_path, taken)]
 
 
 def cell_sources(parameters: Parameters, project_path: Path) -> list[Source]:
@@ -33,7 +36,11 @@ def cell_sources(parameters: Parameters, project_path: Path) -> list[Source]:
     if isinstance(parameters.init.source, FileSource):
         path = project_path / parameters.init.source.path
         sources.append(Source(path.name, content_hash(path)[:16], str(path), "initial points"))
-    return [*sources, *model_sources(parameters.models, project_path, ModelsParameters.model_fields)]
+    return [*sources, *model_sources(parameters.models, project_path, _taken_models(parameters))]
+
+
+def _taken_models(parameters: Parameters) -> set[str]:
+    return set(ModelsParameters.model_fields) - models_left_out(parameters)
 
 
 def open_cell(

@@ -19,6 +19,7 @@ from placid_kedro.app.sweep.recording import sweep_sources
 from placid_kedro.app.sweep.worker import FAILED, CellResult, Sweep
 from placid_kedro.app.tracking import MlflowTracker
 from placid_kedro.config import ModelsParameters
+from placid_kedro.config.check import check_parameters
 
 logger = logging.getLogger("placid_kedro.run")
 
@@ -49,7 +50,8 @@ def run_sweep(
     cells = plan_cells(source, ablation, pipeline)
     _tell_size(ablation, cells, executions(cells, pipeline))
     recorded = run.tracker.run_id if isinstance(run.tracker, MlflowTracker) else ""
-    for each in sweep_sources(ablation, models, source.project_path):
+    checked = [check_parameters(cell.parameters) for cell in cells]
+    for each in sweep_sources(ablation, models, checked, source.project_path):
         run.tracker.log_input(each)
     sweep = Sweep(ablation.name, ablation.variants, name, source, recorded)
     results: dict[int, CellResult] = {}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -23,6 +21,7 @@ from placid_kedro.diffusion.compvis.configurations import (
     scheduler_configuration,
     unet_configuration,
 )
+from placid_kedro.diffusion.compvis.networks import UNET_PREFIX, diffusers_network
 from placid_kedro.diffusion.pose_projection import CCProjection
 from placid_kedro.diffusion.saving import write_index
 from placid_kedro.errors import ModelError
@@ -30,11 +29,7 @@ from placid_kedro.foreign import reading
 
 # Zero123-XL has 15 GiB: beside the networks an average of the UNet and the state of its optimiser.
 MAX_BYTES = 64 * 2**30
-_UNET, _AUTOENCODER, _VISUAL = (
-    "model.diffusion_model.",
-    "first_stage_model.",
-    "cond_stage_model.model.visual.",
-)
+_AUTOENCODER, _VISUAL = "first_stage_model.", "cond_stage_model.model.visual."
 _INDEX = {
     "unet": ("diffusers", "UNet2DConditionModel"),
     "vae": ("diffusers", "AutoencoderKL"),
@@ -76,8 +71,8 @@ def import_zero123(path: Path) -> Zero123Folder:
         checkpoint = read_checkpoint(path)
         return Zero123Folder(
             {
-                "unet": _diffusers_network(UNet2DConditionModel, unet_configuration, checkpoint, _UNET),
-                "vae": _diffusers_network(AutoencoderKL, autoencoder_configuration, checkpoint, _AUTOENCODER),
+                "unet": _converted(UNet2DConditionModel, unet_configuration, checkpoint, UNET_PREFIX),
+                "vae": _converted(AutoencoderKL, autoencoder_configuration, checkpoint, _AUTOENCODER),
                 "image_encoder": _image_encoder(checkpoint.below(_VISUAL)),
                 "cc_projection": _projection(checkpoint),
                 "scheduler": DDIMScheduler(**scheduler_configuration(checkpoint)),
@@ -85,26 +80,16 @@ def import_zero123(path: Path) -> Zero123Folder:
         )
 
 
-def _diffusers_network(
+def _converted(
     network_class: Any,
     configuration_of: Callable[[Checkpoint], dict[str, Any]],
     checkpoint: Checkpoint,
     prefix: str,
 ) -> nn.Module:
-    """A network through diffusers' own conversion of CompVis's names, which reads its configuration from a folder."""
     inside = checkpoint.below(prefix)
     if not inside:
         raise ModelError(f"{checkpoint.path} holds no tensors {prefix}*; {REMEDY}.")
-    configuration = {"_class_name": network_class.__name__, **configuration_of(inside)}
-    given = {prefix + name: tensor.float() for name, tensor in inside.items()}
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(configuration))
-        try:
-            network = network_class.from_single_file(given, config=folder, local_files_only=True)
-        except NotImplementedError as error:  # torch's, of a tensor that was left without values
-            raise ModelError(f"{checkpoint.path} lacks tensors of the {prefix[:-1]}; {REMEDY}.") from error
-    converted: nn.Module = network
-    return converted
+    return diffusers_network(network_class, configuration_of(inside), inside, prefix)
 
 
 def _image_encoder(visual: Checkpoint) -> nn.Module:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.networks import Autoencoder, Denoiser
 from placid_kedro.diffusion.novel_view import NovelView
 from placid_kedro.diffusion.schedule import NoiseSchedule
@@ -89,8 +90,7 @@ def novel_view_samples(
             [
                 sample_views(
                     model,
-                    views[0],
-                    cameras[0],
+                    Subject(reference=views[0], reference_camera=cameras[0]),
                     cameras,
                     steps=parameters.sample_steps,
                     guidance_scale=parameters.sample_guidance,

@@ -6,10 +6,12 @@ from typing import Any
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import ModelsParameters, MultiviewParameters, RunParameters
 from placid_kedro.pipelines.types import PosedViews, Tensor
+from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
 
 
 def sample_object_views(
+    prompts: Prompts,
     reference: Tensor,
     seed: int,
     models: ModelsParameters,
@@ -26,15 +28,15 @@ def sample_object_views(
     from torch.nn import functional as F
 
     from placid_kedro.cameras import PosedViews, ring
-    from placid_kedro.diffusion.novel_view import load_novel_view
+    from placid_kedro.diffusion.multiview import Subject
     from placid_kedro.images import over_white
     from placid_kedro.latent_plane import preset
     from placid_kedro.latent_plane.sampling import sample_views
-    from placid_kedro.pipelines.loading import folder_of, start
+    from placid_kedro.pipelines.loading import start
     from placid_kedro.surface.extraction import density_grid
 
     device = start(run)
-    model = load_novel_view(folder_of(models.zero123), device, run.precision)
+    model = _model(models, parameters, device, run.precision)
     plane = None
     enhanced: dict[str, Any] = {}
     if parameters.plane_preset != "none":
@@ -50,8 +52,7 @@ def sample_object_views(
     )
     views = sample_views(
         model,
-        seen[:3],
-        cameras[0],
+        Subject(_text(prompts, parameters), seen[:3], cameras[0]),
         cameras,
         steps=parameters.steps,
         guidance_scale=parameters.guidance_scale,
@@ -68,6 +69,23 @@ def sample_object_views(
         lambda points: plane.density_at(inputs[0], points), parameters.density_resolution, device
     )
     return posed, {"density": density}
+
+
+def _model(models: ModelsParameters, parameters: MultiviewParameters, device: Any, precision: Any) -> Any:
+    """The multi-view model that draws the views."""
+    from placid_kedro.diffusion.mvdream import load_mvdream
+    from placid_kedro.diffusion.novel_view import load_novel_view
+    from placid_kedro.pipelines.loading import folder_of
+
+    if parameters.source.kind == "mvdream":
+        return load_mvdream(folder_of(models.mvdream), device, precision)
+    return load_novel_view(folder_of(models.zero123), device, precision)
+
+
+def _text(prompts: Prompts, parameters: MultiviewParameters) -> str:
+    """What a model that reads text is told."""
+    source = parameters.source
+    return source.template.format(prompt=prompts.text) if source.kind == "mvdream" else prompts.text
 
 
 def _plane(source: Sequence[str], block_size: int, device: Any) -> Any:

@@ -6,12 +6,13 @@ from placid_kedro.pipelines.multiview import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """`reference` in, `views` and `density` out."""
+    """Prompts and `reference` in, `views` and `density` out."""
     return pipeline(
         [
             node(
                 nodes.sample_object_views,
                 inputs=[
+                    "prompts",
                     "reference",
                     "params:seed",
                     "params:models",

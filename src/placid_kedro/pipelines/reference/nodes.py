@@ -1,5 +1,8 @@
 """Nodes of the stage `reference`."""
 
+from collections.abc import Callable
+from typing import Any
+
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import ModelsParameters, ReferenceParameters, RunParameters
 from placid_kedro.pipelines.types import Tensor
@@ -13,9 +16,7 @@ def sample_reference(
     """The object from the front, drawn or in a picture of the user's own, cut out: [4, H, W] in [0, 1]."""
     from pathlib import Path
 
-    from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
-    from placid_kedro.embedded.nearest_names import warn_if_far
-    from placid_kedro.pipelines.loading import folder_of, start
+    from placid_kedro.pipelines.loading import start
     from placid_kedro.surface.matting import load_remover
     from placid_kedro.surface.reference_image import drawn_reference, own_reference
 
@@ -23,18 +24,80 @@ def sample_reference(
     remover = load_remover(parameters.background, Path.cwd())
     if parameters.image:
         return own_reference(Path(parameters.image).expanduser(), remover, parameters)
+    source = parameters.source
+    if source.kind == "mvdream":
+        draw = _mvdream(prompts, models, run, parameters, source.elevation_deg, device)
+    else:
+        draw = _text_to_image(prompts, models, run, parameters, device)
+
+    def attempt(number: int) -> Tensor:
+        return draw(stage_generator(seed, f"reference/{number}" if number else "reference"))
+
+    return drawn_reference(attempt, remover, parameters)
+
+
+# What draws one image [3, H, W] on the CPU with a generator.
+Draw = Callable[[Any], Tensor]
+
+
+def _text_to_image(
+    prompts: Prompts,
+    models: ModelsParameters,
+    run: RunParameters,
+    parameters: ReferenceParameters,
+    device: Any,
+) -> Draw:
+    from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
+    from placid_kedro.embedded.nearest_names import warn_if_far
+    from placid_kedro.pipelines.loading import folder_of
+
     folder = folder_of(models.text_to_image)
     warn_if_far(prompts.text, folder)
     model = load_text_to_image(folder, device, run.precision)
 
-    def draw(attempt: int) -> Tensor:
+    def draw(generator: Any) -> Tensor:
         return sample_images(
             model,
             [parameters.template.format(prompt=prompts.text)],
             steps=parameters.steps,
             guidance_scale=parameters.guidance_scale,
-            generator=stage_generator(seed, f"reference/{attempt}" if attempt else "reference"),
+            generator=generator,
             progress=current_run().progress,
         )[0].cpu()
 
-    return drawn_reference(draw, remover, parameters)
+    return draw
+
+
+def _mvdream(
+    prompts: Prompts,
+    models: ModelsParameters,
+    run: RunParameters,
+    parameters: ReferenceParameters,
+    elevation_deg: float,
+    device: Any,
+) -> Draw:
+    """The front of four views that are drawn together."""
+    from placid_kedro.diffusion.multiview import Subject
+    from placid_kedro.diffusion.mvdream import four_views, load_mvdream
+    from placid_kedro.latent_plane.sampling import sample_views
+    from placid_kedro.pipelines.loading import folder_of
+
+    model = load_mvdream(folder_of(models.mvdream), device, run.precision)
+    cameras = four_views(elevation_deg, model.image_size)
+
+    def draw(generator: Any) -> Tensor:
+        return (
+            sample_views(
+                model,
+                Subject(parameters.template.format(prompt=prompts.text)),
+                cameras,
+                steps=parameters.steps,
+                guidance_scale=parameters.guidance_scale,
+                generator=generator,
+                progress=current_run().progress,
+            )
+            .images[0]
+            .cpu()
+        )
+
+    return draw

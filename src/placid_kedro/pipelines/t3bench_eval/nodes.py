@@ -80,7 +80,9 @@ def judge(
         seed=seed,
         versions=package_versions(),
         threads=torch.get_num_threads(),
-        models={name: taken_source(sources) for name, sources in models},
+        models={
+            name: taken_source(sources) for name, sources in models if name not in current_run().unused_models
+        },
         distillation=distillation.model_dump(),
         stage_seconds=dict(current_run().stage_seconds),
         gaussians=len(gaussians),
