@@ -57,7 +57,8 @@ def in_cache(kernel: Any, signature: tuple[Any, ...]) -> bool:
 
 def compile_for(order: str) -> None:
     """What the other process does: compile one kernel, which numba puts into its cache."""
-    (module, name, arguments), signature = pickle.loads(base64.b64decode(order))
+    # From `_compile_elsewhere` of the process that started this one.
+    (module, name, arguments), signature = pickle.loads(base64.b64decode(order))  # nosec B301
     found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     kernel: Any = found(*arguments) if arguments else found
     kernel.compile(signature)

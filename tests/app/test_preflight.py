@@ -1,6 +1,7 @@
 """Checks before the work."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def test_disk_space_and_permission(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ResourceError, match="cannot be written"):
         check_disk(tmp_path / "file" / "below", 1.0)
+
+
+def test_a_folder_that_is_for_reading_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the code was installed by somebody else; whoever runs the tests may write everywhere."""
+    monkeypatch.setattr("os.access", lambda path, mode: not (path == tmp_path and mode & os.W_OK))
+    with pytest.raises(ResourceError, match=r"cannot be written; .* in a folder of your own that holds"):
+        check_disk(tmp_path / "data", 1.0)
 
 
 @pytest.mark.parametrize(

@@ -135,16 +135,18 @@ def test_without_onnxruntime(network: WriteNetwork, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_hub_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, str]] = []
+    asked: list[tuple[str, str, str]] = []
 
-    def refuse(repository: str, file: str) -> str:
-        asked.append((repository, file))
+    def refuse(repository: str, file: str, revision: str) -> str:
+        asked.append((repository, file, revision))
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
     with pytest.raises(ModelError, match=r"a/b/onnx/model\.onnx cannot be fetched \(OSError\)"):
         load_remover(NetworkBackground(model="a/b/onnx/model.onnx", trained_as="isnet"), tmp_path)
-    assert asked == [("a/b", "onnx/model.onnx")]
+    with pytest.raises(ModelError, match="cannot be fetched"):
+        load_remover(NetworkBackground(model="a/b@1f2e/model.onnx", trained_as="isnet"), tmp_path)
+    assert asked == [("a/b", "onnx/model.onnx", "main"), ("a/b", "model.onnx", "1f2e")]
 
 
 def test_an_address_is_fetched_once(

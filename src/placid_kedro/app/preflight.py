@@ -245,7 +245,8 @@ def check_disk(folder: Path, free_mb: float) -> None:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise ResourceError(
-            f"{existing} cannot be written; choose another data_root in conf/base/globals.yml."
+            f"{existing} cannot be written; choose another data_root in conf/base/globals.yml, or run in a folder of "
+            "your own that holds a copy of conf/."
         )
     free = shutil.disk_usage(existing).free / _MIB
     if free < free_mb:

@@ -13,6 +13,17 @@ from placid_kedro.models.layout import INDEX
 _TIMEOUT_SECONDS = 10.0
 
 
+def split_revision(source: str) -> tuple[str, str]:
+    """Name and revision of a model that its own library loads: of `owner/name@revision`, or of a folder.
+
+    Without a revision it is the main branch; a folder has none, and none is looked at.
+    """
+    if Path(source).expanduser().is_dir():
+        return source, "main"
+    name, _, revision = source.partition("@")
+    return name, revision or "main"
+
+
 class HubUnreachable(ModelError):
     """The hub does not answer, or the client is told to stay offline."""
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from placid_kedro.errors import ModelError, ResourceError, ShapeError
 from placid_kedro.files import is_local
+from placid_kedro.models.hub import split_revision
 from placid_kedro.surface.background import remove_background
 from placid_kedro.surface.reference_config import Background, FloodFillBackground, NetworkBackground
 
@@ -125,8 +126,8 @@ def check_network(background: NetworkBackground, root: Path) -> None:
         )
     if not is_local(name) and len(name.split("/")) < 3:
         raise ModelError(
-            f"reference.background.model is {name}; give a local file, beginning with ./, OWNER/REPOSITORY/FILE of "
-            "the hub, or an address that begins with https://."
+            f"reference.background.model is {name}; give a local file, beginning with ./, "
+            "OWNER/REPOSITORY/FILE or OWNER/REPOSITORY@REVISION/FILE of the hub, or an address that begins with https://."
         )
 
 
@@ -156,7 +157,8 @@ def _fetched(name: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     owner, repository, file_name = name.split("/", 2)
-    return Path(hf_hub_download(f"{owner}/{repository}", file_name))
+    name, revision = split_revision(f"{owner}/{repository}")
+    return Path(hf_hub_download(name, file_name, revision=revision))
 
 
 def _session(path: Path) -> Any:

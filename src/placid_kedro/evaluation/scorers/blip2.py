@@ -10,6 +10,7 @@ from torch import Tensor
 from placid_kedro.errors import ModelError
 from placid_kedro.evaluation.scorers.pixels import Pixels
 from placid_kedro.evaluation.t3bench.config import Blip2Captions
+from placid_kedro.models.hub import split_revision
 
 _PRECISION = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -65,9 +66,10 @@ def load_blip2(parameters: Blip2Captions, device: torch.device) -> Blip2Captione
     from transformers import AutoTokenizer, Blip2ForConditionalGeneration
 
     precision = _PRECISION[parameters.precision] if device.type == "cuda" else torch.float32
+    name, revision = split_revision(parameters.model)
     try:
-        model = Blip2ForConditionalGeneration.from_pretrained(parameters.model, dtype=precision)
-        tokenizer = AutoTokenizer.from_pretrained(parameters.model)
+        model = Blip2ForConditionalGeneration.from_pretrained(name, revision=revision, dtype=precision)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"There is no BLIP-2 at {parameters.model}; give a hub id or a folder in scores.captions.model."

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from placid_kedro.errors import ModelError
 from placid_kedro.evaluation.scorers.pixels import Pixels
+from placid_kedro.models.hub import split_revision
 
 
 class ClipScorer:
@@ -57,7 +58,7 @@ def load_clip(model: str, batch_size: int, device: torch.device, parameter: str)
     """A CLIP from a hub id or folder.
 
     Args:
-        model: hub id or folder.
+        model: hub id, with `@revision` for one commit, or folder.
         batch_size: images at a time.
         device: where it goes.
         parameter: that names the model, for what is said of a wrong one.
@@ -67,8 +68,10 @@ def load_clip(model: str, batch_size: int, device: torch.device, parameter: str)
     """
     from transformers import CLIPModel, CLIPTokenizer
 
+    name, revision = split_revision(model)
     try:
-        network, tokenizer = CLIPModel.from_pretrained(model), CLIPTokenizer.from_pretrained(model)
+        network = CLIPModel.from_pretrained(name, revision=revision)
+        tokenizer = CLIPTokenizer.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:
         raise ModelError(f"There is no CLIP at {model}; give a hub id or a folder in {parameter}.") from error
     torch.nn.Module.to(network, device)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from placid_kedro.errors import ModelError
 from placid_kedro.evaluation.scorers.pixels import Pixels
+from placid_kedro.models.hub import split_revision
 
 # Of the rewards over its training set: what comes out is standardised with them.
 MEAN, STD = 0.16717362830052426, 1.0333394966054072
@@ -152,8 +153,9 @@ def load_imagereward(
     """
     from transformers import BertTokenizer
 
+    name, revision = split_revision(tokenizer)
     try:
-        words = BertTokenizer.from_pretrained(tokenizer)
+        words = BertTokenizer.from_pretrained(name, revision=revision)
         state = torch.load(_weights_file(weights), map_location="cpu", weights_only=True)
     except (OSError, ValueError) as error:
         raise ModelError(
@@ -169,4 +171,7 @@ def _weights_file(source: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     folder = Path(source).expanduser()
-    return folder / WEIGHTS if folder.is_dir() else Path(hf_hub_download(source, WEIGHTS))
+    if folder.is_dir():
+        return folder / WEIGHTS
+    name, revision = split_revision(source)
+    return Path(hf_hub_download(name, WEIGHTS, revision=revision))

@@ -25,8 +25,8 @@ class ImageRewardScorer(ParameterModel):
     """ImageReward-v1.0, the protocol's.
 
     Attributes:
-        weights: hub id or folder that holds `ImageReward.pt`.
-        tokenizer: hub id or folder of BERT's uncased tokenizer.
+        weights: hub id, with `@revision` for one commit, or folder that holds `ImageReward.pt`.
+        tokenizer: hub id, with `@revision` for one commit, or folder of BERT's uncased tokenizer.
         batch_size: images at a time.
     """
 
@@ -40,7 +40,7 @@ class ClipScorer(ParameterModel):
     """A CLIP of transformers; its numbers end with `_clip`.
 
     Attributes:
-        model: hub id or folder.
+        model: hub id, with `@revision` for one commit, or folder.
         batch_size: images at a time.
     """
 
@@ -53,7 +53,7 @@ class Blip2Captions(ParameterModel):
     """BLIP-2 of transformers with nucleus sampling.
 
     Attributes:
-        model: hub id or folder; the protocol's is FLAN-T5-XXL's.
+        model: hub id, with `@revision` for one commit, or folder; the protocol's is FLAN-T5-XXL's.
         batch_size: images at a time.
         max_tokens: longest caption.
         top_p: probability mass that words are drawn from.
