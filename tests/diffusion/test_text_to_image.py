@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
+from placid_kedro.diffusion import text_to_image
 from placid_kedro.diffusion.text_encoders import ClipTextEncoder
 from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image, sample_images
 from placid_kedro.embedded.networks.text_encoder import MiniLMTextEncoder
@@ -108,3 +109,27 @@ def test_minilm_knows_what_is_alike_and_cuts_what_is_long(tmp_path: Path) -> Non
     assert encoder(["bear " * 500]).shape == (1, 24, 384)
     MiniLMTextEncoder(7, 1.5).save_pretrained(tmp_path / "text_encoder")
     assert MiniLMTextEncoder.from_pretrained(tmp_path / "text_encoder") == MiniLMTextEncoder(7, 1.5)
+
+
+@pytest.mark.parametrize(("device", "moves"), [("cuda", ["cuda", "cpu"]), ("cpu", ["cpu"])])
+def test_a_gpu_is_left_when_the_stage_ends(
+    stable_diffusion_folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, moves: list[str]
+) -> None:
+    """Every network, also when the stage fails; the shared model of the next stage is the same."""
+    model = load_text_to_image(stable_diffusion_folder, CPU)
+    moved: dict[int, list[str]] = {}
+    emptied: list[int] = []
+    monkeypatch.setattr(
+        torch.nn.Module, "to", lambda self, where: moved.setdefault(id(self), []).append(str(where))
+    )
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(len(moved)))
+    monkeypatch.setattr(text_to_image, "load_text_to_image", lambda *given: model)
+    with (
+        pytest.raises(ZeroDivisionError),
+        text_to_image.text_to_image_on(stable_diffusion_folder, torch.device(device)) as given,
+    ):
+        assert given is model
+        _ = 1 / 0
+    networks = (model.unet, model.autoencoder, model.text_encoder.network)
+    assert moved == {id(network): moves for network in networks}
+    assert emptied == ([3] if device == "cuda" else [])

@@ -120,6 +120,8 @@ def test_the_report_tells_how_it_was_made(runs: Any, tiny_models: Any) -> None:
     assert set(report.stage_seconds) >= STAGES
     assert report.threads == torch.get_num_threads()
     assert all(seconds >= 0 for seconds in report.stage_seconds.values())
+    assert report.stage_peak_mib.keys() == report.stage_seconds.keys()
+    assert all(mib > 0 for mib in report.stage_peak_mib.values())
     assert report.distillation["algorithm"] == "bsd"
     assert report.gaussians == len(load_ply(folder / "gaussians.ply"))
     assert {"torch", "diffusers", "peft", "placid_kedro"} <= set(report.versions)

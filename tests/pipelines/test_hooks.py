@@ -79,6 +79,7 @@ def test_a_session_is_recorded(recorded: Any) -> None:
     assert "lora.rank" not in run.data.params  # no node of this run takes it
     assert run.data.tags["environment"] == "test"
     assert run.data.metrics["seconds/prompt"] >= 0
+    assert run.data.metrics["peak_mib/prompt"] > 0
 
 
 def test_a_run_that_is_refused_at_the_door_is_not_recorded(

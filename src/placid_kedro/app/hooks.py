@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from placid_kedro.app import preflight
 from placid_kedro.app.model_check import check_models
 from placid_kedro.app.node_names import stage_of
+from placid_kedro.app.peak_memory import forget_peak, peak_mib
 from placid_kedro.app.run_context import (
     RunContext,
     SessionSource,
@@ -111,6 +112,8 @@ class PreflightHooks:
         if groups & SPLATTING:
             preflight.check_kernels()
             preflight.check_splatting(parameters.run.device)
+        if "models" in groups:
+            preflight.check_memory(parameters, groups, self._project_path)
         if "latent_plane_train" in groups:
             preflight.check_plane_training(parameters, renders="syncdreamer_render" in groups)
         preflight.check_disk(self._data_root, parameters.run.free_disk_mb)
@@ -220,8 +223,9 @@ class TrackingHooks:
         self._catalog: CatalogProtocol | None = None
         self._console = ConsoleProgress()
         self._tracker: Tracker = NoTracker()
-        # Of the newest run; the run's context holds the same dictionary.
+        # Of the newest run; the run's context holds the same dictionaries.
         self.stage_seconds: dict[str, float] = {}
+        self.stage_peak_mib: dict[str, float] = {}
         self._node = ExitStack()
         self._node_started = 0.0
 
@@ -240,7 +244,7 @@ class TrackingHooks:
         parameters = check_parameters(self._context.config_loader["parameters"])
         self._catalog = catalog
         self._console = ConsoleProgress(parameters.run.report_seconds)
-        self.stage_seconds = {}
+        self.stage_seconds, self.stage_peak_mib = {}, {}
         if parameters.tracking.enabled:
             with self._console.stage("open MLflow"):
                 project_path = self._context.project_path
@@ -252,6 +256,7 @@ class TrackingHooks:
                 progress=TrackedProgress(self._console, self._tracker),
                 tracker=self._tracker,
                 stage_seconds=self.stage_seconds,
+                stage_peak_mib=self.stage_peak_mib,
                 unused_models=frozenset(models_left_out(parameters)),
             )
         )
@@ -261,15 +266,23 @@ class TrackingHooks:
         """Start the stage's clock and its sign of life."""
         self._node.enter_context(self._console.stage(node.name.rpartition(".")[2]))
         self._node_started = time.monotonic()
+        forget_peak()
 
     @hook_impl
     def after_node_run(self, node: Node) -> None:
-        """Stop the clock."""
+        """Stop the clock, and note the most memory."""
         seconds = time.monotonic() - self._node_started
         self._node.close()
         stage = stage_of(node)
         self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + seconds
-        self._tracker.log_metrics(0, {f"seconds/{stage}": self.stage_seconds[stage]})
+        self.stage_peak_mib[stage] = max(self.stage_peak_mib.get(stage, 0.0), peak_mib())
+        self._tracker.log_metrics(
+            0,
+            {
+                f"seconds/{stage}": self.stage_seconds[stage],
+                f"peak_mib/{stage}": self.stage_peak_mib[stage],
+            },
+        )
 
     @hook_impl
     def on_node_error(self, error: Exception) -> None:

@@ -162,18 +162,25 @@ def advice(name: str, sources: tuple[str, ...], root: Path) -> str:
     return "; ".join([*ways, f"or give another with --params models.{name}=NAME"])
 
 
-def _check_serves(name: str, available: Availability, hub: Hub) -> Mapping[str, Any]:
-    """The configurations of a model that can serve in its role."""
+def configurations(available: Availability, hub: Hub) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """A folder with the index of a model and its configurations, fetched where they are not here; and the `config.json`
+    of each component (of the scheduler its `scheduler_config.json`)."""
     folder = available.folder
     if folder is None:
         assert available.repository is not None, "what is not here is on the hub"
         small = [file for file in available.files if file.rpartition("/")[2] in (*_CONFIGS, INDEX)]
         folder = hub.fetch(available.repository, small)
-    index = read_object(folder / INDEX)
     configs = {}
     for path in sorted(folder.glob("*/*config.json")):
         if path.name in _CONFIGS:
             configs[path.parent.name] = read_object(path)
+    return folder, configs
+
+
+def _check_serves(name: str, available: Availability, hub: Hub) -> Mapping[str, Any]:
+    """The configurations of a model that can serve in its role."""
+    folder, configs = configurations(available, hub)
+    index = read_object(folder / INDEX)
     check_parts(name, available.source, index)
     check_kind(name, available.source, index, configs)
     if name == "scorer" and NAMES not in available.files:

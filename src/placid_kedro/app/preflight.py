@@ -215,6 +215,40 @@ def check_splatting(device: str) -> None:
         check_gsplat(find_toolchain())
 
 
+def check_memory(parameters: Parameters, groups: Collection[str], project_path: Path) -> None:
+    """Refuse a run on a GPU that has less memory than the text-to-image model takes there.
+
+    Args:
+        parameters: of the run.
+        groups: of the parameters that its nodes take.
+        project_path: folder that relative paths in the parameters are in.
+
+    Raises:
+        ResourceError: see `placid_kedro.app.gpu_memory.check_gpu_memory`.
+        ModelError: the model cannot be had.
+    """
+    stages = {"lora", "bsd_3dgs"} & set(groups)
+    if not stages or parameters.run.device == "cpu":
+        return
+    import torch
+
+    from placid_kedro.device import resolve_device
+
+    device = resolve_device(parameters.run.device)
+    if device.type != "cuda":
+        return
+    from placid_kedro.app.gpu_memory import check_gpu_memory
+    from placid_kedro.app.model_check import configurations
+    from placid_kedro.diffusion.memory import can_be_counted
+    from placid_kedro.models import Hub, find_model
+
+    hub = Hub()
+    _, configs = configurations(find_model(parameters.models.text_to_image, project_path, hub), hub)
+    if can_be_counted(configs):
+        has = torch.cuda.get_device_properties(device).total_memory / 2**30
+        check_gpu_memory(parameters, configs, stages, has)
+
+
 def check_kernels() -> None:
     """Refuse to begin where the compiled kernels cannot be kept.
 

@@ -12,7 +12,7 @@ from kedro.utils import find_kedro_project
 from placid_kedro.app.failures import sentence_for
 from placid_kedro.app.hooks import SPLATTING
 from placid_kedro.app.model_check import ModelCheck, check_room, look_at_models
-from placid_kedro.app.preflight import check_device, check_kernels, check_splatting
+from placid_kedro.app.preflight import check_device, check_kernels, check_memory, check_splatting
 from placid_kedro.app.run_command import PARAMS_HELP, params_callback
 from placid_kedro.app.run_record import needed_models, parameter_groups
 from placid_kedro.config.check import check_parameters
@@ -66,6 +66,8 @@ def report(
         tests.append(lambda: check_device(device))
     if groups & SPLATTING:
         tests += [check_kernels, lambda: check_splatting(device)]
+    if not problems and "models" in groups:
+        tests.append(lambda: check_memory(parameters, groups, project_path))
     for test in tests:
         try:
             test()

@@ -69,6 +69,7 @@ class RunContext:
         tracker: the recorded run.
         checkpoint: where the node that runs leaves off when it is killed, if its loop is a long one.
         stage_seconds: seconds of each stage that has finished in this run, by the stage's name.
+        stage_peak_mib: the most MiB that each of them took, see `placid_kedro.app.peak_memory`.
         unused_models: names among the parameters `models` of those that no object of this run is made with.
     """
 
@@ -76,6 +77,7 @@ class RunContext:
     progress: Progress = SILENT
     tracker: Tracker = field(default_factory=NoTracker)
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    stage_peak_mib: dict[str, float] = field(default_factory=dict)
     unused_models: frozenset[str] = frozenset({"mvdream"})
     checkpoint: Checkpoint | None = None
 

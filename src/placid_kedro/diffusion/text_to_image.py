@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -79,6 +80,27 @@ def load_text_to_image(folder: Path, device: torch.device, precision: Precision 
         schedule=NoiseSchedule.from_scheduler(scheduler).to(device),
         device=device,
     )
+
+
+@contextmanager
+def text_to_image_on(
+    folder: Path, device: torch.device, precision: Precision = "float32"
+) -> Iterator[TextToImage]:
+    """`load_text_to_image`, on a device for as long as the `with` block lasts; then its weights wait in the host's
+    memory, and a GPU has room for the next stage's model."""
+    model = load_text_to_image(folder, device, precision)
+    networks = [model.unet, model.autoencoder]
+    if isinstance(model.text_encoder, ClipTextEncoder):
+        networks.append(model.text_encoder.network)
+    for network in networks:
+        network.to(device)
+    try:
+        yield model
+    finally:
+        if device.type == "cuda":
+            for network in networks:
+                network.to("cpu")
+            torch.cuda.empty_cache()
 
 
 def load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:

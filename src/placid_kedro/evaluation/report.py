@@ -59,6 +59,8 @@ class Report(BaseModel):
         distillation: the algorithm with all its parameters.
         stage_seconds: wall-clock seconds of each stage that this run computed; stages whose results were kept
             from an earlier run are missing.
+        stage_peak_mib: the most MiB that each of these stages took: of the GPU where it computed there, else of the
+            process.
         gaussians: number of Gaussians of the object.
         skipped_samples, skipped_steps: distilled views, and steps with one, whose guidance was zero or not finite.
         retrieval: rank of the prompt for the finished object.
@@ -81,6 +83,7 @@ class Report(BaseModel):
     models: dict[str, str]
     distillation: dict[str, Any]
     stage_seconds: dict[str, float]
+    stage_peak_mib: dict[str, float] = {}
     gaussians: int
     skipped_samples: int
     skipped_steps: int

@@ -116,6 +116,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("Gaussians", f"{report.gaussians:,}"),
     ]
     rows += [(f"time of {stage}", f"{seconds:.1f} s") for stage, seconds in report.stage_seconds.items()]
+    rows += [(f"memory of {stage}", f"{mib:,.0f} MiB") for stage, mib in report.stage_peak_mib.items()]
     return [*rows, *((name, version) for name, version in report.versions.items())]
 
 

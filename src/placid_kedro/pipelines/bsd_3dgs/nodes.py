@@ -26,7 +26,7 @@ def distill_into_gaussians(
 ) -> tuple[Gaussians, DistillationSummary, PosedViews]:
     """Optimise the Gaussians under the fine-tuned model; count the guidance that could not be used; keep pictures."""
     from placid_kedro.diffusion.lora import lora_applied
-    from placid_kedro.diffusion.text_to_image import load_text_to_image
+    from placid_kedro.diffusion.text_to_image import text_to_image_on
     from placid_kedro.distillation import GuidanceGuard
     from placid_kedro.distillation.film import Film
     from placid_kedro.distillation.splats import distill
@@ -34,9 +34,11 @@ def distill_into_gaussians(
     from placid_kedro.pipelines.loading import folder_of, start
 
     device = start(run)
-    model = load_text_to_image(folder_of(models.text_to_image), device, run.precision)
     guard, film = GuidanceGuard(steps=parameters.steps), Film(parameters.film, parameters.steps)
-    with lora_applied(model, lora):
+    with (
+        text_to_image_on(folder_of(models.text_to_image), device, run.precision) as model,
+        lora_applied(model, lora),
+    ):
         gaussians = distill(
             initial_gaussians,
             model,

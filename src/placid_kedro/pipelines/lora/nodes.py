@@ -19,22 +19,24 @@ def personalise(
     from torch.nn import functional as F
 
     from placid_kedro.diffusion.lora import fine_tune
-    from placid_kedro.diffusion.text_to_image import load_text_to_image
+    from placid_kedro.diffusion.text_to_image import text_to_image_on
     from placid_kedro.pipelines.loading import folder_of, start
 
     device = start(run)
-    model = load_text_to_image(folder_of(models.text_to_image), device, run.precision)
-    size = model.image_size
-    images = F.interpolate(views.images, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return fine_tune(
-        model,
-        images.clamp(0, 1),
-        [prompts.at(azimuth).text for azimuth in views.azimuths_deg()],
-        rank=parameters.rank,
-        learning_rate=parameters.learning_rate,
-        steps=parameters.steps,
-        batch_size=parameters.batch_size,
-        generator=stage_generator(seed, "lora"),
-        checkpoint=current_run().checkpoint,
-        progress=current_run().progress,
-    )
+    with text_to_image_on(folder_of(models.text_to_image), device, run.precision) as model:
+        size = model.image_size
+        images = F.interpolate(
+            views.images, (size, size), mode="bilinear", antialias=True, align_corners=False
+        )
+        return fine_tune(
+            model,
+            images.clamp(0, 1),
+            [prompts.at(azimuth).text for azimuth in views.azimuths_deg()],
+            rank=parameters.rank,
+            learning_rate=parameters.learning_rate,
+            steps=parameters.steps,
+            batch_size=parameters.batch_size,
+            generator=stage_generator(seed, "lora"),
+            checkpoint=current_run().checkpoint,
+            progress=current_run().progress,
+        )

@@ -1,6 +1,7 @@
 """Nodes of the stage `reference`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from placid_kedro.app.run_context import current_run
@@ -26,37 +27,37 @@ def sample_reference(
         return own_reference(Path(parameters.image).expanduser(), remover, parameters)
     source = parameters.source
     if source.kind == "mvdream":
-        draw = _mvdream(prompts, models, run, parameters, source.elevation_deg, device)
+        painter = _mvdream(prompts, models, run, parameters, source.elevation_deg, device)
     else:
-        draw = _text_to_image(prompts, models, run, parameters, device)
-
-    def attempt(number: int) -> Tensor:
-        return draw(stage_generator(seed, f"reference/{number}" if number else "reference"))
-
-    return drawn_reference(attempt, remover, parameters)
+        painter = _text_to_image(prompts, models, run, parameters, device)
+    with painter as draw:
+        return drawn_reference(
+            lambda number: draw(stage_generator(seed, f"reference/{number}" if number else "reference")),
+            remover,
+            parameters,
+        )
 
 
 # What draws one image [3, H, W] on the CPU with a generator.
 Draw = Callable[[Any], Tensor]
 
 
+@contextmanager
 def _text_to_image(
     prompts: Prompts,
     models: ModelsParameters,
     run: RunParameters,
     parameters: ReferenceParameters,
     device: Any,
-) -> Draw:
-    from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
+) -> Iterator[Draw]:
+    from placid_kedro.diffusion.text_to_image import sample_images, text_to_image_on
     from placid_kedro.embedded.nearest_names import warn_if_far
     from placid_kedro.pipelines.loading import folder_of
 
     folder = folder_of(models.text_to_image)
     warn_if_far(prompts.text, folder)
-    model = load_text_to_image(folder, device, run.precision)
-
-    def draw(generator: Any) -> Tensor:
-        return sample_images(
+    with text_to_image_on(folder, device, run.precision) as model:
+        yield lambda generator: sample_images(
             model,
             [parameters.template.format(prompt=prompts.text)],
             steps=parameters.steps,
@@ -65,9 +66,8 @@ def _text_to_image(
             progress=current_run().progress,
         )[0].cpu()
 
-    return draw
 
-
+@contextmanager
 def _mvdream(
     prompts: Prompts,
     models: ModelsParameters,
@@ -75,7 +75,7 @@ def _mvdream(
     parameters: ReferenceParameters,
     elevation_deg: float,
     device: Any,
-) -> Draw:
+) -> Iterator[Draw]:
     """The front of four views that are drawn together."""
     from placid_kedro.diffusion.multiview import Subject
     from placid_kedro.diffusion.mvdream import four_views, load_mvdream
@@ -86,18 +86,15 @@ def _mvdream(
     cameras = four_views(elevation_deg, model.image_size)
 
     def draw(generator: Any) -> Tensor:
-        return (
-            sample_views(
-                model,
-                Subject(parameters.template.format(prompt=prompts.text)),
-                cameras,
-                steps=parameters.steps,
-                guidance_scale=parameters.guidance_scale,
-                generator=generator,
-                progress=current_run().progress,
-            )
-            .images[0]
-            .cpu()
+        views = sample_views(
+            model,
+            Subject(parameters.template.format(prompt=prompts.text)),
+            cameras,
+            steps=parameters.steps,
+            guidance_scale=parameters.guidance_scale,
+            generator=generator,
+            progress=current_run().progress,
         )
+        return views.images[0].cpu()
 
-    return draw
+    yield draw

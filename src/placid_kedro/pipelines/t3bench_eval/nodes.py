@@ -85,6 +85,7 @@ def judge(
         },
         distillation=distillation.model_dump(),
         stage_seconds=dict(current_run().stage_seconds),
+        stage_peak_mib=dict(current_run().stage_peak_mib),
         gaussians=len(gaussians),
         skipped_samples=distillation_summary.skipped_samples,
         skipped_steps=distillation_summary.skipped_steps,
