@@ -9,7 +9,7 @@ import pytest
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
-ENVIRONMENTS = ("base", "test", "paper")
+ENVIRONMENTS = ("base", "draft", "test", "paper")
 HEAVY = ("torch", "diffusers", "peft", "transformers", "mlflow", "numba", "trimesh", "bpy", "gsplat", "scipy")
 
 
@@ -31,6 +31,12 @@ def test_every_stage_is_a_namespace_and_a_pipeline_of_its_name(whole: str) -> No
     assert not [
         name for name in pipelines[whole].datasets() if "." in name and not name.startswith("params:")
     ]
+
+
+def test_every_node_says_what_it_does() -> None:
+    """Kedro-Viz shows a node's function with its docstring."""
+    nodes = {node.name: node.func for pipeline in pipelines.values() for node in pipeline.nodes}
+    assert not [name for name, function in nodes.items() if len((function.__doc__ or "").split()) < 4]
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
