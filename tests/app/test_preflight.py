@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from placid_kedro.app.preflight import check_device, check_disk, check_init, check_kernels, check_runner
-from placid_kedro.config import InitParameters
+from placid_kedro.app.preflight import (
+    check_device,
+    check_disk,
+    check_init,
+    check_kernels,
+    check_multiview,
+    check_runner,
+)
+from placid_kedro.config import InitParameters, MultiviewParameters
 from placid_kedro.errors import DataError, ParameterError, ResourceError
 from placid_kedro.files import MANIFEST, verify_folder
 from placid_kedro.surface.config import FileSource
@@ -93,3 +100,25 @@ def test_runners_that_lose_metrics_are_refused(name: str) -> None:
         check_runner(str(getattr(kedro.runner, name)()))
     check_runner(str(kedro.runner.SequentialRunner()))
     check_runner("None")
+
+
+def test_mvdream_wants_its_number_of_views() -> None:
+    values = {
+        "elevation_deg": 15.0,
+        "distance": 1.5,
+        "field_of_view_deg": 49.13,
+        "steps": 2,
+        "guidance_scale": 7.5,
+        "plane_preset": "none",
+        "block_size": 8192,
+        "density_resolution": 8,
+    }
+    for source, views in (("mvdream", 4), ("zero123", 8)):
+        check_multiview(
+            MultiviewParameters.model_validate({**values, "source": {"kind": source}, "views": views})
+        )
+    eight = MultiviewParameters.model_validate({**values, "source": {"kind": "mvdream"}, "views": 8})
+    with pytest.raises(
+        ParameterError, match=r"MVDream draws 4 views .* multiview\.views is 8; take --params"
+    ):
+        check_multiview(eight)

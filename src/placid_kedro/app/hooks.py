@@ -94,6 +94,8 @@ class PreflightHooks:
             self._check_models(
                 parameters, needed_models(pipeline, parameters), makes_views="multiview" in groups
             )
+        if "multiview" in groups:
+            preflight.check_multiview(parameters.multiview)
         if "reference" in groups:
             preflight.check_reference(parameters.reference, self._project_path)
         if "init" in groups:

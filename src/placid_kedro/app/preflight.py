@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from placid_kedro.config import ImportParameters, InitParameters, Parameters, ReferenceParameters
+from placid_kedro.diffusion.config import MVDREAM_VIEWS
 from placid_kedro.errors import DataError, ModelError, ParameterError, ResourceError
 from placid_kedro.evaluation.config import FolderTruth, TruthSource
 from placid_kedro.evaluation.t3bench.config import EndpointJudge, ScoresParameters
+from placid_kedro.latent_plane.config import MultiviewParameters, MvdreamViews
 from placid_kedro.prompts import check_text
 from placid_kedro.surface.config import DensitySource, FileSource
 from placid_kedro.surface.reference_config import NetworkBackground
@@ -72,6 +74,19 @@ def check_init(init: InitParameters, plane_preset: str) -> None:
 
     # Reading it takes a moment; the stages before it take minutes.
     fit_to_cube(from_point_cloud_file(path), init.source.longest_edge)
+
+
+def check_multiview(multiview: MultiviewParameters) -> None:
+    """Refuse another number of views than the model that draws them was made for.
+
+    Raises:
+        ParameterError: naming both numbers.
+    """
+    if isinstance(multiview.source, MvdreamViews) and multiview.views != MVDREAM_VIEWS:
+        raise ParameterError(
+            f"MVDream draws {MVDREAM_VIEWS} views of an object together, and multiview.views is {multiview.views}; "
+            f"take --params multiview.views={MVDREAM_VIEWS}, and a Latent-Plane that was made for as many."
+        )
 
 
 def check_reference(reference: ReferenceParameters, project_path: Path) -> None:

@@ -1,10 +1,13 @@
-"""Parameters of the stage `lora`; imports no torch."""
+"""Parameters of the stage `lora`, and what is known of models without loading one; imports no torch."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from placid_kedro.parameter_types import ParameterModel, PositiveFloat, Steps
+
+# That MVDream draws together; so many it was trained with.
+MVDREAM_VIEWS = 4
 
 
 class LoraParameters(ParameterModel):

@@ -11,9 +11,10 @@ import torch
 from placid_kedro.cameras import MULTIVIEW_DISTANCE, Cameras, mvdream_camera, ring
 from placid_kedro.device import to_device
 from placid_kedro.diffusion.autoencoding import pixels_per_latent
+from placid_kedro.diffusion.config import MVDREAM_VIEWS
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.multiview import GuidedViews, Subject
-from placid_kedro.diffusion.mvdream.unet import VIEWS, MultiViewUNetModel
+from placid_kedro.diffusion.mvdream.unet import MultiViewUNetModel
 from placid_kedro.diffusion.networks import Autoencoder, Denoiser
 from placid_kedro.diffusion.precision import Precision, narrow_autoencoder, narrow_unet
 from placid_kedro.diffusion.sampling import load_ddim
@@ -45,11 +46,13 @@ class MVDream:
 
     def guided(self, subject: Subject, cameras: Cameras) -> GuidedViews:
         """See `MultiviewModel.guided`: from the prompt; both branches know the cameras, one has no text."""
-        if len(cameras) != VIEWS:
-            raise ParameterError(f"MVDream draws {VIEWS} views of an object together, not {len(cameras)}.")
+        if len(cameras) != MVDREAM_VIEWS:
+            raise ParameterError(
+                f"MVDream draws {MVDREAM_VIEWS} views of an object together, not {len(cameras)}."
+            )
         if not subject.prompt:
             raise ParameterError("MVDream draws from a prompt, and there is none; give it.")
-        texts = self.text_encoder([""] * VIEWS + [subject.prompt] * VIEWS)
+        texts = self.text_encoder([""] * MVDREAM_VIEWS + [subject.prompt] * MVDREAM_VIEWS)
         numbers = mvdream_camera(cameras.world_to_camera).repeat(2, 1)
         return GuidedViews(
             self,
@@ -61,7 +64,7 @@ class MVDream:
 def four_views(elevation_deg: float, size: int) -> Cameras:
     """Front, left, back and right of an object, as images of `size` pixels; MVDream is not told of field of view and
     distance."""
-    return ring(VIEWS, elevation_deg, MULTIVIEW_DISTANCE, _FIELD_OF_VIEW_DEG, size)
+    return ring(MVDREAM_VIEWS, elevation_deg, MULTIVIEW_DISTANCE, _FIELD_OF_VIEW_DEG, size)
 
 
 def load_mvdream(folder: Path, device: torch.device, precision: Precision = "float32") -> MVDream:

@@ -14,10 +14,10 @@ from torch import Tensor
 from placid_kedro.diffusion.compvis.checkpoint import Checkpoint
 from placid_kedro.diffusion.compvis.configurations import unet_configuration
 from placid_kedro.diffusion.compvis.networks import UNET_PREFIX, diffusers_network
+from placid_kedro.diffusion.config import MVDREAM_VIEWS
 from placid_kedro.errors import ModelError
 from placid_kedro.models import choose_weights, read_object
 
-VIEWS = 4
 # MVDream's layers of the camera, and where diffusers looks for those of a class label, which compute the same.
 _CAMERA_LAYERS = {"camera_embed.": "label_emb.0."}
 
@@ -29,8 +29,8 @@ class CrossViewAttention:
         self._plain = AttnProcessor2_0()
 
     def __call__(self, attn: Attention, hidden_states: Tensor, **others: Any) -> Tensor:
-        """[B x VIEWS, L, C] to the same; an object's views lie next to each other."""
-        joined = hidden_states.reshape(-1, VIEWS * hidden_states.shape[1], hidden_states.shape[2])
+        """[B x 4, L, C] to the same; an object's views lie next to each other."""
+        joined = hidden_states.reshape(-1, MVDREAM_VIEWS * hidden_states.shape[1], hidden_states.shape[2])
         seen: Tensor = self._plain(attn, joined, **others)
         return seen.reshape(hidden_states.shape)
 
@@ -38,7 +38,7 @@ class CrossViewAttention:
 class MultiViewUNetModel(UNet2DConditionModel):
     """Called as its base class, with `class_labels` [B, 16] for the cameras (`mvdream_camera`).
 
-    The batch holds `VIEWS` views of each object, one object after the other.
+    The batch holds `MVDREAM_VIEWS` views of each object, one object after the other.
     """
 
     @classmethod
