@@ -88,10 +88,10 @@ def test_a_job_that_computes_too_long_ends_whoever_computes(process: IsolatedPro
 
 
 def test_time_that_others_take_is_not_counted(process: IsolatedProcess) -> None:
-    """It gets a third of a processor, as on a machine with other work: three limits long, under the limit."""
-    outcome = process.run("stopped", {"seconds": 0.7}, 1.0)
+    """It gets a third of a processor, as on a machine with other work: longer than the limit, and under it."""
+    outcome = process.run("stopped", {"seconds": 1.0}, 2.0)
     assert outcome.reason == ""
-    assert outcome.seconds > 1.2
+    assert outcome.seconds > 2.0
 
 
 @pytest.mark.parametrize(
