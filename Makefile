@@ -23,7 +23,7 @@ PAGE ?= $(shell ls -t data/08_reporting/*/viewer.html data/08_reporting/*/*/view
 .PHONY: help setup demo generate view test docs blender viz mlflow
 
 help:
-	@echo 'make demo [PROMPT="a cactus"]   a first, coarse object in half a minute, shown in the browser'
+	@echo 'make demo [PROMPT="a cactus"]   a first, coarse object in 40 seconds, shown in the browser'
 	@echo 'make generate PROMPT="a teddy bear" [PARAMS=seed=3,lora.steps=50]   text to 3D'
 	@echo 'make view [PAGE=data/08_reporting/a-cactus/viewer.html]   the newest page, or that one, in the browser'
 	@echo 'make test      lint, types and tests'
