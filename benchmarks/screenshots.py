@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from playwright.sync_api import TimeoutError as NeverAppeared
 from playwright.sync_api import sync_playwright
 
 COLOURS = 128
@@ -98,7 +99,7 @@ def kedro_viz(camera: Camera, folder: Path) -> None:
     ):
         shutil.copytree("build", name, dirs_exist_ok=True)
         tab = camera.tab(address, (1400, 900))
-        with contextlib.suppress(Exception):  # the greeting comes in the first visit only
+        with contextlib.suppress(NeverAppeared):  # the greeting comes in the first visit only
             tab.locator(".feature-hints__close, [class*=close-icon]").first.click(timeout=20_000)
         tab.get_by_text("density", exact=True).first.click()
         camera.take(tab, "kedro_viz")
