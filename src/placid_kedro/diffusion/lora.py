@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +17,7 @@ from placid_kedro.device import to_device
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.errors import ModelError, ShapeError
-from placid_kedro.finite import check_counts, check_finite
+from placid_kedro.finite import check_finite
 from placid_kedro.progress import SILENT, Progress
 
 # The UNet's attention projections only.
@@ -75,26 +74,25 @@ def fine_tune(
         optimizer = torch.optim.AdamW(weights, lr=learning_rate, fused=model.device.type == "cuda")
         first = _resume(checkpoint, weights, optimizer, generator)
         for step in progress.track(range(first, steps), description="LoRA on the views"):
-            index = torch.randint(len(latents), (batch_size,), generator=generator)
-            index = to_device(index, model.device)
+            index = to_device(torch.randint(len(latents), (batch_size,), generator=generator), model.device)
             loss = _diffusion_loss(model, latents[index], context[index], generator)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            number = float(loss.detach())  # the only wait for a GPU in a step
-            check_counts(
-                {"loss": int(not math.isfinite(number))},
-                {"loss": loss},
-                f"LoRA training step {step}",
-                _REMEDY,
-            )
-            progress.log_metrics(step, {"lora_loss": number})
+            loss = loss.detach().cpu()  # the only wait for a GPU in a step
+            check_finite({"loss": loss}, f"LoRA training step {step}", _REMEDY)
+            progress.log_metrics(step, {"lora_loss": float(loss)})
             if checkpoint is not None:
                 checkpoint.save_when_due(partial(_state, step + 1, weights, optimizer, generator))
-        state = get_peft_model_state_dict(model.unet, adapter_name=_ADAPTER)
-        trained = {name: value.detach().cpu().clone() for name, value in state.items()}
-        check_finite(trained, "The trained LoRA", _REMEDY)
-        return trained
+        return _trained(model.unet)
+
+
+def _trained(unet: Any) -> dict[str, Tensor]:
+    """The adapter's weights on the CPU."""
+    state = get_peft_model_state_dict(unet, adapter_name=_ADAPTER)
+    trained = {name: value.detach().cpu().clone() for name, value in state.items()}
+    check_finite(trained, "The trained LoRA", _REMEDY)
+    return trained
 
 
 def _state(

@@ -115,12 +115,3 @@ class NovelViewBatches:
     def _chance(self, share: float, generator: torch.Generator) -> Tensor:
         """[R] true so often."""
         return torch.rand(self.references, generator=generator) < share
-
-
-def pick_object(
-    count: int, vocabulary_rows: Tensor, vocabulary_share: float, generator: torch.Generator
-) -> Tensor:
-    """One of the vocabulary so often, any of all `count` objects otherwise; a scalar index."""
-    if float(torch.rand((), generator=generator)) < vocabulary_share:
-        return vocabulary_rows[torch.randint(len(vocabulary_rows), (), generator=generator)]
-    return torch.randint(count, (), generator=generator)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.embedded.networks.conditioner import EmbeddedConditioner
-from placid_kedro.embedded.training.novel_view_batches import pick_object
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.errors import DataError
 from placid_kedro.latent_plane.training.batches import RingViews, TrueViews, views_around
@@ -159,7 +158,16 @@ class PlaneSource:
         if float(torch.rand((), generator=generator)) < self.made_share:
             return copies * count + int(torch.randint(len(self.made[0]), (), generator=generator))
         copy = int(torch.randint(copies, (), generator=generator))
-        return copy * count + int(pick_object(count, self.vocabulary_rows, vocabulary_share, generator))
+        return copy * count + int(_pick_object(count, self.vocabulary_rows, vocabulary_share, generator))
+
+
+def _pick_object(
+    count: int, vocabulary_rows: Tensor, vocabulary_share: float, generator: torch.Generator
+) -> Tensor:
+    """One of the vocabulary so often, any of all `count` objects otherwise; a scalar index."""
+    if float(torch.rand((), generator=generator)) < vocabulary_share:
+        return vocabulary_rows[torch.randint(len(vocabulary_rows), (), generator=generator)]
+    return torch.randint(count, (), generator=generator)
 
 
 def plane_cameras(views: ViewArrays, ring: int) -> Cameras:

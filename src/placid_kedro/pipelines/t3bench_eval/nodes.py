@@ -50,7 +50,7 @@ def judge(
     from placid_kedro.cameras.rays import CUBE_HALF_EXTENT
     from placid_kedro.evaluation.report import Report
     from placid_kedro.pipelines import scorers as scoring
-    from placid_kedro.pipelines.loading import start, taken_source
+    from placid_kedro.pipelines.loading import start
     from placid_kedro.pipelines.truth import compared, geometry_numbers, real_objects
 
     device = start(run)
@@ -60,10 +60,8 @@ def judge(
         gaussians, prompts.text, scorers, parameters.scores, seed, CUBE_HALF_EXTENT
     )
     truth, geometry = compared(gaussians, prompts.text, real_objects(parameters.truth))
-    scorer, sides = (
-        scoring.load_embedded(models.scorer),
-        _ring(parameters, parameters.views, parameters.image_size),
-    )
+    scorer = scoring.load_embedded(models.scorer)
+    sides = _ring(parameters, parameters.views, parameters.image_size)
     retrieval, retrieval_of_start = (
         scoring.retrieval_score(scorer, _over_white(one, sides), prompts.text)
         for one in (gaussians, initial_gaussians.to(device))
@@ -80,9 +78,7 @@ def judge(
         seed=seed,
         versions=package_versions(),
         threads=torch.get_num_threads(),
-        models={
-            name: taken_source(sources) for name, sources in models if name not in current_run().unused_models
-        },
+        models=_taken(models),
         distillation=distillation.model_dump(),
         stage_seconds=dict(current_run().stage_seconds),
         stage_peak_mib=dict(current_run().stage_peak_mib),
@@ -95,6 +91,14 @@ def judge(
     numbers = {"retrieval_rank": retrieval.rank, "retrieval_score": retrieval.score, **measured.scores}
     current_run().progress.log_metrics(0, {**numbers, **geometry_numbers(geometry)})
     return report, measured.table()
+
+
+def _taken(models: ModelsParameters) -> dict[str, str]:
+    """Where each model came from that an object of this run is made with."""
+    from placid_kedro.pipelines.loading import taken_source
+
+    unused = current_run().unused_models
+    return {name: taken_source(sources) for name, sources in models if name not in unused}
 
 
 def _ring(parameters: EvaluationParameters, count: int, size: int) -> Cameras:
