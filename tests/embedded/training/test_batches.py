@@ -146,3 +146,17 @@ def test_targets_are_posterior_means_of_what_the_caption_admits(source, latents)
             expected = (posterior @ known).reshape(2, 2, 2)
             torch.testing.assert_close(batch.target[row].double(), expected, rtol=2e-3, atol=2e-3)
     assert min(checked.values()) > 3 and len(checked) == 3
+
+
+def test_sides_that_no_view_shows_are_not_asked_for(latents):
+    """Views from the front and the back alone: no words speak of a left, and every view is drawn for its own side."""
+    azimuths = torch.tensor([0.0, 180.0] * 5)
+    table = CaptionTable.of(OBJECTS)
+    contexts = torch.arange(len(table.texts())).float()[:, None, None].expand(-1, 2, 3)
+    source = TextToImageBatches(
+        latents, azimuths, table, contexts, embedded_schedule(), SHARES, 64, torch.device("cpu")
+    )
+    assert float(source.any_view.sum()) == pytest.approx(1)
+    texts = [table.texts()[int(row)] for row in source(0, generator(0)).context[:, 0, 0]]
+    sides = {text.partition(", ")[2] for text in texts if ", " in text}
+    assert sides == {"front view", "back view"}

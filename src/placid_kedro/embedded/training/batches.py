@@ -105,6 +105,7 @@ class TextToImageBatches:
         self.device = device
         self.view_prior = view_prior(azimuths_deg, shares.views)
         self.sectors = _Lists.of([sector.tolist() for sector in views_by_sector(azimuths_deg)])
+        self.facings = self.sectors.counts.nonzero().flatten()  # sides that some view shows
         self.any_view = self._any_view()
         self.log_all = (table.log_prior[:, None] + self.any_view.log()).flatten()
         place = {caption: index for index, caption in enumerate(table.by_caption)}
@@ -142,7 +143,7 @@ class TextToImageBatches:
         if repaint.any():
             objects[repaint] = self.painted.pick(objects[repaint], generator)
         captions = self.captions.pick(objects, generator)
-        facing = torch.randint(len(VIEW_NAMES), (count,), generator=generator)
+        facing = self.facings[torch.randint(len(self.facings), (count,), generator=generator)]
         views = _views(self.view_prior, count, generator)
         views = torch.where(directed, self.sectors.pick(facing, generator), views)
         views = torch.where(empty, _views(self.any_view, count, generator), views)
@@ -150,11 +151,11 @@ class TextToImageBatches:
 
     def _any_view(self) -> Tensor:
         """[V] how often a view is drawn beside words: the empty caption stands for all that words stand for."""
-        views, worded = self.sectors.values, 1 - self.shares.empty
+        worded = 1 - self.shares.empty
         share = min(self.shares.view_words / worded, 1.0) if worded else 0.0
-        each = (
-            self.sectors.log_mask(torch.arange(len(views))).exp() / self.sectors.counts[:, None] / len(views)
-        )
+        shown = self.sectors.log_mask(self.facings).exp()
+        each = shown / shown.sum(dim=1, keepdim=True) / len(self.facings)
+        views = self.sectors.values[self.facings]
         directed = torch.zeros(self.view_count).index_add(0, views.flatten(), each.flatten())
         return share * directed + (1 - share) * self.view_prior
 
