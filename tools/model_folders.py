@@ -1,7 +1,7 @@
 """Model folders in the layouts of the hub, with random weights: Stable Diffusion 1.5 and 2.1 (with either kind of
-prediction), Zero-1-to-3 in both public conversions, a Latent-Plane for it, and MVDream.
+prediction), Zero-1-to-3 in both public conversions, a Latent-Plane for it, and MVDream; `tools.shap_e_folder`: Shap-E.
 
-`python -m tools.model_folders FOLDER` writes them shrunk, `--size real` with the networks' real sizes (9 GB): what
+`python -m tools.model_folders FOLDER` writes them shrunk, `--size real` with the networks' real sizes (12 GB): what
 `--env paper` computes, without a network. Nothing of the package is needed but the plane.
 """
 
@@ -396,6 +396,8 @@ def write_plane(folder: Path, sizes: Sizes = SHRUNK_ZERO123, density: float = 21
 
 
 def main() -> None:
+    from tools.shap_e_folder import SHAP_E, SHRUNK_SHAP_E, write_shap_e
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", choices=("shrunk", "real"), default="shrunk")
@@ -405,7 +407,8 @@ def main() -> None:
     write_mvdream(given.folder / "mvdream", MVDREAM if is_real else SHRUNK_MVDREAM)
     write_zero123(given.folder / "zero123", sizes=ZERO123_XL if is_real else SHRUNK_ZERO123)
     write_plane(given.folder / "latent_plane", ZERO123_XL if is_real else SHRUNK_ZERO123)
-    names = ("text_to_image", "zero123", "latent_plane", "mvdream")
+    write_shap_e(given.folder / "shap_e", SHAP_E if is_real else SHRUNK_SHAP_E)
+    names = ("text_to_image", "zero123", "latent_plane", "mvdream", "shap_e")
     print("--params " + ",".join(f"models.{name}={(given.folder / name).absolute()}" for name in names))
 
 

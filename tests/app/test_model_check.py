@@ -20,6 +20,7 @@ from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.training.export import save_latent_plane
 from placid_kedro.models import Availability, Hub
 from tools.model_folders import write_mvdream
+from tools.shap_e_folder import write_shap_e
 
 EMBEDDED = ("text_to_image", "zero123", "latent_plane", "scorer")
 SMALL_PLANE = {"token_channels": 8, "num_octaves": 2, "num_heads": 2, "samples_per_ray": 4}
@@ -98,6 +99,51 @@ def test_mvdream_serves_as_itself_and_as_nothing_else(stable_diffusion_folder: P
         ModelError, match=r"cannot serve as mvdream: .*UNet2DConditionModel, which knows no cameras"
     ):
         check_models(other, tmp_path, {"mvdream"})
+
+
+def test_shap_e_serves_as_itself_and_its_parts_must_agree(
+    tmp_path: Path, stable_diffusion_folder: Path
+) -> None:
+    folder = write_shap_e(tmp_path / "shap-e")
+
+    def check(source: object) -> list[Availability]:
+        given = ModelsParameters.model_validate({name: str(source) for name in ModelsParameters.model_fields})
+        return check_models(given, tmp_path, {"shap_e"})
+
+    (found,) = check(folder)
+    assert found.folder == folder and not any(name.startswith("renderer/") for name in found.files)
+    with pytest.raises(ModelError, match="is no Shap-E: it has no prior"):
+        check(stable_diffusion_folder)
+    for component, values, said in (
+        ("shap_e_renderer", {"d_latent": 8}, "prior draws 16 numbers of a row, its renderer takes 8"),
+        ("prior", {"num_embeddings": 31}, "prior draws 31 rows, its renderer takes 32"),
+        ("text_encoder", {"projection_dim": 7}, "wants a text 6 wide, its text_encoder gives 7"),
+    ):
+        with pytest.raises(ModelError, match=rf"cannot serve as shap_e: .*{said}; take openai/shap-e\."):
+            check(changed(folder, tmp_path / component, component, **values))
+    # That which draws from a picture has another encoder, and the first layout another name of the renderer.
+    index = json.loads((folder / "model_index.json").read_text())
+    index.pop("text_encoder")
+    (folder / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="is no Shap-E: it has no text_encoder"):
+        check(folder)
+
+
+def test_shap_e_is_looked_at_where_a_source_or_a_variant_names_it() -> None:
+    from kedro.framework.startup import bootstrap_project
+
+    bootstrap_project(PROJECT)
+    lost = {"models": {"shap_e": "./nowhere"}}
+    named = {"init": {"source": {"kind": "shap_e"}}}
+    for pipeline in ("generate", "init", "ablation"):
+        lines, ready = report(PROJECT, "base", pipeline, lost)
+        assert ready and not any("shap_e" in line for line in lines)
+    for pipeline in ("generate", "init"):
+        lines, ready = report(PROJECT, "base", pipeline, lost | named)
+        assert not ready and any("'shap_e' cannot be had" in line for line in lines)
+    in_variant = {"ablation": {"variants": ["full", "mine"], "known_variants": {"mine": named}}}
+    lines, ready = report(PROJECT, "base", "ablation", lost | in_variant)
+    assert not ready and any("'shap_e' cannot be had" in line for line in lines)
 
 
 def test_a_plane_is_held_against_the_model_that_draws_the_views(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from placid_kedro.diffusion.loading import load_component, model_folder
 from placid_kedro.errors import ModelError
 from placid_kedro.models import Hub, find_model, obtain_model
 from tests.hub import LocalHub, commit_of, serve
+from tools.shap_e_folder import write_shap_e
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -153,6 +154,25 @@ def test_only_what_is_needed_is_fetched_and_only_once(
     again = find_model("somebody/model", tmp_path, client)
     assert (again.folder, again.pinned) == (folder, found.pinned)
     assert local.served == []
+
+
+def test_of_shap_e_one_renderer_and_the_halves_are_fetched(tmp_path: Path) -> None:
+    """Its repository holds the renderer twice, and pickles beside the half precision."""
+    folder = write_shap_e(tmp_path / "published")
+    for extra in ("prior/diffusion_pytorch_model.bin", "text_encoder/pytorch_model.bin", "README.md"):
+        (folder / extra).write_bytes(b"not wanted")
+    with serve(LocalHub({"openai/shap-e": folder})) as local:
+        client = Hub(endpoint=local.address, cache=tmp_path / "cache")
+        found = find_model("openai/shap-e", tmp_path, client)
+        obtained = obtain_model(found, client)
+    assert found.pinned == f"openai/shap-e@{commit_of('openai/shap-e')}"
+    weights = {name for name in local.served if name.endswith((".bin", ".safetensors"))}
+    assert weights == {
+        "prior/diffusion_pytorch_model.fp16.safetensors",
+        "shap_e_renderer/diffusion_pytorch_model.bin",
+        "text_encoder/model.fp16.safetensors",
+    }
+    assert not (obtained / "renderer").exists()
 
 
 def test_what_was_fetched_needs_no_network_and_the_rest_is_fetched_later(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from kedro.framework.session import KedroSession
 from PIL import Image
 from safetensors.torch import load_file
@@ -35,7 +36,9 @@ from tools.model_folders import (
     write_stable_diffusion,
     write_zero123,
 )
+from tools.shap_e_folder import write_shap_e
 
+CONF = Path(__file__).absolute().parents[2] / "conf"
 # What only a GPU does in bearable time, made small; every choice of the environment stays.
 SMALL: dict[str, Any] = {
     "run": {"device": "cpu"},
@@ -152,6 +155,33 @@ def test_mvdream_draws_the_reference_and_the_views(
     assert Image.open(root / "08_reporting/a-cactus/reference.png").size == (64, 64)
     density = load_file(root / "07_model_output/a-cactus/density.safetensors")["density"]
     assert density.shape == (8, 8, 8) and bool((density > 0).all())
+
+
+def test_shap_e_draws_the_points_where_the_plane_is_taken_away(
+    session: Callable[..., KedroSession], tmp_path: Path
+) -> None:
+    """Table 1's "w/o Latent-Plane" as the environment's ablation has it; no plane is asked for."""
+    models = {
+        "text_to_image": str(write_stable_diffusion(tmp_path / "sd")),
+        "zero123": str(write_zero123(tmp_path / "zero123")),
+        "latent_plane": "./nowhere",
+        "shap_e": str(write_shap_e(tmp_path / "shap-e")),
+    }
+    ablation = yaml.safe_load((CONF / "paper/parameters_ablation.yml").read_text())["ablation"]
+    variant = ablation["known_variants"]["without_latent_plane"]
+    parameters = deepcopy(SMALL)
+    parameters["reference"]["background"] = background(tmp_path)
+    parameters["multiview"]["plane_preset"] = "none"
+    parameters["init"] = {
+        "source": {**variant["init"]["source"], "steps": 2, "resolution": 16},
+        "points": 100,
+    }
+    with session("paper", prompt="a cactus", models=models, **parameters) as opened:
+        opened.run(pipeline_names=["generate"], to_nodes=["init.place_gaussians"])
+    initial = load_ply(tmp_path / "data/paper/07_model_output/a-cactus/initial_gaussians.ply")
+    assert len(initial) == 100
+    torch.testing.assert_close(initial.opacities, torch.full((100,), 0.1))
+    assert float((initial.means.amax(0) - initial.means.amin(0)).max()) == pytest.approx(0.9, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from placid_kedro.pipelines.init.nodes import place_gaussians
 from placid_kedro.pipelines.loading import folder_of, start
 from placid_kedro.pipelines.prompt.nodes import process_prompt
 from placid_kedro.pipelines.reference.nodes import sample_reference
+from placid_kedro.splats import Gaussians
 from placid_kedro.surface.reference_config import FloodFillBackground, MaskParameters
+from tools.shap_e_folder import write_shap_e
 
 RULES = PromptProcessorParameters(
     max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view"
@@ -85,6 +87,13 @@ def init(**source: Any) -> InitParameters:
     return InitParameters.model_validate({"source": source, "points": 50, "opacity": 0.3})
 
 
+def placed(
+    density: torch.Tensor, seed: int, parameters: InitParameters, shap_e: str = "./nowhere"
+) -> Gaussians:
+    prompts = process_prompt("a cat", seed, RULES)
+    return place_gaussians(prompts, {"density": density}, VIEWS, seed, shap_e, run(), parameters)
+
+
 VIEWS = PosedViews(
     torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)), ring(8, 30.0, 1.5, 49.13, 16)
 )
@@ -92,10 +101,7 @@ VIEWS = PosedViews(
 
 @pytest.mark.parametrize("kind", ["sphere", "random"])
 def test_baselines_of_the_initialisation_look_at_nothing(kind: str) -> None:
-    one, other = (
-        place_gaussians({"density": torch.full((8, 8, 8), value)}, VIEWS, 3, init(kind=kind))
-        for value in (0.0, 1.0)
-    )
+    one, other = (placed(torch.full((8, 8, 8), value), 3, init(kind=kind)) for value in (0.0, 1.0))
     assert torch.equal(one.means, other.means)
     assert len(one) == 50
     assert float(one.means.abs().max()) <= 0.5
@@ -112,13 +118,26 @@ def test_another_methods_points_are_brought_into_the_cube(tmp_path: Path) -> Non
     colors = np.tile(np.array([255, 0, 0, 255], np.uint8), (30, 1))
     trimesh.PointCloud(points, colors).export(tmp_path / "cloud.ply")
     source = init(kind="file", path=str(tmp_path / "cloud.ply"), longest_edge=0.8)
-    gaussians = place_gaussians({"density": torch.zeros(8, 8, 8)}, VIEWS, 0, source)
+    gaussians = placed(torch.zeros(8, 8, 8), 0, source)
     extent = gaussians.means.amax(0) - gaussians.means.amin(0)
     assert float(extent.max()) == pytest.approx(0.8, abs=1e-5)
     torch.testing.assert_close(gaussians.base_colors, torch.tensor([[1.0, 0, 0]]).expand(30, 3))
 
 
+def test_shap_es_object_is_brought_into_the_cube(tmp_path: Path) -> None:
+    folder = str(write_shap_e(tmp_path / "shap-e"))
+    source = init(kind="shap_e", steps=2, resolution=12, longest_edge=0.8)
+    one, same, other = (placed(torch.zeros(8, 8, 8), seed, source, folder) for seed in (0, 0, 1))
+    assert torch.equal(one.means, same.means) and not torch.equal(one.means, other.means)
+    low, high = one.means.amin(0), one.means.amax(0)
+    assert len(one) == 50 and float((high - low).max()) == pytest.approx(0.8, abs=1e-5)
+    torch.testing.assert_close(low + high, torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(one.opacities, torch.full((50,), 0.3))
+    assert float(one.base_colors.std(0).min()) > 0
+    assert bool((one.log_scales.amin(1) < one.log_scales.amax(1)).all())  # discs across the normals
+
+
 def test_an_empty_field_is_one_sentence() -> None:
     source = init(kind="density", level={"kind": "density", "density": 15.0})
     with pytest.raises(DataError, match="No surface at density 15"):
-        place_gaussians({"density": torch.ones(8, 8, 8)}, VIEWS, 0, source)
+        placed(torch.ones(8, 8, 8), 0, source)

@@ -61,7 +61,7 @@ def check_init(init: InitParameters, plane_preset: str) -> None:
     if isinstance(init.source, DensitySource) and plane_preset == "none":
         raise ParameterError(
             "Without Latent-Plane (multiview.plane_preset=none) there is no density field to take points from; give "
-            "init.source another kind: sphere, random or file."
+            "init.source another kind: sphere, random, file or shap_e."
         )
     if not isinstance(init.source, FileSource):
         return

@@ -78,7 +78,7 @@ class RunContext:
     tracker: Tracker = field(default_factory=NoTracker)
     stage_seconds: dict[str, float] = field(default_factory=dict)
     stage_peak_mib: dict[str, float] = field(default_factory=dict)
-    unused_models: frozenset[str] = frozenset({"mvdream"})
+    unused_models: frozenset[str] = frozenset({"mvdream", "shap_e"})
     checkpoint: Checkpoint | None = None
 
 

@@ -13,6 +13,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from placid_kedro.app.runners.stamps import dataset_path
+from placid_kedro.app.variants import variants_of
 from placid_kedro.config import ModelsParameters, Parameters
 from placid_kedro.files import content_hash, digest_of, is_local
 from placid_kedro.models import find_model
@@ -21,6 +22,8 @@ from placid_kedro.versions import package_versions
 
 _DIGEST_LIMIT = 36
 _NAME_LIMIT = 250
+# Groups of the stages of `generate` whose parameters say which models they take.
+_WITH_MODELS = ("reference", "multiview", "init")
 # The name says these in another way, or they do not change what comes out.
 _NOT_IN_THE_NAME = (
     "prompt",
@@ -113,21 +116,35 @@ def parameter_groups(pipeline: Pipeline) -> set[str]:
 
 def needed_models(pipeline: Pipeline, parameters: Parameters) -> set[str]:
     """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others; without
-    those that they leave out as their parameters are."""
+    those that they leave out as their parameters are. Of a sweep, those that any of its variants takes.
+
+    Raises:
+        PlacidError: see `placid_kedro.app.variants.variants_of`.
+    """
+    groups = parameter_groups(pipeline)
+    if "ablation" in groups:
+        return {name for one in variants_of(parameters) for name in taken_models(one)}
     taken = {
         name.removeprefix("params:models") for name in pipeline.inputs() if name.startswith("params:models")
     }
     needed = set(ModelsParameters.model_fields) if "" in taken else {name.removeprefix(".") for name in taken}
-    return needed - models_left_out(parameters, parameter_groups(pipeline))
+    return needed - models_left_out(parameters, groups)
 
 
-def models_left_out(parameters: Parameters, groups: Collection[str] = ("reference", "multiview")) -> set[str]:
+def taken_models(parameters: Parameters) -> set[str]:
+    """Names of the models that an object is made with."""
+    return set(ModelsParameters.model_fields) - models_left_out(parameters)
+
+
+def models_left_out(parameters: Parameters, groups: Collection[str] = _WITH_MODELS) -> set[str]:
     """Names of the models that the stages with these groups of parameters do not take as the parameters are."""
     draws_views = parameters.multiview.source.kind if "multiview" in groups else None
     draws_reference = None
     if "reference" in groups and not parameters.reference.image:
         draws_reference = parameters.reference.source.kind
     unused = set() if "mvdream" in (draws_views, draws_reference) else {"mvdream"}
+    if "init" not in groups or parameters.init.source.kind != "shap_e":
+        unused.add("shap_e")
     if draws_views is not None:
         unused |= {"latent_plane"} if parameters.multiview.plane_preset == "none" else set()
         unused |= {"zero123"} if draws_views == "mvdream" else set()

@@ -62,6 +62,7 @@ class ModelsParameters(ParameterModel):
     latent_plane: ModelSources
     scorer: ModelSources
     mvdream: ModelSources = ("ashawkey/mvdream-sd2.1-diffusers", "dylanebert/mvdream")
+    shap_e: ModelSources = ("openai/shap-e",)
 
 
 class TrackingParameters(ParameterModel):

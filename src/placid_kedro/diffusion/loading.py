@@ -27,6 +27,8 @@ _LIBRARIES = {
     # The names under which Zero-1-to-3's checkpoints know their projection of image and pose.
     "pipeline_zero1to3": "placid_kedro.diffusion.pose_projection",
     "zero123": "placid_kedro.diffusion.pose_projection",
+    # That under which diffusers knows Shap-E's renderer.
+    "shap_e": "diffusers.pipelines.shap_e",
     # Those under which the ports of MVDream know its UNet.
     "mv_unet": "placid_kedro.diffusion.mvdream.unet",
     "mvdream.mv_unet": "placid_kedro.diffusion.mvdream.unet",

@@ -13,8 +13,9 @@ from placid_kedro.errors import ModelError
 
 INDEX = "model_index.json"
 NAMES = "names.txt"
-# Filters of a hosted service and their preprocessing: no stage of this project takes them.
-_UNUSED = ("safety_checker", "feature_extractor", "image_processor")
+# Filters of a hosted service, their preprocessing, and the copy of `shap_e_renderer` (0.9 GB) that openai/shap-e keeps
+# under its older name: no stage of this project takes them.
+_UNUSED = ("safety_checker", "feature_extractor", "image_processor", "renderer")
 # Components that are no networks, by the end of their class's name, and what each needs: one of these sets.
 _PLAIN: dict[str, tuple[tuple[str, ...], ...]] = {
     "Scheduler": (("scheduler_config.json",),),

@@ -9,6 +9,7 @@ from placid_kedro.errors import ModelError
 from placid_kedro.models.layout import components
 
 Config = Mapping[str, Any]
+SHAP_E_PARTS = ("prior", "scheduler", "shap_e_renderer", "text_encoder", "tokenizer")
 # What each role's model must have; a novel-view model also needs one of `_CONDITIONERS`.
 _PARTS = {
     "text_to_image": ("unet", "vae", "text_encoder", "scheduler"),
@@ -16,6 +17,7 @@ _PARTS = {
     "latent_plane": ("latent_plane",),
     "scorer": ("scorer",),
     "mvdream": ("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
+    "shap_e": SHAP_E_PARTS,
 }
 _CONDITIONERS = ("reference_tokens", "cc_projection", "clip_camera_projection")
 _WORDS = {
@@ -24,11 +26,13 @@ _WORDS = {
     "latent_plane": "Latent-Plane",
     "scorer": "scorer",
     "mvdream": "MVDream",
+    "shap_e": "Shap-E",
 }
 _INSTEAD = {
     "text_to_image": "take a model such as Stable Diffusion 1.5 or 2.1 base",
     "zero123": "take Zero123-XL or another conversion of Zero-1-to-3",
     "mvdream": "take ashawkey/mvdream-sd2.1-diffusers or another port of MVDream to diffusers",
+    "shap_e": "take openai/shap-e",
 }
 MVDREAM_UNET = "MultiViewUNetModel"
 CAMERA_NUMBERS = 16
@@ -56,7 +60,7 @@ def check_kind(role: str, source: str, index: Config, configs: Mapping[str, Conf
     """Refuse a diffusion model that this project's loops cannot drive, in one sentence that says why.
 
     Args:
-        role: `text_to_image`, `zero123` or `mvdream`; any other is fine.
+        role: `text_to_image`, `zero123`, `mvdream` or `shap_e`; any other is fine.
         source: where the model comes from, for the sentence.
         index: its `model_index.json`.
         configs: `config.json` of each component that has one, and `scheduler`'s `scheduler_config.json`.
@@ -68,6 +72,8 @@ def check_kind(role: str, source: str, index: Config, configs: Mapping[str, Conf
         return
     if role == "mvdream":
         reason = _unfit_mvdream(components(index), configs.get("unet", {}))
+    elif role == "shap_e":
+        reason = _unfit_shap_e(configs)
     else:
         reason = _unfit_class(components(index)) or _unfit_unet(configs.get("unet", {}))
         reason = reason or _unfit_channels(role, components(index), configs) or _unfit_width(configs)
@@ -95,6 +101,24 @@ def _unfit_mvdream(listed: Mapping[str, tuple[str, str]], unet: Config) -> str |
     if unet.get("camera_dim") != CAMERA_NUMBERS:
         return f"its UNet is told {unet.get('camera_dim')} numbers of a camera, not {CAMERA_NUMBERS}"
     return None
+
+
+def _unfit_shap_e(configs: Mapping[str, Config]) -> str | None:
+    """Whether the sizes of its parts, which diffusers leaves at their defaults where they are not said, agree."""
+    prior, renderer = configs.get("prior", {}), configs.get("shap_e_renderer", {})
+    rows = sum(shape[0] for shape in renderer.get("param_shapes", ((256, 93),) * 4))
+    pairs = {
+        "numbers of a row": (prior.get("embedding_dim", 768), renderer.get("d_latent", 1024)),
+        "rows": (prior.get("num_embeddings", 77), rows),
+    }
+    for words, (drawn, taken) in pairs.items():
+        if drawn != taken:
+            return f"its prior draws {drawn} {words}, its renderer takes {taken}"
+    wanted = prior.get("embedding_proj_dim") or prior.get("embedding_dim", 768)
+    given = configs.get("text_encoder", {}).get("projection_dim", 512)
+    return (
+        None if wanted == given else f"its prior wants a text {wanted} wide, its text_encoder gives {given}"
+    )
 
 
 def _unfit_unet(unet: Config) -> str | None:

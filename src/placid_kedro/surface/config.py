@@ -120,6 +120,22 @@ class FileSource(ParameterModel):
     longest_edge: Annotated[float, Field(gt=0, le=1)] = 0.9
 
 
+class ShapESource(ParameterModel):
+    """Points on the surface of an object that `models.shap_e` draws from the prompt.
+
+    Attributes:
+        steps, guidance_scale: of its sampling; the defaults are its authors'.
+        resolution: points along an edge of the grid that its surface is looked for on.
+        longest_edge: of the cloud's bounding box after it is brought into the cube.
+    """
+
+    kind: Literal["shap_e"] = "shap_e"
+    steps: Annotated[int, Field(ge=1, le=1000)] = 64
+    guidance_scale: PositiveFloat = 15.0
+    resolution: Annotated[int, Field(ge=2, le=512)] = 128
+    longest_edge: Annotated[float, Field(gt=0, le=1)] = 0.9
+
+
 class InitParameters(ParameterModel):
     """Stage `init`: points become Gaussians (Sec. 4.1).
 
@@ -129,6 +145,8 @@ class InitParameters(ParameterModel):
         opacity: of each Gaussian at the start.
     """
 
-    source: Annotated[DensitySource | SphereSource | RandomSource | FileSource, Field(discriminator="kind")]
+    source: Annotated[
+        DensitySource | SphereSource | RandomSource | FileSource | ShapESource, Field(discriminator="kind")
+    ]
     points: Annotated[int, Field(ge=2, le=20_000_000)]
     opacity: Annotated[float, Field(gt=0, lt=1)]

@@ -10,6 +10,7 @@ from placid_kedro.ablation.config import AblationParameters
 from placid_kedro.app.config_loader import RunConfigLoader
 from placid_kedro.app.run_context import SessionSource
 from placid_kedro.app.sweep.plan import Cell, executions, plan_cells
+from placid_kedro.app.variants import variants_of
 from placid_kedro.config.check import check_parameters
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -44,9 +45,12 @@ def test_the_default_sweep_is_table_1(env: str) -> None:
     assert [cell.variant for cell in cells[:5]] == TABLE_1
     assert len({(cell.variant, cell.prompt, cell.seed) for cell in cells}) == len(cells)
     full, plain, unplaced, unpersonal, unbalanced = (check_parameters(cell.parameters) for cell in cells[:5])
-    assert (plain.multiview.plane_preset, plain.init.source.kind, plain.lora.steps) == ("none", "random", 0)
+    # The paper's points are a generator's; without a network a grey cloud stands in their place.
+    generated = "shap_e" if env == "paper" else "random"
+    assert (plain.multiview.plane_preset, plain.init.source.kind, plain.lora.steps) == ("none", generated, 0)
     assert (unplaced.init.source.kind, unplaced.lora) == ("random", full.lora)
-    assert plain.init == unplaced.init and plain.bsd_3dgs == unplaced.bsd_3dgs
+    assert (plain.init == unplaced.init) == (env == "base") and plain.bsd_3dgs == unplaced.bsd_3dgs
+    assert (plain.init.points, plain.init.opacity) == (unplaced.init.points, unplaced.init.opacity)
     # The paper has one set of rates for all rows; 150 steps from a grey cloud need others than from a fitted start.
     assert (unplaced.bsd_3dgs == full.bsd_3dgs) == (env == "paper")
     # No row has more steps than another.
@@ -55,6 +59,14 @@ def test_the_default_sweep_is_table_1(env: str) -> None:
     assert unbalanced.distillation.root.algorithm == "sds"
     assert full.distillation.root.algorithm == "bsd"
     assert {one.experiment for one in (full, plain)} == {"ablation/full", "ablation/without_latent_plane"}
+
+
+@pytest.mark.parametrize("env", ["base", "paper"])
+def test_variants_of_a_run_are_those_of_its_cells(env: str) -> None:
+    cells = plan(env)[:5]
+    (first, *_) = checked = [check_parameters(cell.parameters) for cell in cells]
+    run = first.model_copy(update={"prompt": "another", "experiment": ""})
+    assert variants_of(run) == checked
 
 
 def test_every_known_variant_is_valid_and_has_an_effect() -> None:

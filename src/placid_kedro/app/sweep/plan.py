@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +9,12 @@ from kedro.pipeline import Pipeline
 from pydantic import BaseModel
 
 from placid_kedro.ablation.config import AblationParameters
-from placid_kedro.app import preflight
-from placid_kedro.app.config_loader import merged
 from placid_kedro.app.node_names import stage_of
 from placid_kedro.app.run_context import SessionSource
+from placid_kedro.app.variants import checked_variant, variant_tree
 from placid_kedro.config import Parameters
-from placid_kedro.config.check import check_parameters
-from placid_kedro.errors import ParameterError, PlacidError
 from placid_kedro.files import digest_of
 from placid_kedro.prompts import run_slug
-
-# What a sweep itself decides for each of its cells.
-_NOT_A_VARIANTS = ("prompt", "seed", "experiment", "tracking", "ablation")
 
 
 @dataclass(frozen=True)
@@ -50,11 +43,6 @@ class Cell:
         return f"{self.variant} / {run_slug(self.prompt, self.seed)}"
 
 
-def experiment_of(sweep: str, variant: str) -> str:
-    """The experiment's name of a variant in a sweep: the folder of its objects."""
-    return f"{sweep}/{variant}"
-
-
 def plan_cells(source: SessionSource, ablation: AblationParameters, pipeline: Pipeline) -> list[Cell]:
     """All cells of a sweep, variant after variant for each prompt and seed.
 
@@ -72,8 +60,8 @@ def plan_cells(source: SessionSource, ablation: AblationParameters, pipeline: Pi
     for seed in ablation.seeds:
         for prompt in ablation.prompts:
             for variant in ablation.variants:
-                tree = _tree(source.parameters, ablation, variant, prompt, seed)
-                keys = node_keys(pipeline, _checked(tree, variant))
+                tree = variant_tree(source.parameters, ablation, variant, prompt, seed)
+                keys = node_keys(pipeline, checked_variant(tree, variant))
                 index = len(cells)
                 after = frozenset(
                     first for key in keys.values() if (first := first_with.setdefault(key, index)) != index
@@ -110,27 +98,3 @@ def _given(parameters: Parameters, name: str) -> Any:
     for part in name.removeprefix("params:").split("."):
         value = getattr(value, part)
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-
-
-def _tree(
-    configured: Mapping[str, Any], ablation: AblationParameters, variant: str, prompt: str, seed: int
-) -> dict[str, Any]:
-    changes = ablation.known_variants[variant]
-    for name in _NOT_A_VARIANTS:
-        if name in changes:
-            raise ParameterError(
-                f"The variant {variant!r} changes '{name}', which the sweep decides; take it out of "
-                f"ablation.known_variants.{variant}."
-            )
-    own = {"prompt": prompt, "seed": seed, "experiment": experiment_of(ablation.name, variant)}
-    return merged(merged(dict(configured), changes), own)
-
-
-def _checked(tree: dict[str, Any], variant: str) -> Parameters:
-    try:
-        parameters = check_parameters(tree)
-        preflight.check_prompt(parameters)
-        preflight.check_init(parameters.init, parameters.multiview.plane_preset)
-    except PlacidError as error:
-        raise type(error)(f"In the variant {variant!r}: {error}") from error
-    return parameters

@@ -9,7 +9,7 @@ from kedro.io import CatalogProtocol
 
 from placid_kedro.ablation.config import AblationParameters
 from placid_kedro.ablation.pictures import from_sides
-from placid_kedro.app.run_record import Source, model_sources, models_left_out
+from placid_kedro.app.run_record import Source, model_sources, taken_models
 from placid_kedro.app.runners.stamps import dataset_path
 from placid_kedro.app.tracking import open_child, reopened, take_over
 from placid_kedro.config import ModelsParameters, Parameters, TrackingParameters
@@ -26,7 +26,7 @@ def sweep_sources(
 ) -> list[Source]:
     """What a whole sweep is made from: its prompts and the models of its cells."""
     prompts = Source("prompts", digest_of(ablation.prompts), "\n".join(ablation.prompts), "prompts")
-    taken = {name for cell in cells for name in _taken_models(cell)}
+    taken = {name for cell in cells for name in taken_models(cell)}
     return [prompts, *model_sources(models, project_path, taken)]
 
 
@@ -36,11 +36,7 @@ def cell_sources(parameters: Parameters, project_path: Path) -> list[Source]:
     if isinstance(parameters.init.source, FileSource):
         path = project_path / parameters.init.source.path
         sources.append(Source(path.name, content_hash(path)[:16], str(path), "initial points"))
-    return [*sources, *model_sources(parameters.models, project_path, _taken_models(parameters))]
-
-
-def _taken_models(parameters: Parameters) -> set[str]:
-    return set(ModelsParameters.model_fields) - models_left_out(parameters)
+    return [*sources, *model_sources(parameters.models, project_path, taken_models(parameters))]
 
 
 def open_cell(

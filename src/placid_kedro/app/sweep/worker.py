@@ -27,8 +27,9 @@ from placid_kedro.app.hooks import TrackingHooks
 from placid_kedro.app.run_context import SessionSource
 from placid_kedro.app.runners import StampedRunner
 from placid_kedro.app.runners.stamps import Stamps, dataset_path
-from placid_kedro.app.sweep.plan import Cell, experiment_of
+from placid_kedro.app.sweep.plan import Cell
 from placid_kedro.app.sweep.recording import open_cell, record_cell
+from placid_kedro.app.variants import experiment_of
 from placid_kedro.config.check import check_parameters
 from placid_kedro.files import new_file
 from placid_kedro.prompts import run_folder

@@ -6,15 +6,18 @@ from placid_kedro.pipelines.init import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """`density` and `views` in, `initial_gaussians` out."""
+    """`prompts`, `density` and `views` in, `initial_gaussians` out."""
     return pipeline(
         [
             node(
                 nodes.place_gaussians,
                 inputs=[
+                    "prompts",
                     "density",
                     "views",
                     "params:seed",
+                    "params:models.shap_e",
+                    "params:run",
                     "params:init",
                 ],
                 outputs="initial_gaussians",
