@@ -46,6 +46,14 @@ def test_parts_give_the_same(autoencoder: Any, kind: str, at_once: int) -> None:
     assert in_parts[2] < 0.25 * kept
 
 
+def test_parts_give_the_same_without_a_gradient(autoencoder: Any) -> None:
+    images = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole, parts = encode(autoencoder, images), encode(autoencoder, images, 2)
+    assert not parts.requires_grad
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
+
+
 def test_as_many_as_there_are_is_all(autoencoder: Any) -> None:
     alone, whole = (encoded(autoencoder, "mode", at_once) for at_once in (4, None))
     assert torch.equal(alone[0], whole[0]) and torch.equal(alone[1], whole[1])

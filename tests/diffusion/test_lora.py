@@ -14,6 +14,7 @@ from placid_kedro.diffusion.lora import TARGET_MODULES, fine_tune, lora_applied
 from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.errors import ModelError, NumericError, ShapeError
 from placid_kedro.progress import SILENT
+from tests.host_reads import WatchesReads
 from tests.stopping import Stopped, StopsAt
 
 PROMPTS = ["a cat, front view", "a cat, back view"]
@@ -205,3 +206,45 @@ def test_a_training_that_was_stopped_ends_with_the_bits_of_an_unbroken_one(
     assert state is not None and state["step"] == 4
     again = go_on()
     assert all(torch.equal(again[name], value) for name, value in whole.items())
+
+
+def test_a_step_reads_its_loss_once(model: TextToImage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU nothing else makes the host wait but the trained weights at the end."""
+    networks = [model.unet, model.autoencoder]
+    watching = WatchesReads([p for network in networks for p in network.parameters()])
+
+    def to_host(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor in watching.on_device:
+            watching.note("cpu")
+        return torch.from_numpy(tensor.detach().numpy().copy())
+
+    monkeypatch.setattr(torch.Tensor, "cpu", to_host)
+    reads = {}
+    for steps in (2, 5):
+        watching.reads.clear()
+        with watching:
+            train(model, steps=steps)
+        reads[steps] = len(watching.reads)
+    assert reads[5] - reads[2] == 3
+    assert {read.split(" in ")[0] for read in watching.reads} == {"cpu"}
+
+
+def test_as_many_views_are_encoded_at_a_time_as_a_step_takes(model: TextToImage) -> None:
+    """Eight views of 512 px at once would take more memory than the training."""
+    sizes: list[int] = []
+    handle = model.autoencoder.analysis.register_forward_hook(
+        lambda module, args, out: sizes.append(len(args[0]))
+    )
+    many = images().repeat(3, 1, 1, 1)[:5]
+    with handle:
+        fine_tune(
+            model,
+            many,
+            ["be"] * 5,
+            rank=2,
+            learning_rate=1e-3,
+            steps=1,
+            batch_size=2,
+            generator=torch.Generator().manual_seed(0),
+        )
+    assert sizes == [2, 2, 1]

@@ -67,7 +67,8 @@ def fine_tune(
             f"{len(prompts)} prompts need as many images [N, 3, H, W], got {list(images.shape)}."
         )
     with torch.no_grad():
-        latents = encode(model.autoencoder, images.to(model.device))
+        # All at once would take more of a GPU than the training itself.
+        latents = encode(model.autoencoder, images.to(model.device), at_once=batch_size)
         context = model.embed(prompts)
     with _adapter(model.unet, rank, generator):
         weights = [parameter for parameter in model.unet.parameters() if parameter.requires_grad]

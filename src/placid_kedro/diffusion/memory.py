@@ -52,7 +52,10 @@ def distillation_gib(configs: Configs, precision: Precision, image_size: int, im
 
 
 def lora_gib(configs: Configs, precision: Precision, rank: int, batch: int) -> float:
-    """GiB of a step of the stage `lora` with `batch` views; the others as of `distillation_gib`."""
+    """GiB of a step of the stage `lora` with `batch` views; the others as of `distillation_gib`.
+
+    `fine_tune` encodes as many views at a time without a gradient, which takes less.
+    """
     unet = _network(UNet2DConditionModel, configs["unet"], precision)
     unet.add_adapter(LoraConfig(r=rank, target_modules=list(TARGET_MODULES)))
     for name, parameter in unet.named_parameters():
