@@ -227,6 +227,7 @@ def test_advice_names_the_way_to_each_model(tmp_path: Path) -> None:
             "latent_plane", ("./data/paper/06_models/latent_plane",), tmp_path
         ),
         "pipeline import_zero123": lambda: advice("zero123", ("./data/paper/06_models/zero123",), tmp_path),
+        "init.source another kind": lambda: advice("shap_e", ("openai/shap-e",), tmp_path),
         "the network": lambda: advice("zero123", ("somebody/zero123",), tmp_path),
     }
     for words, say in ways.items():

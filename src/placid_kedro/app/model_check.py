@@ -25,6 +25,7 @@ _MADE = {
     " train a plane with `kedro run --env paper --pipeline prepare`, or go without one with --params "
     "multiview.plane_preset=none,init.source.kind=sphere",
     "zero123": "make a folder of the published zero123-xl.ckpt with `kedro run --env paper --pipeline import_zero123`",
+    "shap_e": "give init.source another kind, such as file or random",
 }
 
 
