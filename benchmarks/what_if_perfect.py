@@ -181,8 +181,9 @@ def carved_density(mesh: Mesh, resolution: int) -> dict[str, Tensor]:
 def fitted(mesh: Mesh, start: Gaussians) -> Gaussians:
     """Gaussians fitted to 32 true views, from the start that `init` gives of the true density and views."""
     cameras = all_round(128)
-    views = PosedViews(over_white(rendered(mesh, cameras)[0]), cameras)
-    return fit_to_views(start, views, FIT, torch.Generator().manual_seed(0))
+    rgba, _ = rendered(mesh, cameras)
+    views = PosedViews(over_white(rgba), cameras)
+    return fit_to_views(start, views, rgba[:, 3], FIT, torch.Generator().manual_seed(0))
 
 
 class Generation:
@@ -213,7 +214,10 @@ class Generation:
         return sample_object_views(self.prompts, reference, *self.common, self.parameters.multiview)
 
     def start(self, density: dict[str, Tensor], views: PosedViews) -> Gaussians:
-        return place_gaussians(density, views, self.seed, self.parameters.init)
+        models, run = self.parameters.models, self.parameters.run
+        return place_gaussians(
+            self.prompts, density, views, self.seed, models.shap_e, run, self.parameters.init
+        )
 
     def finish(self, start: Gaussians, views: PosedViews) -> Gaussians:
         lora = personalise(self.prompts, views, *self.common, self.parameters.lora)

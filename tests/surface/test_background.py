@@ -38,8 +38,15 @@ def test_a_disc_on_a_plain_background(background: object) -> None:
     alpha = rgba[3]
     assert (alpha[covered == 1] == 1).all()
     assert (alpha[covered == 0] == 0).all()
-    # At the edge anything from nothing to all is right; the area must not be off by more than the edge.
-    assert float((alpha - covered).abs().mean()) < 0.02
+    # Less than the tolerance of a pixel is taken for background.
+    assert float((alpha - covered).abs().max()) < 0.07
+    # The colours are the object's, at its edge too.
+    torch.testing.assert_close(
+        rgba[:3, alpha > 0.2],
+        torch.tensor([1.0, 0.0, 0.0])[:, None].expand(-1, int((alpha > 0.2).sum())),
+        atol=0.03,
+        rtol=0,
+    )
 
 
 def test_some_noise_does_not_matter() -> None:
@@ -47,7 +54,7 @@ def test_some_noise_does_not_matter() -> None:
     noise = 0.04 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
     alpha = remove_background((image - noise).clamp(0, 1))[3]
     covered = disc(BOX)
-    assert (alpha[covered == 1] == 1).all() and (alpha[covered == 0] == 0).all()
+    assert float(alpha[covered == 1].min()) > 0.95 and (alpha[covered == 0] == 0).all()
 
 
 def test_white_inside_the_object_is_kept() -> None:
@@ -61,6 +68,17 @@ def test_the_hole_of_a_ring_is_filled_and_an_opening_is_not() -> None:
     assert remove_background(ring)[3, 36, 28] == 1
     ring[:, 34:38, 28:] = 1.0  # a gap to the outside
     assert remove_background(ring)[3, 36, 28] == 0
+
+
+def test_a_hole_is_as_white_as_the_background_and_a_belly_is_not() -> None:
+    inner = (20, 28, 36, 44)
+    for shade, hole in (("white", True), ("#f6f6f6", False), ("#fbfbfb", True)):  # 0, 0.035, 0.016 from white
+        alpha = remove_background(drawn((BOX, "blue"), (inner, shade)), hole_tolerance=0.03)[3]
+        covered = disc(BOX) * (1 - disc(inner)) if hole else disc(BOX)
+        assert float((alpha - covered).abs().max()) < 0.07, shade
+    spot = drawn((BOX, "blue"))
+    spot[:, 36, 28] = 1.0
+    assert remove_background(spot, hole_tolerance=0.03)[3, 36, 28] == 1  # a highlight
 
 
 def test_a_white_part_that_touches_the_background_is_lost() -> None:
@@ -92,8 +110,8 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
 def test_cutting_out_and_putting_back_over_white() -> None:
     image = drawn((BOX, "red"))
     again = over_white(remove_background(image))
-    assert float((again - image).abs().max()) < 0.5
-    assert float((again - image).abs().mean()) < 0.02
+    assert float((again - image).abs().max()) < 0.07
+    assert float((again - image).abs().mean()) < 1e-3
     batch = torch.rand(2, 5, 4, 6, 6)
     expected = batch[:, :, :3] * batch[:, :, 3:] + 1 - batch[:, :, 3:]
     torch.testing.assert_close(over_white(batch), expected)
@@ -138,38 +156,13 @@ def test_turning_and_mirroring_the_image_turns_and_mirrors_the_cut(seed: int) ->
 
 
 def test_alpha_is_soft_beside_the_background_only() -> None:
-    """0.09 is three quarters of twice the tolerance; the same colour inside the object is opaque."""
-    image = torch.ones(3, 9, 9)
-    image[:, 2:7, 2:7] = 0.91
+    """A pixel's difference from the background as a share of the largest around it; inside the object it is opaque."""
+    image = torch.ones(3, 13, 13)
+    image[:, 2:11, 2:11] = 0.4
+    image[:, 2, 2:11] = 0.7  # half covered
+    image[:, 6, 6] = 0.7  # a light spot
     alpha = remove_background(image)[3]
-    expected = torch.zeros(9, 9)
-    expected[2:7, 2:7] = 0.75
-    expected[3:6, 3:6] = 1.0
+    expected = torch.zeros(13, 13)
+    expected[2:11, 2:11] = 1.0
+    expected[2, 2:11] = 0.5
     torch.testing.assert_close(alpha, expected)
-
-
-def test_an_object_that_fits_already_stays_as_it_is() -> None:
-    """Closed form: without a margin and at its own size only the place changes, to the last row and column."""
-    generator = torch.Generator().manual_seed(2)
-    content = torch.rand(4, 6, 6, generator=generator).clamp(0.6, 0.99)
-    rgba = torch.zeros(4, 11, 12)
-    rgba[:, 3:9, 5:11] = content
-    torch.testing.assert_close(fit_with_margin(rgba, 0.0, 6), content)
-    # A faint fringe is not the object's box, but half as wide an object is centred and keeps its height.
-    narrow = torch.zeros(4, 11, 12)
-    narrow[:, 3:9, 5:7] = content[:, :, :2]
-    narrow[3, 0, 0] = 0.5
-    expected = torch.zeros(4, 6, 6)
-    expected[:, :, 2:4] = content[:, :, :2]
-    torch.testing.assert_close(fit_with_margin(narrow, 0.0, 6), expected)
-
-
-def test_making_an_object_smaller_averages_it() -> None:
-    stripes = torch.zeros(4, 16, 16)
-    stripes[3] = 1.0
-    stripes[:3, :, ::2] = 1.0
-    small = fit_with_margin(stripes, 0.0, 4)
-    torch.testing.assert_close(small[:3], torch.full((3, 4, 4), 0.5), atol=0.06, rtol=0)
-    thin = torch.zeros(4, 16, 16)
-    thin[:, 7] = 1.0
-    assert fit_with_margin(thin, 0.0, 4)[3].gt(0.5).any(dim=1).sum() == 1

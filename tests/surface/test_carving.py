@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from placid_kedro.cameras import PosedViews, ring
+from placid_kedro.cameras import ring
 from placid_kedro.cameras.rays import project
 from placid_kedro.surface.carving import carve, silhouette_support
 from placid_kedro.surface.config import CarveParameters
@@ -50,11 +50,19 @@ def test_a_stray_blob_is_carved_and_the_object_stays() -> None:
     ball = (GRID.norm(dim=1) < 0.25).float()
     stray = ((GRID - torch.tensor([0.38, 0.38, 0.4])).norm(dim=1) < 0.08).float()
     density = (20 * (ball + stray)).reshape(R, R, R)
-    images = (1 - discs((0.0, 0.0, 0.0), 0.28))[:, None].expand(-1, 3, -1, -1)
-    carved = carve(density, PosedViews(images, CAMERAS), EIGHT).flatten()
+    carved = carve(density, discs((0.0, 0.0, 0.0), 0.28), CAMERAS, EIGHT).flatten()
     torch.testing.assert_close(carved[ball.bool()], density.flatten()[ball.bool()])
     assert float(carved[stray.bool()].max()) == 0
     assert bool((carved <= density.flatten()).all())
+
+
+def test_a_part_that_fills_no_pixel_is_not_carved() -> None:
+    """Half a pixel of coverage is a silhouette, a twentieth is none."""
+    ball = (GRID.norm(dim=1) < 0.25).float()
+    density = (20 * ball).reshape(R, R, R)
+    for share, kept in ((0.5, 1.0), (0.05, 0.0)):
+        carved = carve(density, share * discs((0.0, 0.0, 0.0), 0.28), CAMERAS, EIGHT)
+        torch.testing.assert_close(carved, kept * density)
 
 
 def test_the_shares_are_in_order() -> None:

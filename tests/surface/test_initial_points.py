@@ -5,6 +5,7 @@ import torch
 
 from placid_kedro.cameras import Cameras, PosedViews, ring
 from placid_kedro.errors import DataError
+from placid_kedro.surface.background import cut_out
 from placid_kedro.surface.config import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.surface.initial_points import color_from_views, gaussians_of, surface_points
 
@@ -53,7 +54,8 @@ def test_a_field_without_surface_is_one_sentence() -> None:
 def test_points_take_the_colour_of_the_views_that_see_them() -> None:
     cameras = ring(8, 30.0, 1.5, 49.13, 64)
     points = surface_points(ball(), IsoLevel(density=15.0), 800, torch.Generator().manual_seed(0))
-    cloud = color_from_views(points, PosedViews(photographs(cameras), cameras))
+    images = photographs(cameras)
+    cloud = color_from_views(points, PosedViews(images, cameras), cut_out(images)[:, 3])
     assert torch.equal(cloud.points, points.points)
     clear = (points.points[:, 1].abs() > 0.05) & (points.points[:, 2] > -0.1)
     left = points.points[:, 1] > 0

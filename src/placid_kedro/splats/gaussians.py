@@ -113,6 +113,20 @@ class Gaussians:
             raise ParameterError(f"Gaussians are scaled by a positive, finite factor, got {factor}.")
         return replace(self, means=self.means * factor, log_scales=self.log_scales + float(np.log(factor)))
 
+    def followed_by(self, others: Gaussians) -> Gaussians:
+        """These Gaussians and, behind them, others of the same degree.
+
+        Raises:
+            ShapeError: the degrees differ.
+        """
+        if self.sh_degree != others.sh_degree:
+            raise ShapeError(
+                f"Gaussians of degree {self.sh_degree} cannot stand before others of degree {others.sh_degree}."
+            )
+        return Gaussians(
+            *(torch.cat([getattr(self, field.name), getattr(others, field.name)]) for field in fields(self))
+        )
+
     def with_sh_degree(self, degree: int) -> Gaussians:
         """The same Gaussians with higher bands cut off or filled with zeros.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,16 +14,22 @@ from placid_kedro.errors import DataError, ShapeError
 # A pixel belongs to the background when it differs from the border's colour by less than this and is joined to it.
 _TOLERANCE = 0.06
 _SMALLEST_SHARE = 0.002
+# Pixels across in which an edge is mixed with the background.
+_EDGE = 5
+# Fewer enclosed pixels are a highlight or noise, no hole (a share of the image).
+_SMALLEST_HOLE = 4e-4
 
 
-def remove_background(image: Tensor) -> Tensor:
+def remove_background(image: Tensor, hole_tolerance: float = 0.0) -> Tensor:
     """Find the object on a plain background that reaches the image's border.
 
-    What is as plain as the background but enclosed by the object stays part of it: a white belly is kept, and
-    the hole of a ring is filled. A part in the background's colour that touches the background is lost.
+    What the object encloses is a hole when it differs less than `hole_tolerance` from the background in the mean, and
+    else part of the object. With 0 a white belly is kept and the hole of a ring is filled. A part in the background's
+    colour that touches the background is lost.
 
     Args:
         image: [3, H, W] in [0, 1].
+        hole_tolerance: of what is enclosed, in [0, 1].
 
     Returns:
         [4, H, W]: the image and its alpha, 1 inside the object, soft along its edge.
@@ -36,23 +43,38 @@ def remove_background(image: Tensor) -> Tensor:
     border = torch.cat([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], dim=1)
     plain = border.median(dim=1).values
     distance = (image - plain[:, None, None]).abs().amax(dim=0)
-    regions, _ = ndimage.label((distance < _TOLERANCE).cpu().numpy())
-    edge = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
-    outside = torch.from_numpy(np.isin(regions, edge[edge > 0])).to(image.device)
+    outside = torch.from_numpy(_outside(distance.cpu().numpy(), hole_tolerance)).to(image.device)
     if float((~outside).float().mean()) < _SMALLEST_SHARE:
         raise DataError("An image shows nothing but its background; try another seed or more steps.")
-    # Pixels at the edge mix object and background: half of the way to the tolerance still counts in part.
-    soft = (distance / (2 * _TOLERANCE)).clamp(0, 1)
-    near_outside = F.max_pool2d(outside.float()[None], 3, stride=1, padding=1)[0] > 0
-    alpha = torch.where(
-        outside, torch.zeros_like(soft), torch.where(near_outside, soft, torch.ones_like(soft))
-    )
-    return torch.cat([image, alpha[None]])
+    alpha = _edge_alpha(distance, outside)
+    # Straight colours: over the same background they give the image again.
+    shares = torch.where(alpha > 0, alpha, torch.ones_like(alpha))
+    colors = (image - (1 - shares) * plain[:, None, None]) / shares
+    return torch.cat([colors.clamp(0, 1), alpha[None]])
 
 
-def silhouettes(images: Tensor) -> Tensor:
-    """[N, H, W] alphas of images [N, 3, H, W] in [0, 1] over plain backgrounds; raises as `remove_background`."""
-    return torch.stack([remove_background(image)[3] for image in images])
+def _edge_alpha(distance: Tensor, outside: Tensor) -> Tensor:
+    """[H, W]: 0 outside, 1 inside; a pixel at the edge has its difference from the background as a share of the
+    largest one around it, which an unmixed pixel of the object shows."""
+    unmixed = F.max_pool2d(distance[None], _EDGE, stride=1, padding=_EDGE // 2)[0].clamp_min(_TOLERANCE)
+    near_outside = F.max_pool2d(outside.float()[None], _EDGE, stride=1, padding=_EDGE // 2)[0] > 0
+    mixed = torch.where(near_outside, distance / unmixed, torch.ones_like(distance))
+    return torch.where(outside, torch.zeros_like(mixed), mixed)
+
+
+def _outside(distance: NDArray[np.float32], hole_tolerance: float) -> NDArray[np.bool_]:
+    """[H, W]: plain pixels that are joined to the border, and holes."""
+    regions, count = ndimage.label(distance < _TOLERANCE)
+    edge = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+    labels = np.arange(1, count + 1)
+    difference = ndimage.mean(distance, regions, labels)
+    large = np.bincount(regions.ravel(), minlength=count + 1)[1:] >= _SMALLEST_HOLE * distance.size
+    return np.isin(regions, labels[np.isin(labels, edge) | (large & (difference < hole_tolerance))])
+
+
+def cut_out(images: Tensor, hole_tolerance: float = 0.0) -> Tensor:
+    """[N, 4, H, W]: what `remove_background` leaves of images [N, 3, H, W] in [0, 1]."""
+    return torch.stack([remove_background(image, hole_tolerance) for image in images])
 
 
 def fit_with_margin(rgba: Tensor, margin: float, size: int) -> Tensor:

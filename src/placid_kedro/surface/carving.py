@@ -9,28 +9,28 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from placid_kedro.cameras import Cameras, PosedViews
+from placid_kedro.cameras import Cameras
 from placid_kedro.cameras.rays import project
-from placid_kedro.surface.background import silhouettes
 from placid_kedro.surface.config import CarveParameters
 from placid_kedro.surface.extraction import cube_points
 
+_A_LITTLE = 0.2
 
-def carve(density: Tensor, views: PosedViews, parameters: CarveParameters) -> Tensor:
+
+def carve(density: Tensor, alphas: Tensor, cameras: Cameras, parameters: CarveParameters) -> Tensor:
     """Take from a density field what too few silhouettes hold.
 
     Args:
         density: [R, R, R] as `density_grid` gives it.
-        views: RGB over a plain background.
+        alphas: [N, H, W] of the object in N views, in [0, 1]. A pixel that shows a little of it is in the silhouette:
+            a thin part may cover no pixel whole.
+        cameras: of the N views.
         parameters: which share of the views is too few.
 
     Returns:
         [R, R, R], nowhere above `density`.
-
-    Raises:
-        DataError: when a view shows nothing but background.
     """
-    support = silhouette_support(silhouettes(views.images), views.cameras, len(density))
+    support = silhouette_support((alphas > _A_LITTLE).float(), cameras, len(density))
     kept = (support - parameters.none_below) / (parameters.all_from - parameters.none_below)
     return density * kept.clamp(0, 1)
 
@@ -40,8 +40,13 @@ def silhouette_support(alphas: Tensor, cameras: Cameras, resolution: int) -> Ten
 
     A point outside an image is outside that silhouette.
     """
-    pixels = project(cube_points(resolution), cameras)
-    height, width = alphas.shape[-2:]
-    places = pixels.movedim(1, 0)[:, None] / pixels.new_tensor([width, height]) * 2 - 1
-    seen = F.grid_sample(alphas[:, None], places, padding_mode="zeros", align_corners=False)
+    seen = look_up(alphas[:, None], cube_points(resolution), cameras)
     return seen.mean(dim=0).reshape(resolution, resolution, resolution)
+
+
+def look_up(maps: Tensor, points: Tensor, cameras: Cameras) -> Tensor:
+    """[N, C, P] what maps [N, C, H, W] of N views have where points [P, 3] are seen, bilinear; 0 outside of them."""
+    pixels = project(points, cameras)
+    height, width = maps.shape[-2:]
+    places = pixels.movedim(1, 0)[:, None] / pixels.new_tensor([width, height]) * 2 - 1
+    return F.grid_sample(maps, places, padding_mode="zeros", align_corners=False)[:, :, 0]

@@ -4,7 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from placid_kedro.parameter_types import NonNegativeFloat, ParameterModel, PositiveFloat, PositiveInt
+from placid_kedro.parameter_types import (
+    Fraction,
+    NonNegativeFloat,
+    ParameterModel,
+    PositiveFloat,
+    PositiveInt,
+)
 
 
 class IsoLevel(ParameterModel):
@@ -79,18 +85,39 @@ class CarveParameters(ParameterModel):
         return self
 
 
+class MissingPartsParameters(ParameterModel):
+    """Points where views show what the density lacks (see `placid_kedro.surface.missing_parts`); not the paper's.
+
+    Attributes:
+        support: share of the views whose silhouette holds such a point.
+        lacking: in so many views it is seen where nothing of the start is; the sum of their shares.
+        resolution: candidates along each edge of the cube.
+        most: points at most.
+    """
+
+    support: Fraction = 0.95
+    lacking: PositiveFloat = 1.5
+    resolution: Annotated[int, Field(ge=8, le=512)] = 128
+    most: PositiveInt = 3000
+
+
 class DensitySource(ParameterModel):
     """Points on the surface of Latent-Plane's density field (the paper).
 
     Attributes:
         level: where its surface is.
+        hole_tolerance: what the object encloses in a view is a hole, when it differs less from the background; 0 fills
+            the silhouettes.
         carve: the density by the views' silhouettes, before; null for the paper's initialisation.
+        missing_parts: points that the views show and the density lacks; null for the paper's initialisation.
         fit: of the points' Gaussians to the views, before distillation; null for the paper's initialisation.
     """
 
     kind: Literal["density"] = "density"
     level: Annotated[InitLevel, Field(discriminator="kind")]
+    hole_tolerance: Fraction = 0.0
     carve: CarveParameters | None = None
+    missing_parts: MissingPartsParameters | None = None
     fit: FitParameters | None = None
 
 

@@ -16,7 +16,6 @@ from placid_kedro.cameras import PosedViews
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, RenderedViews, render
 from placid_kedro.splats.gaussians import neighbour_distance
-from placid_kedro.surface.background import silhouettes
 from placid_kedro.surface.config import FitParameters
 
 _ADAM_EPSILON = 1e-15
@@ -26,27 +25,25 @@ _WHITE = torch.ones(3)
 def fit_to_views(
     gaussians: Gaussians,
     views: PosedViews,
+    alphas: Tensor,
     parameters: FitParameters,
     generator: torch.Generator,
     progress: Progress = SILENT,
 ) -> Gaussians:
     """Optimise Gaussians until they look like the views.
 
-    The loss is the mean absolute error of colours over white and, weighted, of alpha against the silhouettes that are
-    cut from the views. No Gaussian becomes longer than `longest` times the spacing of the start, so that there are no
-    needles; those that end more transparent than `minimum_opacity` are left out.
+    The loss is the mean absolute error of colours over white and, weighted, of alpha against the views' silhouettes. No
+    Gaussian becomes longer than `longest` times the spacing of the start, so that there are no needles; those that end
+    more transparent than `minimum_opacity` are left out.
 
     Args:
         gaussians: the start.
-        views: RGB over a plain background.
+        views: N of them, RGB over white.
+        alphas: [N, H, W] of the object in the views, in [0, 1].
         parameters: of the fit.
         generator: draws the views of each step, on the CPU.
         progress: shows the steps and receives the loss.
-
-    Raises:
-        DataError: when a view shows nothing but background.
     """
-    alphas = silhouettes(views.images)[:, None]
     spacing = float(neighbour_distance(gaussians.means).median())
     longest = math.log(parameters.longest * spacing)
     trained = gaussians.to_parameters()
@@ -56,7 +53,7 @@ def fit_to_views(
             group["lr"] = group["first_lr"] * parameters.final_rate ** (step / parameters.steps)
         chosen = torch.randperm(len(views), generator=generator)[: parameters.views_per_step]
         seen = render(Gaussians.from_parameters(trained), views.cameras[chosen], _WHITE)
-        loss = _loss(seen, views.images[chosen], alphas[chosen], parameters)
+        loss = _loss(seen, views.images[chosen], alphas[chosen, None], parameters)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

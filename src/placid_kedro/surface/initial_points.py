@@ -8,7 +8,6 @@ from torch import Tensor
 from placid_kedro.cameras import PosedViews
 from placid_kedro.splats import Gaussians
 from placid_kedro.splats.gaussians import neighbour_distance
-from placid_kedro.surface.background import silhouettes
 from placid_kedro.surface.coloring import color_points, point_depth_maps
 from placid_kedro.surface.config import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
 from placid_kedro.surface.extraction import (
@@ -38,8 +37,14 @@ def surface_points(
     return sample_surface(iso_surface(density, threshold), count, generator)
 
 
-def color_from_views(points: SurfacePoints, views: PosedViews) -> PointCloud:
-    """Colour surface points from RGB views over a plain background, each from those that see it."""
+def color_from_views(points: SurfacePoints, views: PosedViews, alphas: Tensor) -> PointCloud:
+    """Colour surface points from N views, each from those that see it.
+
+    Args:
+        points: on the surface.
+        views: the object's colours, as `cut_out` gives them: unmixed at its edge.
+        alphas: [N, H, W] of the object in the views, in [0, 1].
+    """
     spacing = float(neighbour_distance(points.points).median())
     depth_maps = point_depth_maps(points.points, views.cameras, spacing)
     colors = color_points(
@@ -48,7 +53,7 @@ def color_from_views(points: SurfacePoints, views: PosedViews) -> PointCloud:
         views.cameras,
         depth_maps,
         normals=points.normals,
-        alphas=silhouettes(views.images),
+        alphas=alphas,
         tolerance=2 * spacing,
     )
     return PointCloud(points.points, colors.colors, points.normals)

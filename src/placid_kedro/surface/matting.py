@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,7 +99,7 @@ def load_remover(background: Background, root: Path) -> BackgroundRemover:
     """
     match background:
         case FloodFillBackground():
-            return remove_background
+            return partial(remove_background, hole_tolerance=background.hole_tolerance)
         case NetworkBackground():
             check_network(background, root)
             return NetworkMatting(

@@ -18,9 +18,15 @@ Margin = Annotated[float, Field(ge=0, lt=0.5)]
 
 
 class FloodFillBackground(ParameterModel):
-    """The background is one plain colour that reaches the border, as the embedded models draw it."""
+    """The background is one plain colour that reaches the border, as the embedded models draw it.
+
+    Attributes:
+        hole_tolerance: what the object encloses is a hole, when it differs less from the background (a white belly does
+            not, a ring's hole does); 0 knows no holes.
+    """
 
     kind: Literal["flood_fill"] = "flood_fill"
+    hole_tolerance: Fraction = 0.0
 
 
 class NetworkBackground(ParameterModel):

@@ -18,38 +18,55 @@ def place_gaussians(
     parameters: InitParameters,
 ) -> Gaussians:
     """Put Gaussians on the object's surface and fit them to the views, or take one of the ablation's baselines."""
-    from placid_kedro.surface.fitting import fit_to_views
     from placid_kedro.surface.initial_points import gaussians_of
 
     source = parameters.source
     if source.kind == "density":
-        cloud = _surface(density, views, seed, source, parameters.points)
-    elif source.kind == "shap_e":
+        return _from_density(density, views, seed, source, parameters)
+    if source.kind == "shap_e":
         cloud = _shap_e(prompts, seed, shap_e, run, source, parameters.points)
     else:
         cloud = _baseline(seed, parameters)
-    gaussians = gaussians_of(cloud, parameters.opacity)
-    if source.kind != "density" or source.fit is None:
-        return gaussians
-    generator = stage_generator(seed, "fit")
-    return fit_to_views(gaussians, views, source.fit, generator, current_run().progress)
+    return gaussians_of(cloud, parameters.opacity)
 
 
-def _surface(
-    density: dict[str, Tensor], views: PosedViews, seed: int, source: DensitySource, count: int
-) -> PointCloud:
+def _from_density(
+    density: dict[str, Tensor],
+    views: PosedViews,
+    seed: int,
+    source: DensitySource,
+    parameters: InitParameters,
+) -> Gaussians:
+    from dataclasses import replace
+
     from placid_kedro.errors import DataError
+    from placid_kedro.surface.background import cut_out
     from placid_kedro.surface.carving import carve
-    from placid_kedro.surface.initial_points import color_from_views, surface_points
+    from placid_kedro.surface.fitting import fit_to_views
+    from placid_kedro.surface.initial_points import color_from_views, gaussians_of, surface_points
+    from placid_kedro.surface.missing_parts import add_missing_parts
 
-    if not bool(density["density"].any()):
+    field = density["density"]
+    if not bool(field.any()):
         raise DataError(
             "The views were made without Latent-Plane, so there is no density field; run the stage multiview again "
             "with a plane, or give init.source another kind."
         )
-    field = density["density"] if source.carve is None else carve(density["density"], views, source.carve)
-    points = surface_points(field, source.level, count, stage_generator(seed, "init"))
-    return color_from_views(points, views)
+    objects = cut_out(views.images, source.hole_tolerance)
+    alphas, unmixed = objects[:, 3], replace(views, images=objects[:, :3])
+    if source.carve is not None:
+        field = carve(field, alphas, views.cameras, source.carve)
+    points = surface_points(field, source.level, parameters.points, stage_generator(seed, "init"))
+    gaussians = gaussians_of(color_from_views(points, unmixed, alphas), parameters.opacity)
+    if source.missing_parts is not None:
+        generator = stage_generator(seed, "missing_parts")
+        gaussians = add_missing_parts(
+            gaussians, unmixed, alphas, source.missing_parts, parameters.opacity, generator
+        )
+    if source.fit is None:
+        return gaussians
+    generator = stage_generator(seed, "fit")
+    return fit_to_views(gaussians, views, alphas, source.fit, generator, current_run().progress)
 
 
 def _shap_e(
