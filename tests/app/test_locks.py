@@ -67,6 +67,7 @@ def test_left_overs_go_and_a_run_that_is_killed_has_said_so(tmp_path: Path) -> N
     left = [
         ".tmp-0123456789ab-object.ply",
         ".tmp-0123456789ab-.object.ply.stamp",
+        ".tmp-0123456789ab-UNFINISHED.txt",
         ".tmp-0123456789ab-views.png",
     ]
     for name in left:
@@ -74,7 +75,7 @@ def test_left_overs_go_and_a_run_that_is_killed_has_said_so(tmp_path: Path) -> N
     hooks, pipeline, catalog = hooks_of(folder)
     hooks.before_pipeline_run(pipeline, catalog)
     # What this run only reads is another run's to clear.
-    assert {path.name for path in folder.iterdir()} == {left[2]}
+    assert {path.name for path in folder.iterdir()} == {left[3]}
     hooks.before_dataset_saved()
     assert "may be of different runs" in (folder / NOTE).read_text()
     hooks.on_pipeline_error()

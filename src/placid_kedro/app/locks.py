@@ -11,7 +11,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from pydantic import BaseModel
 
-from placid_kedro.app.one_run import mark_unfinished, say_what_is_mixed
+from placid_kedro.app.one_run import NOTE, mark_unfinished, say_what_is_mixed
 from placid_kedro.app.runners.stamps import checkpoint_path, dataset_path, stamp_path, texts_of
 from placid_kedro.errors import ResourceError
 from placid_kedro.files import clean_left_overs, clean_work_folder
@@ -79,6 +79,8 @@ class LockHooks:
         for folder in work_folders(pipeline, catalog, self._data_root):
             clean_work_folder(folder)
         self._folders = sorted({path.parent for path in written if not is_folder(path)})
+        for parent in self._folders:
+            clean_left_overs(parent / NOTE)
         self._has_written = False
 
     @hook_impl
