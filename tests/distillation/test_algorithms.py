@@ -382,7 +382,10 @@ def test_vsd_and_its_balance_against_their_equations(unet_predictor, prompts):
             cameras = {"class_labels": prompts.camera}
             e_lora = distiller.lora.predictor(x_t, t, [prompts.positive], cameras)[0]
         assert not torch.allclose(e_lora, e_c, rtol=0.05)
-        gradient = distiller(latents, prompts, t, seeded(0)).gradient
+        guidance = distiller(latents, prompts, t, seeded(0))
+        gradient, diagnostics = guidance.gradient, guidance.diagnostics
+        torch.testing.assert_close(diagnostics.norm_residual, (e_u - e).flatten(1).norm(dim=1))
+        assert diagnostics.forwards == 4  # both branches, the copy's prediction and its own step
         if isinstance(algorithm, VSD):
             torch.testing.assert_close(gradient, s**2 * (e_u + 7.5 * (e_c - e_u) - e_lora))
         else:
@@ -392,6 +395,11 @@ def test_vsd_and_its_balance_against_their_equations(unet_predictor, prompts):
             alpha = alpha.clamp(0, 1).float().reshape(-1, 1, 1, 1)
             expected = a**2 * (alpha * cg + (1 - alpha) * sg)
             torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-5)
+            share = alpha.flatten()
+            torch.testing.assert_close(diagnostics.alpha, share, rtol=1e-3, atol=1e-5)
+            torch.testing.assert_close(
+                diagnostics.cfg_equivalent, 25 * share / (1 - share), rtol=1e-2, atol=1e-3
+            )
 
 
 def test_latent_loss_has_the_given_gradient():

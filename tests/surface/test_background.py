@@ -166,3 +166,11 @@ def test_alpha_is_soft_beside_the_background_only() -> None:
     expected[2:11, 2:11] = 1.0
     expected[2, 2:11] = 0.5
     torch.testing.assert_close(alpha, expected)
+
+
+def test_what_is_made_smaller_is_averaged() -> None:
+    """Stripes of one pixel become grey, not stripes."""
+    rgba = torch.ones(4, 96, 96)
+    rgba[:3, :, ::2] = 0.0
+    fitted = fit_with_margin(rgba, 0.0, 24)
+    torch.testing.assert_close(fitted[:3, 4:-4, 4:-4], torch.full((3, 16, 16), 0.5), atol=0.02, rtol=0)

@@ -46,6 +46,14 @@ def test_points_lie_on_the_level(level: InitLevel) -> None:
     assert float((points.points / RADIUS * points.normals).sum(-1).min()) > 0.9
 
 
+def test_points_follow_their_seed() -> None:
+    first, second, other = (
+        surface_points(ball(), IsoLevel(density=15.0), 50, torch.Generator().manual_seed(seed)).points
+        for seed in (4, 4, 5)
+    )
+    assert torch.equal(first, second) and not torch.equal(first, other)
+
+
 def test_a_field_without_surface_is_one_sentence() -> None:
     with pytest.raises(DataError, match="No surface at density 15"):
         surface_points(torch.ones(8, 8, 8), IsoLevel(density=15.0), 10, torch.Generator())
