@@ -23,7 +23,7 @@ class MeshParameters(ParameterModel):
         resolution: grid points along an edge of the cube.
         level: optical depth at which the surface lies; an opaque Gaussian alone has log 2 = 0.69 or more at its centre.
         smallest_part: pieces of less than this share of the largest one's volume are left out.
-        faces: most triangles of the mesh.
+        faces: that the mesh is simplified to; parting sheets that touch adds a few.
         texture_size: texels along each edge of the texture.
         baking_size: pixels along each edge of the renders that its colours come from.
     """
