@@ -4,6 +4,7 @@ import inspect
 
 import numba
 from kedro.config import OmegaConfigLoader
+from kedro.framework.session import KedroSession
 from kedro.runner import SequentialRunner
 
 
@@ -23,6 +24,15 @@ def test_kedro_asks_its_runner_what_is_missing() -> None:
 
     name = "_filter_pipeline_for_missing_outputs"
     theirs, ours = (inspect.signature(getattr(kind, name)) for kind in (SequentialRunner, StampedRunner))
+    assert list(theirs.parameters) == list(ours.parameters)
+
+
+def test_kedro_makes_a_sessions_config_loader_in_a_method_of_its_own() -> None:
+    """A cell of a sweep has its parameters already; Kedro offers no other place to hand a loader over."""
+    from placid_kedro.app.sweep.worker import CellSession
+
+    name = "_get_config_loader"
+    theirs, ours = (inspect.signature(getattr(kind, name)) for kind in (KedroSession, CellSession))
     assert list(theirs.parameters) == list(ours.parameters)
 
 

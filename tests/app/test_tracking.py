@@ -225,11 +225,9 @@ def test_first_runs_on_a_new_database_make_its_tables_one_at_a_time(
             inside[0] -= 1
             return "1"
 
-        def create_run(self, experiment_id: str, run_name: str) -> Any:
+        def create_run(self, experiment_id: str, run_name: str, tags: dict[str, str]) -> Any:
+            assert tags == {"mlflow.parentRunId": "parent"}
             return SimpleNamespace(info=SimpleNamespace(run_id="a"))
-
-        def set_tag(self, run_id: str, key: str, value: str) -> None:
-            assert run_id == "a"
 
     monkeypatch.setattr("mlflow.MlflowClient", Client)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

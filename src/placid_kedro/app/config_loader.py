@@ -55,14 +55,13 @@ class RunConfigLoader(OmegaConfigLoader):
         # OmegaConf's resolvers are global to the process: each loader claims the name again, as Kedro's own
         # do.
         OmegaConf.register_new_resolver("slug", lambda: self.slug, replace=True)
-        OmegaConf.register_new_resolver("sweep", lambda: self._parameters["ablation"]["name"], replace=True)
-        if key != "parameters":
-            return super().__getitem__(key)
-        return copy.deepcopy(self._parameters)
+        OmegaConf.register_new_resolver("sweep", lambda: self["parameters"]["ablation"]["name"], replace=True)
+        if key not in self:  # files are read once: those of one key take a tenth of a second
+            self[key] = self._configured_parameters() if key == "parameters" else super().__getitem__(key)
+        return copy.deepcopy(super().__getitem__(key))
 
-    @cached_property
-    def _parameters(self) -> dict[str, Any]:
-        """Everything that asks for the parameters gets them from here: reading them takes a third of a second."""
+    def _configured_parameters(self) -> dict[str, Any]:
+        """Those of the files and `--params`, merged."""
         OmegaConf.register_new_resolver("models", models_root, replace=True)
         given, self.runtime_params = self.runtime_params, {}
         try:
@@ -79,5 +78,5 @@ class RunConfigLoader(OmegaConfigLoader):
     @cached_property
     def slug(self) -> str:
         """Folder of this run, see `placid_kedro.prompts.run_folder`."""
-        parameters = self._parameters
+        parameters = self["parameters"]
         return run_folder(str(parameters["experiment"]), str(parameters["prompt"]), int(parameters["seed"]))

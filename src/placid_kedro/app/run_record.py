@@ -5,6 +5,7 @@ import platform
 import subprocess
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -206,8 +207,9 @@ def model_sources(models: ModelsParameters, project_path: Path, needed: Collecti
     return [source(name, given) for name, given in models if name in needed]
 
 
+@cache
 def installed_packages() -> str:
-    """One line `name==version` for every installed distribution, in order of their names."""
+    """One line `name==version` for every installed distribution, in order of their names; read once a process."""
     lines = {f"{one.name}=={one.version}" for one in distributions() if one.name}
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
 

@@ -7,7 +7,7 @@ Everything of MLflow that this project uses is here; its import is slow and happ
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -54,8 +54,8 @@ class Tracker(Protocol):
     def log_artifact(self, path: Path) -> None:
         """Record a file or folder."""
 
-    def log_input(self, source: Source) -> None:
-        """Record something that the run was made from."""
+    def log_inputs(self, sources: Iterable[Source]) -> None:
+        """Record what the run was made from."""
 
     def end(self, status: RunStatus) -> None:
         """Send what is still waiting and close the run."""
@@ -75,8 +75,8 @@ class NoTracker:
     def log_artifact(self, path: Path) -> None:
         """Drop the file."""
 
-    def log_input(self, source: Source) -> None:
-        """Drop the source."""
+    def log_inputs(self, sources: Iterable[Source]) -> None:
+        """Drop the sources."""
 
     def end(self, status: RunStatus) -> None:
         """Nothing to close."""
@@ -128,17 +128,24 @@ class MlflowTracker:
             size = path.stat().st_size if path.is_file() else 0
             self._send("log_artifact", str(path), requests=2, size=size)
 
-    def log_input(self, source: Source) -> None:
-        """Record something that the run was made from, as one of MLflow's datasets."""
+    def log_inputs(self, sources: Iterable[Source]) -> None:
+        """Record what the run was made from, as MLflow's datasets."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        dataset = Dataset(
-            name=source.name,
-            digest=source.digest,
-            source_type="local",
-            source=json.dumps({"uri": source.place}),
-        )
-        self._send("log_inputs", [DatasetInput(dataset, [InputTag("mlflow.data.context", source.context)])])
+        inputs = [
+            DatasetInput(
+                Dataset(
+                    name=source.name,
+                    digest=source.digest,
+                    source_type="local",
+                    source=json.dumps({"uri": source.place}),
+                ),
+                [InputTag("mlflow.data.context", source.context)],
+            )
+            for source in sources
+        ]
+        if inputs:
+            self._send("log_inputs", inputs)
 
     def end(self, status: RunStatus) -> None:
         """Send what is still waiting and close the run."""
@@ -180,8 +187,7 @@ def start_run(parameters: TrackingParameters, project_path: Path, record: RunRec
         _log_record(store, run_id, record)
     address = how_to_see(tracking_uri(parameters, project_path), project_path, experiment_id)
     tracker = MlflowTracker(store, run_id, parameters.batch_steps, address)
-    for source in record.sources:
-        tracker.log_input(source)
+    tracker.log_inputs(record.sources)
     return tracker
 
 
@@ -201,10 +207,7 @@ def open_child(
 ) -> str:
     """Open a run inside another; returns its id. Raises TrackingError as `start_run`."""
     with open_store(parameters, project_path) as (store, experiment_id):
-        run_id = _create_run(store, experiment_id, name)
-        for key, value in {**tags, PARENT_TAG: parent}.items():
-            store.call("set_tag", run_id, key, value)
-    return run_id
+        return _create_run(store, experiment_id, name, {**tags, PARENT_TAG: parent})
 
 
 def take_over(parameters: TrackingParameters, project_path: Path, parent: str, child: str) -> bool:
@@ -227,9 +230,9 @@ def reopened(parameters: TrackingParameters, project_path: Path, run_id: str) ->
         return MlflowTracker(store, run_id, parameters.batch_steps)
 
 
-def _create_run(store: Store, experiment_id: str, name: str) -> str:
+def _create_run(store: Store, experiment_id: str, name: str, tags: Mapping[str, str] | None = None) -> str:
     """A new run's id."""
-    run_id: str = store.call("create_run", experiment_id, run_name=name).info.run_id
+    run_id: str = store.call("create_run", experiment_id, run_name=name, tags=dict(tags or {})).info.run_id
     return run_id
 
 

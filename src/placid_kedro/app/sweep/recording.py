@@ -82,8 +82,7 @@ def record_cell(
         path = dataset_path(dataset)
         if path is not None and (getattr(dataset, "metadata", None) or {}).get("mlflow"):
             tracker.log_artifact(path)
-    for source in cell_sources(parameters, project_path):
-        tracker.log_input(source)
+    tracker.log_inputs(cell_sources(parameters, project_path))
     if not failed:
         tracker.log_metrics(0, {f"{MEASURE}{name}": value for name, value in measures.items()})
         for name in ("gaussians", "initial_gaussians"):

@@ -51,8 +51,7 @@ def run_sweep(
     _tell_size(ablation, cells, executions(cells, pipeline))
     recorded = run.tracker.run_id if isinstance(run.tracker, MlflowTracker) else ""
     checked = [check_parameters(cell.parameters) for cell in cells]
-    for each in sweep_sources(ablation, models, checked, source.project_path):
-        run.tracker.log_input(each)
+    run.tracker.log_inputs(sweep_sources(ablation, models, checked, source.project_path))
     sweep = Sweep(ablation.name, ablation.variants, name, source, recorded)
     results: dict[int, CellResult] = {}
     started = time.monotonic()

@@ -13,9 +13,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kedro.config import AbstractConfigLoader
+from kedro.framework.context import KedroContext
 from kedro.framework.project import configure_project, pipelines, settings
 from kedro.framework.session import KedroSession
 from kedro.io import CatalogProtocol
@@ -98,7 +101,8 @@ def run_cell(sweep: Sweep, cell: Cell) -> CellResult:
 
 def _make(sweep: Sweep, cell: Cell) -> CellResult:
     pipeline = pipelines[sweep.pipeline]
-    catalog = _session(sweep.source, cell.parameters).load_context().catalog
+    session = _session(sweep.source, cell.parameters)
+    catalog = session.context.catalog
     folder = _folder(catalog)
     stale = _stale_after_adopting(sweep, cell, pipeline, catalog)
     earlier = _read_record(folder / RECORD)
@@ -117,7 +121,7 @@ def _make(sweep: Sweep, cell: Cell) -> CellResult:
     sentence = ""
     if stale:
         try:
-            stage_seconds |= _run(sweep, cell, folder, run_id)
+            stage_seconds |= _run(session, sweep.pipeline, cell, folder / LOG, run_id)
         except Exception as error:
             sentence = _sentence(error)
     result = CellResult(
@@ -144,8 +148,26 @@ def _make(sweep: Sweep, cell: Cell) -> CellResult:
     return result
 
 
-def _session(source: SessionSource, parameters: Mapping[str, Any]) -> KedroSession:
-    return KedroSession.create(
+class CellSession(KedroSession):
+    """A session with its whole tree of parameters given, whose context is made once though the cell looks at its
+    artifacts before it runs."""
+
+    @cached_property
+    def context(self) -> KedroContext:
+        return super().load_context()
+
+    def load_context(self) -> KedroContext:
+        """The session's only context."""
+        return self.context
+
+    def _get_config_loader(self) -> AbstractConfigLoader:
+        loader: AbstractConfigLoader = super()._get_config_loader()
+        loader["parameters"] = self.store["runtime_params"]
+        return loader
+
+
+def _session(source: SessionSource, parameters: Mapping[str, Any]) -> CellSession:
+    return CellSession.create(
         project_path=source.project_path,
         conf_source=source.conf_source,
         env=source.env,
@@ -166,13 +188,12 @@ def _stale_after_adopting(sweep: Sweep, cell: Cell, pipeline: Pipeline, catalog:
     return {node.name for node in pipeline.nodes if stamps.is_stale(node)}
 
 
-def _run(sweep: Sweep, cell: Cell, folder: Path, run_id: str) -> dict[str, float]:
+def _run(session: CellSession, pipeline: str, cell: Cell, log: Path, run_id: str) -> dict[str, float]:
     """Run what is not up to date; seconds of the stages that ran."""
     tracking = {**cell.parameters["tracking"], "run": run_id, "enabled": bool(run_id)}
-    with _logged_to(folder / LOG):
-        session = _session(sweep.source, {**cell.parameters, "tracking": tracking})
-        with session:
-            session.run(pipeline_names=[sweep.pipeline], runner=StampedRunner(), only_missing_outputs=True)
+    session.context.config_loader["parameters"] = {**cell.parameters, "tracking": tracking}
+    with _logged_to(log), session:
+        session.run(pipeline_names=[pipeline], runner=StampedRunner(), only_missing_outputs=True)
     (hooks,) = (hooks for hooks in settings.HOOKS if isinstance(hooks, TrackingHooks))
     return dict(hooks.stage_seconds)
 
