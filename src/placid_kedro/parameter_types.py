@@ -15,6 +15,7 @@ MOST_STEPS = 10_000_000
 MOST_SAMPLING_STEPS = 1000
 MOST_VIEWS = 3600
 MOST_PIXELS_ALONG_AN_EDGE = 8192
+MOST_WORKERS = 1024  # of one machine, each a process
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -25,6 +26,7 @@ Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 SamplingSteps = Annotated[int, Field(gt=0, le=MOST_SAMPLING_STEPS)]  # the models' noise schedules have 1000
 Views = Annotated[int, Field(gt=0, le=MOST_VIEWS)]
 ImageSize = Annotated[int, Field(ge=16, le=MOST_PIXELS_ALONG_AN_EDGE)]
+Workers = Annotated[int, Field(ge=0, le=MOST_WORKERS)]
 Elevation = Annotated[float, Field(gt=-90, lt=90)]
 FieldOfView = Annotated[float, Field(gt=0, lt=180)]
 

@@ -28,7 +28,22 @@ NAMES = [
         ({"runner": "no.such.Runner"}),
         ({"runner": "x y"}),
     ),
+    {"env": ""},
     *(({"runner": "json.JSONDecoder"}), ({"runner": "AbstractRunners"}), ({"runner": ".Runner"})),
+]
+
+# Words that are right each by itself, or that have nothing near.
+UNUSABLE = [
+    ({"runner_params": {"max_workers": "2"}}, "The SequentialRunner takes no 'max_workers'; leave"),
+    ({"runner": "ThreadRunner", "runner_params": {"x": "2"}}, "The ThreadRunner takes no 'x'; leave"),
+    ({"conf_source": str(ROOT / "pyproject.toml")}, "is no configuration; give --conf-source a folder"),
+    ({"conf_source": str(ROOT / "src")}, "it has no folder 'base'; give --conf-source a folder"),
+    (
+        {"from_nodes": ["viewer.write_page"], "to_nodes": ["prompt.process_prompt"]},
+        "No node is left of the pipeline with --from-nodes and --to-nodes as they are; leave one out",
+    ),
+    ({"from_inputs": ["page"]}, "with --from-inputs as they are; leave one out"),
+    ({"to_outputs": ["params:seed"]}, "with --to-outputs as they are; leave one out"),
 ]
 
 # What the value is wrong for, and the value.
@@ -195,6 +210,16 @@ def test_mistyped_names_are_one_sentence(generate: Any, options: dict[str, Any])
     assert "did you mean" in text or "there are" in text or "there is none" in text
 
 
+@pytest.mark.parametrize(("options", "said"), UNUSABLE, ids=repr)
+def test_what_cannot_be_used_is_one_sentence(generate: Any, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError) as raised:
+        check_names(options, generate, ROOT)
+    text = str(raised.value)
+    assert said in text
+    assert "\n" not in text
+    assert text.endswith(".")
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -220,7 +245,8 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_environments_are_those_of_the_configuration_that_was_named(generate: Any, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
+    for name in ("base", "mine"):
+        (tmp_path / name).mkdir()
     check_names({"env": "mine", "conf_source": str(tmp_path)}, generate, ROOT)
-    with pytest.raises(ParameterError, match="There is no environment 'paper'; there are mine"):
+    with pytest.raises(ParameterError, match="There is no environment 'paper'; there are base, mine"):
         check_names({"env": "paper", "conf_source": str(tmp_path)}, generate, ROOT)

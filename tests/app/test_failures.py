@@ -30,7 +30,6 @@ def raised_from(cause: BaseException) -> DatasetError:
         (RuntimeError("I/O error: No space left on device (os error 28)"), "disk is full"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
         (MemoryError(), "not enough memory"),
-        (ValueError("Failed to find the pipeline named 'x'. \n   Did you mean"), "named 'x'. Did you mean"),
     ],
 )
 def test_what_the_user_can_mend_is_one_sentence(error: BaseException, said: str) -> None:

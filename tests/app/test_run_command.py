@@ -99,6 +99,43 @@ def test_bad_params_never_reach_kedro(invoke: Any) -> None:
     assert not seen
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--pipeline", "genrate"), "There is no pipeline 'genrate'; did you mean 'generate'?"),
+        (("--pipelines", "generate,exprt"), "There is no pipeline 'exprt'; did you mean 'export'?"),
+        (("--pipeline", ""), "There is no pipeline ''; there are ablation,"),
+        (
+            ("--params", "seed=1", "--params=prompt=x"),
+            "--params is given twice, and only the last would count",
+        ),
+        (("--load-versions", "gaussians"), "Expected the form of 'load_versions' to be"),
+        (("--config", "pyproject.toml"), "pyproject.toml cannot be used for --config (expected"),
+        (("--config", "empty.yml"), "empty.yml cannot be used for --config"),
+        (("--config", "list.yml"), "list.yml cannot be used for --config"),
+        (("--config", "typo.yml"), "Key `pipelin` in provided configuration is not valid."),
+    ],
+)
+def test_words_that_cannot_be_used_never_reach_kedro(
+    invoke: Any, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "empty.yml").write_text("")
+    (tmp_path / "list.yml").write_text("- a\n- b\n")
+    (tmp_path / "typo.yml").write_text("run:\n  pipelin: x\n")
+    result, seen = invoke(*arguments)
+    assert (seen, result.stdout) == ({}, "")
+    assert result.exit_code in (1, 2)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert said in line
+    assert "Traceback" not in result.stderr
+
+
+def test_options_may_come_from_a_file(invoke: Any, tmp_path: Path) -> None:
+    (tmp_path / "run.yml").write_text("run:\n  pipeline: export\n  params: {seed: 3}\n")
+    result, seen = invoke("--config", "run.yml")
+    assert (result.exit_code, seen["pipelines"], seen["params"]) == (0, ["export"], {"seed": 3})
+
+
 def test_from_anywhere_the_project_of_the_code_is_run(invoke: Any, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").unlink()
     assert invoke("--pipeline", "generate")[0].exit_code == 0

@@ -57,6 +57,11 @@ def test_every_environment_is_complete(env: str) -> None:
         ("distillation.lamb", 3, r"no parameter 'distillation.lamb'; did you mean 'lam'\?"),
         ("bsd_3dgs.timesteps.hig", 1.0, r"no parameter 'bsd_3dgs.timesteps.hig'; did you mean 'high'\?"),
         ("bsd_3dgs.cameras.distance", [2.0, 1.0], "lower bound first"),
+        ("experiment", "../x", r"'experiment' is '\.\./x', but it should match pattern"),
+        ("tracking.experiment", "", "is '', but it should have at least 1 character"),
+        ("ablation.variants", "full", r"is 'full', but it should be a list\."),
+        ("ablation.variants", [], r"is \[\], but it should have at least 1 item, not 0\."),
+        ("ablation.workers", 1_000_000, "less than or equal to 1024"),
         ("bsd_3dgs.cameras.distance", [1.0], r"'bsd_3dgs\.cameras\.distance\.1' is missing"),
     ],
 )

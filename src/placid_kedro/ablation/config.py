@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from placid_kedro.parameter_types import Names, NonNegativeInt, ParameterModel
+from placid_kedro.parameter_types import Names, ParameterModel, Workers
 
 # As folders and MLflow's metrics may be called.
 Word = Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")]
@@ -29,7 +29,7 @@ class AblationParameters(ParameterModel):
     prompts: Names
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(strict=False, min_length=1)]
     scheduler: str
-    workers: NonNegativeInt
+    workers: Workers
 
     @field_validator("variants", "prompts", "seeds")
     @classmethod

@@ -31,8 +31,6 @@ def sentence_for(error: BaseException) -> str | None:
             return f"{place} cannot be written; give write permission or choose another data_root."
         if _is_out_of_memory(cause):
             return "The machine has not enough memory for this run; choose smaller sizes or another machine."
-    if isinstance(error, ValueError) and str(error).startswith("Failed to find the pipeline named"):
-        return " ".join(str(error).split())
     return None
 
 

@@ -68,12 +68,15 @@ class PreflightHooks:
         self._data_root = context.project_path / context.config_loader["globals"]["data_root"]
 
     @hook_impl
-    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
-        """Give every node its parameters as models.
+    def after_catalog_created(
+        self, catalog: CatalogProtocol, conf_catalog: dict[str, Any], load_versions: dict[str, str] | None
+    ) -> None:
+        """Refuse versions of what keeps none, and give every node its parameters as models.
 
         Kedro does so where it can evaluate all hints of a node's function, but one hint that is imported for type
         checkers only (a tensor's) makes it hand over dictionaries.
         """
+        preflight.check_versions(load_versions or {}, conf_catalog)
         for name, model in typed_parameters(self._parameters):
             if name in catalog:
                 catalog.save(name, model)

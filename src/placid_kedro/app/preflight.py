@@ -2,9 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from placid_kedro.config import ImportParameters, InitParameters, Parameters, ReferenceParameters
 from placid_kedro.diffusion.config import MVDREAM_VIEWS
@@ -38,6 +38,20 @@ def check_runner(runner: str) -> None:
             raise ParameterError(
                 f"The {name} does several stages at a time, and would lose their metrics and times; leave --runner "
                 "out: one stage takes all cores."
+            )
+
+
+def check_versions(names: Iterable[str], catalog: Mapping[str, Any]) -> None:
+    """Refuse `--load-versions` of a dataset whose catalog entry keeps none: Kedro would read what is there.
+
+    Raises:
+        ParameterError: naming the dataset.
+    """
+    for name in names:
+        if not (catalog.get(name) or {}).get("versioned"):
+            raise ParameterError(
+                f"The dataset {name!r} keeps no versions; leave --load-versions out, or say versioned: true in its "
+                "catalog entry."
             )
 
 

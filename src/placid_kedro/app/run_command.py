@@ -6,20 +6,25 @@ import copy
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import KedroCliError
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from placid_kedro.app.command_line import check_names
+from placid_kedro.app.command_line import check_names, check_pipelines
 from placid_kedro.app.failures import sentence_for
 from placid_kedro.app.interrupts import GO_ON, exit_code, signals_as_interrupts
 from placid_kedro.app.node_names import full_names
 from placid_kedro.app.runtime_params import parse_params
 from placid_kedro.errors import PlacidError
+from placid_kedro.foreign import one_line
 from placid_kedro.shipped import shipped
 
 UPDATING_RUNNER = "placid_kedro.app.runners.StampedRunner"
@@ -47,7 +52,7 @@ def _execute(verbose: bool, **options: Any) -> Any:
     # Relative paths in the configuration mean the project's folder.
     project_path, options["conf_source"] = _project(options["conf_source"])
     os.chdir(project_path)
-    if options["pipeline"] and not options["pipelines"]:
+    if options["pipeline"] is not None and not options["pipelines"]:
         # Kedro warns about the older spelling; both are fine here.
         options["pipelines"], options["pipeline"] = [options["pipeline"]], None
     run_pipeline: Any = kedro_run.callback
@@ -94,11 +99,9 @@ def _name_nodes(options: dict[str, Any]) -> None:
     """Nodes and stages of the command line under the names that Kedro knows them by."""
     from kedro.framework.project import pipelines
 
-    wanted = options["pipelines"] or ["__default__"]
-    known = [name for name in wanted if name in pipelines]
-    if not known:
-        return  # Kedro says so
-    pipeline = sum((pipelines[name] for name in known), Pipeline([]))
+    if options["pipelines"]:
+        check_pipelines(options["pipelines"], pipelines)
+    pipeline = sum((pipelines[name] for name in options["pipelines"] or ["__default__"]), Pipeline([]))
     for option in ("node_names", "from_nodes", "to_nodes"):
         if options.get(option):
             options[option] = full_names(options[option], pipeline)
@@ -115,8 +118,50 @@ def _keep_traceback() -> str:
     return f" [details: {ERROR_LOG}]"
 
 
+class RunCommand(click.Command):
+    """A command that refuses an option given twice: click would take the last one and drop the others."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look for options that are there twice, then parse as click does."""
+        given = [name for word in args if (name := word.partition("=")[0]).startswith("--")]
+        for name in given:
+            if given.count(name) > 1:
+                raise click.UsageError(
+                    f"{name} is given twice, and only the last would count; give it once, with commas between "
+                    "its items."
+                )
+        return super().parse_args(ctx, args)
+
+
+def _in_one_sentence(option: click.Parameter, callback: Callable[..., Any]) -> Callable[..., Any]:
+    """A callback of Kedro's that says in one line what its value lacks."""
+
+    def said(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        try:
+            return callback(context, parameter, value)
+        except KedroCliError as error:
+            raise click.ClickException(one_line(error)) from error
+        except (
+            YAMLError,
+            OmegaConfBaseException,
+            LookupError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise click.ClickException(
+                f"{value} cannot be used for {option.opts[0]} ({one_line(error)}); it should be a YAML file with a "
+                "group 'run' of options, as 'pipeline: generate'."
+            ) from error
+
+    return said
+
+
 def _options() -> list[click.Parameter]:
     options = {option.name: copy.copy(option) for option in kedro_run.params}
+    for option in options.values():
+        if option.callback is not None:
+            option.callback = _in_one_sentence(option, option.callback)
     options["params"].callback = params_callback
     options["params"].help = PARAMS_HELP
     options["only_missing_outputs"].help = ONLY_MISSING_HELP
@@ -124,6 +169,4 @@ def _options() -> list[click.Parameter]:
     return [*options.values(), verbose]
 
 
-run = click.Command(
-    "run", callback=_execute, params=_options(), help="Run a pipeline (`generate` by default)."
-)
+run = RunCommand("run", callback=_execute, params=_options(), help="Run a pipeline (`generate` by default).")

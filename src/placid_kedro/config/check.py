@@ -1,5 +1,6 @@
 """One sentence for a parameter that is unknown, missing or of the wrong type."""
 
+import re
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
@@ -10,6 +11,7 @@ from placid_kedro.config import Parameters
 from placid_kedro.errors import ParameterError
 
 SHOWN_CHARACTERS = 60
+_PYDANTICS_SUBJECT = re.compile(r"^(Input|String|Tuple|List|Dictionary|Value error,) ")
 
 
 def check_parameters(raw: dict[str, Any]) -> Parameters:
@@ -41,7 +43,7 @@ def _sentence(detail: ErrorDetails, raw: dict[str, Any]) -> str:
     if detail["type"] == "extra_forbidden":
         return f"There is no parameter '{path}'; {_suggestion(detail['loc'])}"
     if detail["type"] == "missing":
-        return f"The parameter '{path}' is missing; conf/base must give it a value."
+        return f"The parameter '{path}' is missing; give it a value in conf/ or with --params."
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
         context = detail.get("ctx", {})
         key = str(context.get("discriminator", "kind")).strip("'")
@@ -53,7 +55,8 @@ def _sentence(detail: ErrorDetails, raw: dict[str, Any]) -> str:
     shown = value if len(value) <= SHOWN_CHARACTERS else value[: SHOWN_CHARACTERS - 3] + "..."
     if detail["type"] in ("model_type", "dict_type", "model_attributes_type"):
         return f"The parameter '{path}' is {shown}, but it should be a group of parameters."
-    expectation = detail["msg"].removeprefix("Input ").removeprefix("Value error, ").removesuffix(".")
+    expectation = _PYDANTICS_SUBJECT.sub("", detail["msg"]).removesuffix(".")
+    expectation = expectation.replace("a valid tuple", "a list").replace(" after validation", "")
     return f"The parameter '{path}' is {shown}, but it {expectation}."
 
 

@@ -14,6 +14,7 @@ from placid_kedro.parameter_types import (
     PositiveFloat,
     PositiveInt,
     Range,
+    Workers,
 )
 
 Words = Annotated[tuple[str, ...], Field(strict=False)]
@@ -91,7 +92,7 @@ class IngestParameters(ParameterModel):
         str, Field(pattern=r"^(objaverse|sweethome3d|folder)(,(objaverse|sweethome3d|folder))*$")
     ]
     converted: str
-    workers: NonNegativeInt
+    workers: Workers
     objaverse: ObjaverseSource
     sweethome3d: SweetHome3dSource
     folder: FolderSource
@@ -195,7 +196,7 @@ class ClusterParameters(ParameterModel):
     """
 
     scheduler: str
-    workers: NonNegativeInt
+    workers: Workers
 
 
 class DeformationParameters(ParameterModel):
