@@ -167,13 +167,15 @@ class CellSession(KedroSession):
 
 
 def _session(source: SessionSource, parameters: Mapping[str, Any]) -> CellSession:
-    return CellSession.create(
+    session = CellSession.create(
         project_path=source.project_path,
         conf_source=source.conf_source,
         env=source.env,
         runtime_params=dict(parameters),
         save_on_close=False,
     )
+    assert isinstance(session, CellSession), "a session's own class creates it"
+    return session
 
 
 def _stale_after_adopting(sweep: Sweep, cell: Cell, pipeline: Pipeline, catalog: CatalogProtocol) -> set[str]:
