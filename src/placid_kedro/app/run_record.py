@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
@@ -17,6 +17,7 @@ from placid_kedro.app.runners.stamps import dataset_path
 from placid_kedro.app.variants import variants_of
 from placid_kedro.config import ModelsParameters, Parameters
 from placid_kedro.files import content_hash, digest_of, is_local
+from placid_kedro.latent_plane.config import ViewsSource
 from placid_kedro.models import find_model
 from placid_kedro.prompts.slug import slugify_prompt
 from placid_kedro.versions import package_versions
@@ -25,6 +26,7 @@ _DIGEST_LIMIT = 36
 _NAME_LIMIT = 250
 # Groups of the stages of `generate` whose parameters say which models they take.
 _WITH_MODELS = ("reference", "multiview", "init")
+_VIEWS_MODELS = [source.model_fields["kind"].default for source in get_args(ViewsSource)]
 # The name says these in another way, or they do not change what comes out.
 _NOT_IN_THE_NAME = (
     "prompt",
@@ -143,12 +145,12 @@ def models_left_out(parameters: Parameters, groups: Collection[str] = _WITH_MODE
     draws_reference = None
     if "reference" in groups and not parameters.reference.image:
         draws_reference = parameters.reference.source.kind
-    unused = set() if "mvdream" in (draws_views, draws_reference) else {"mvdream"}
+    # Where no views are drawn, zero123 may be what a Latent-Plane is trained in.
+    unused = set(_VIEWS_MODELS) - {draws_views or "zero123", draws_reference}
     if "init" not in groups or parameters.init.source.kind != "shap_e":
         unused.add("shap_e")
-    if draws_views is not None:
-        unused |= {"latent_plane"} if parameters.multiview.plane_preset == "none" else set()
-        unused |= {"zero123"} if draws_views == "mvdream" else set()
+    if draws_views is not None and parameters.multiview.plane_preset == "none":
+        unused.add("latent_plane")
     return unused
 
 

@@ -59,6 +59,10 @@ class MvdreamViews(ParameterModel):
     template: Template = "{prompt}, 3d asset"
 
 
+# `kind` is the model's name among the parameters `models`.
+ViewsSource = Zero123Views | MvdreamViews
+
+
 class MultiviewParameters(ParameterModel):
     """Stage `multiview`: views round the object, enhanced by Latent-Plane (Sec. 4.1, 4.2).
 
@@ -76,7 +80,7 @@ class MultiviewParameters(ParameterModel):
         density_resolution: samples of the density field along each edge of the cube.
     """
 
-    source: Annotated[Zero123Views | MvdreamViews, Field(discriminator="kind")] = Zero123Views()
+    source: Annotated[ViewsSource, Field(discriminator="kind")] = Zero123Views()
     views: Views
     elevation_deg: Elevation
     distance: PositiveFloat
