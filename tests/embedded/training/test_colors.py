@@ -33,6 +33,23 @@ def test_words_of_random_colours_are_the_rules() -> None:
     assert set(found) == set(COLOR_WORDS)
 
 
+@pytest.mark.parametrize(
+    ("rgb", "word"),
+    [
+        ((0.9, 0.05, 0.05), "red"),
+        ((0.95, 0.9, 0.1), "yellow"),
+        ((0.1, 0.7, 0.15), "green"),
+        ((0.1, 0.2, 0.9), "blue"),
+        ((0.4, 0.25, 0.1), "brown"),
+        ((0.05, 0.05, 0.05), "black"),
+        ((0.95, 0.95, 0.95), "white"),
+        ((0.5, 0.5, 0.5), "gray"),
+    ],
+)
+def test_plain_colours_have_their_everyday_names(rgb: tuple[float, float, float], word: str) -> None:
+    assert COLOR_WORDS[int(color_indices(torch.tensor(rgb)))] == word
+
+
 @pytest.mark.parametrize("wanted", [word for word in COLOR_WORDS if word != "brown"])
 def test_a_painted_part_has_the_wanted_colour_and_the_rest_stays(wanted: str) -> None:
     """A brown square with lighter and darker pixels beside a blue one, on nothing."""

@@ -5,15 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from placid_kedro.embedded.training.colors import COLOR_WORDS, color_indices
 from placid_kedro.objects.split import normal_name
 
-# A colour is named when it covers this share of the object.
-_DOMINANT_SHARE = 0.5
 _PLURALS = {
     "scissors",
     "headphones",
@@ -26,16 +19,6 @@ _PLURALS = {
     "glasses",
 }
 _UNCOUNTED = {"milk", "sugar", "bamboo"}
-
-
-def color_word(rgb: NDArray[np.float32]) -> str | None:
-    """The everyday name of the colour that dominates [P, 3] pixels in [0, 1], or None when none does."""
-    if not len(rgb):
-        return None
-    sample = rgb[:: max(1, len(rgb) // 500)]
-    counts = torch.bincount(color_indices(torch.from_numpy(sample).double()), minlength=len(COLOR_WORDS))
-    best = int(counts.argmax())
-    return COLOR_WORDS[best] if int(counts[best]) >= _DOMINANT_SHARE * len(sample) else None
 
 
 def with_article(phrase: str) -> str:

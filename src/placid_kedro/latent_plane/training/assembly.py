@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.networks import Denoiser
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.training.batches import BatchShape, PlaneBatches, PlaneObjects
@@ -39,7 +39,7 @@ class PlaneTraining:
         gradient_checkpointing: evaluate each block anew in the backward pass, for less memory.
     """
 
-    unet: Any
+    unet: Denoiser
     schedule: NoiseSchedule
     cameras: Cameras
     objects: PlaneObjects

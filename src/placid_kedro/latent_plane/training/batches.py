@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.networks import Denoiser
 from placid_kedro.errors import ParameterError
 from placid_kedro.latent_plane.training.objectives import RaySupervision, sample_supervised_rays
 
@@ -205,7 +206,7 @@ def turned_back(cameras: Cameras, azimuth_deg: float) -> Cameras:
     return Cameras(world_to_camera, cameras.K, cameras.width, cameras.height)
 
 
-def make_denoiser(unet: Any) -> Callable[[PlaneBatch, Tensor, Tensor], Tensor]:
+def make_denoiser(unet: Denoiser) -> Callable[[PlaneBatch, Tensor, Tensor], Tensor]:
     """Call a frozen novel-view UNet as the objectives want it."""
 
     def denoise(batch: PlaneBatch, noisy: Tensor, timesteps: Tensor) -> Tensor:

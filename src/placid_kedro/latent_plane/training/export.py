@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from placid_kedro.diffusion.saving import save_half, write_index
+from placid_kedro.latent_plane.plane import LatentPlane
 
 
-def save_latent_plane(folder: Path, plane: Any) -> None:
+def save_latent_plane(folder: Path, plane: LatentPlane) -> None:
     """Write a Latent-Plane."""
     folder.mkdir(parents=True, exist_ok=True)
     save_half(plane, folder / "latent_plane")
@@ -20,7 +20,7 @@ def save_latent_plane(folder: Path, plane: Any) -> None:
 class LatentPlaneFolder:
     """A Latent-Plane on its way into a folder."""
 
-    plane: Any
+    plane: LatentPlane
 
     def save_pretrained(self, save_directory: Path) -> None:
         """See `save_latent_plane`."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.networks import Denoiser
 from placid_kedro.diffusion.schedule import NoiseSchedule
 from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.plane import LatentPlane
@@ -42,7 +43,7 @@ class PlaneStage:
     validate: Validation | None = None
 
 
-def make_plane(unet: Any, cameras: Cameras, seed: int, **config: Any) -> LatentPlane:
+def make_plane(unet: Denoiser, cameras: Cameras, seed: int, **config: Any) -> LatentPlane:
     """A new Latent-Plane of the widths that a UNet needs, its feature part silent.
 
     Args:
@@ -55,11 +56,12 @@ def make_plane(unet: Any, cameras: Cameras, seed: int, **config: Any) -> LatentP
         ModelError: the UNet has no such block to attach to.
     """
     block: Any = find_module(unet, config.get("block") or decoder_block(unet))
+    time_embedding: Any = find_module(unet, "time_embedding")
 
     def make() -> LatentPlane:
         return LatentPlane(
             feature_channels=block.resnets[-1].out_channels,
-            time_embedding_dim=unet.time_embedding.linear_2.out_features,
+            time_embedding_dim=time_embedding.linear_2.out_features,
             cameras=cameras,
             **config,
         )
@@ -79,7 +81,7 @@ def silence_features(plane: LatentPlane) -> None:
 
 def train_plane(
     plane: LatentPlane,
-    unet: Any,
+    unet: Denoiser,
     schedule: NoiseSchedule,
     stages: Sequence[PlaneStage],
     place: TrainingContext,
