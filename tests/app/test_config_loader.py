@@ -14,6 +14,7 @@ from placid_kedro.surface.config import (
     FileSource,
     FitParameters,
     IsoLevel,
+    MissingPartsParameters,
     SphereSource,
 )
 
@@ -54,6 +55,8 @@ def test_another_kind_leaves_nothing_of_the_old_one() -> None:
             {"level": {"kind": "density", "density": 3.0}},
             DensitySource(
                 level=IsoLevel(density=3.0),
+                hole_tolerance=0.03,
+                missing_parts=MissingPartsParameters(support=0.95, lacking=1.5, resolution=16),
                 carve=CarveParameters(none_below=0.75, all_from=1.0),
                 fit=FitParameters(steps=2, position=1e-4),
             ),
