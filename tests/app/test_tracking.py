@@ -1,5 +1,6 @@
 """What MLflow holds after a run, read back with MLflow's own client."""
 
+import json
 import os
 import platform
 import socket
@@ -144,6 +145,19 @@ def test_a_view_that_somebody_changed_stays(start: Callable[..., MlflowTracker],
     client(store).set_experiment_tag(experiment_id, name, "{}")
     start()
     assert client(store).get_experiment(experiment_id).tags[name] == "{}"
+
+
+def test_the_view_of_sweeps_compares_what_a_sweep_records(
+    start: Callable[..., MlflowTracker], store: Path
+) -> None:
+    start().end("FINISHED")
+    (experiment,) = client(store).search_experiments(filter_string="name = 'tests'")
+    view = json.loads(experiment.tags["mlflow.sharedViewState.placid_kedro_sweeps"])
+    assert {card["type"] for card in view["compareRunCharts"]} == {"PARALLEL", "IMAGE", "BAR"}
+    sections = {section["uuid"] for section in view["compareRunSections"]}
+    assert {card["metricSectionId"] for card in view["compareRunCharts"]} == sections
+    # The filter is one that the store takes.
+    assert client(store).search_runs([experiment.experiment_id], view["searchFilter"]) == []
 
 
 def test_the_address_shows_runs_and_names_the_command_that_serves_it(

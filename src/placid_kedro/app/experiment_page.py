@@ -3,13 +3,13 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from placid_kedro.app.addresses import without_password
 from placid_kedro.app.tracking_store import Store, database_of
 
 # A view of the table of runs that its address names.
 _VIEW = "placid_kedro"
-_TAG = f"mlflow.sharedViewState.{_VIEW}"
 _COLUMNS = (
     "params.`prompt`",
     "tags.`variant`",
@@ -22,11 +22,49 @@ _COLUMNS = (
 )
 
 
+# Beside it, a view of the objects of sweeps, with charts that compare them.
+_SWEEPS = "placid_kedro_sweeps"
+_OBJECT_COLUMNS = ("params.`prompt`", "tags.`variant`", "params.`seed`", "tags.`sweep`")
+_WHAT_DIFFERS = ("distillation.algorithm", "init.source.kind", "lora.steps")
+_MEASURES = tuple(f"object/geometry.{name}" for name in ("silhouette_iou", "color_distance", "detail"))
+
+
 def choose_columns(store: Store, experiment_id: str) -> None:
-    """Let the view that `how_to_see` names show what tells runs apart; a view that somebody has changed stays."""
-    if _TAG not in store.call("get_experiment", experiment_id).tags:
-        columns = json.dumps({"selectedColumns": _COLUMNS})
-        store.call("set_experiment_tag", experiment_id, _TAG, columns)
+    """Let the views that MLflow's addresses name show what tells runs apart; a view that somebody has changed stays."""
+    known = store.call("get_experiment", experiment_id).tags
+    for name, state in ((_VIEW, {"selectedColumns": _COLUMNS}), (_SWEEPS, _sweeps_view())):
+        tag = f"mlflow.sharedViewState.{name}"
+        if tag not in known:
+            store.call("set_experiment_tag", experiment_id, tag, json.dumps(state))
+
+
+def _sweeps_view() -> dict[str, Any]:
+    """The state of MLflow's page: parallel coordinates, an image grid and bars over the objects of sweeps."""
+    section = "sweeps"
+    cards: list[dict[str, Any]] = [
+        {
+            "type": "PARALLEL",
+            "selectedParams": _WHAT_DIFFERS,
+            "selectedMetrics": _MEASURES,
+            "showAllRuns": False,
+        },
+        {"type": "IMAGE", "imageKeys": ["gaussians"], "step": 0, "showRunParams": False},
+        *({"type": "BAR", "metricKey": measure} for measure in _MEASURES),
+    ]
+    fixed = {"metricSectionId": section, "runsCountToCompare": 20, "isGenerated": False, "deleted": False}
+    return {
+        "searchFilter": "tags.sweep LIKE '%'",
+        # Sorted by the date, MLflow folds the objects into their sweep's row.
+        "orderByKey": f"metrics.`{_MEASURES[0]}`",
+        "orderByAsc": False,
+        "selectedColumns": [*_OBJECT_COLUMNS, *(f"metrics.`{measure}`" for measure in _MEASURES)],
+        "runsHiddenMode": "SHOWALL",
+        "compareRunCharts": [{**card, **fixed, "uuid": f"sweeps-{n}"} for n, card in enumerate(cards)],
+        "compareRunSections": [
+            {"uuid": section, "name": "Sweeps", "display": True, "isReordered": True, "deleted": False}
+        ],
+        "isAccordionReordered": True,
+    }
 
 
 def how_to_see(uri: str, project_path: Path, experiment_id: str) -> str:
