@@ -192,7 +192,9 @@ def break_run(fault: Fault, folder: Path, usual: float) -> Ended:
         options["runner"] = getattr(kedro.runner, options["runner"])()
     process = start(folder, fault.before, **options)
     if fault.signal is not None:
-        time.sleep(usual / 2)
+        half_way = folder / "data/test/07_model_output/a-teddy-bear/initial_gaussians.ply"
+        while not half_way.exists():
+            time.sleep(0.01)
         os.kill(process, fault.signal)
     return wait(process, folder, usual + HANGS)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,3 +56,12 @@ class Checkpoint:
         with new_file(self.path) as temporary, temporary.open("wb") as stream:
             torch.save({"identity": self.identity, "state": state()}, stream)
         self._saved = time.monotonic()
+
+    @contextmanager
+    def discarded_on(self, *errors: type[Exception]) -> Iterator[None]:
+        """Delete what was saved when the body raises one of `errors`: the next run must not go on from there."""
+        try:
+            yield
+        except errors:
+            self.path.unlink(missing_ok=True)
+            raise

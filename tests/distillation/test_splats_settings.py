@@ -1,5 +1,6 @@
 """Each setting of the splat loop arrives where it works; VSD's LoRA copy goes on where it was stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.diffusion.text_to_image import load_text_to_image
 from placid_kedro.distillation import DistillationConfig, splats
 from placid_kedro.distillation.splats import distill
+from placid_kedro.errors import GuidanceError
 from placid_kedro.splats import Gaussians
 from tests.distillation.splats_case import PROMPTS, settings
 from tests.distillation.test_splats import equal, knowing_model, picture
@@ -111,3 +113,27 @@ def test_a_stopped_vsd_ends_with_the_bits_of_an_unbroken_one(
     with pytest.raises(Stopped):
         go_on(2, "broken")
     assert equal(go_on(99, "broken"), whole)
+
+
+def test_a_run_that_bad_guidance_stopped_is_not_gone_on_from(ball: Gaussians, tmp_path: Path) -> None:
+    """Its last checkpoint holds a step without guidance: the next run, with a sound model, must not keep that."""
+    model, network = knowing_model(picture(ball))
+
+    class Faulty:
+        def __call__(self, x_t: torch.Tensor, t: torch.Tensor, **inputs: Any) -> Any:
+            (answer,) = network(x_t, t, **inputs)
+            return (answer * torch.nan if len(network.contexts) > 4 else answer,)
+
+    def made(unet: Any, checkpoint: Checkpoint) -> Gaussians:
+        config = DistillationConfig.model_validate({"algorithm": "sds"})
+        generator = torch.Generator().manual_seed(0)
+        changed = replace(model, unet=unet)
+        given = settings(steps=20)
+        return distill(ball, changed, PROMPTS, config, given, generator=generator, checkpoint=checkpoint)
+
+    saved = Checkpoint(tmp_path / "state", "mine", 0.0)
+    with pytest.raises(GuidanceError, match="not finite"):
+        made(Faulty(), saved)
+    assert len(network.contexts) > 5 and not saved.path.exists()
+    after = made(network, saved)
+    assert equal(after, made(network, Checkpoint(tmp_path / "other", "mine", 0.0)))

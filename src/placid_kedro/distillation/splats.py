@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -156,11 +157,13 @@ def distill(
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         state.load_state_dict(saved)
     embeddings = PromptEmbeddings.of(model, prompts, settings.view_prompts, overhead_prompt)
-    for _ in progress.track(range(state.step, settings.steps), description="distillation"):
-        state.film.watch(state.step, state.parameters)
-        _advance(state, model, embeddings, settings, progress)
-        if checkpoint is not None:
-            checkpoint.save_when_due(state.state_dict)
+    # What was saved after a step without guidance must not outlive the run that too many of these stop.
+    with nullcontext() if checkpoint is None else checkpoint.discarded_on(GuidanceError):
+        for _ in progress.track(range(state.step, settings.steps), description="distillation"):
+            state.film.watch(state.step, state.parameters)
+            _advance(state, model, embeddings, settings, progress)
+            if checkpoint is not None:
+                checkpoint.save_when_due(state.state_dict)
     state.film.watch(state.step, state.parameters)
     return Gaussians.from_parameters(state.parameters).detach().to("cpu")
 
