@@ -11,6 +11,7 @@ there is one.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import multiprocessing
 import random
@@ -86,11 +87,11 @@ def change_json(tree: Any, rng: random.Random) -> None:
     if kind < 0.25 and isinstance(parent, dict):
         del parent[key]
     elif kind < 0.35 and isinstance(parent, list):
-        parent.append(parent[key])
+        parent.append(copy.deepcopy(parent[key]))
     elif kind < 0.7 and isinstance(parent[key], (int, float)):
         parent[key] += rng.choice((-1, 1, 2, -5, 1000))
     else:
-        parent[key] = rng.choice(VALUES)
+        parent[key] = copy.deepcopy(rng.choice(VALUES))  # else a value could come to hold itself
 
 
 def change_bytes(data: bytes, rng: random.Random) -> bytes:

@@ -5,6 +5,7 @@ import errno
 import inspect
 import io
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,20 @@ def test_posed_views_stand_from_left_to_right_with_their_cameras(tmp_path: Path)
     with Image.open(tmp_path / "views.png") as file:
         assert file.size == (24, 8)
         assert np.array_equal(np.asarray(file)[1, 8 + 2], (views.images[1, :, 1, 2] * 255).round().numpy())
+
+
+def test_a_file_that_promises_more_pixels_than_it_can_hold(tmp_path: Path) -> None:
+    """Its header says eight million rows, its data hold four: pillow would make a gigabyte of it."""
+    path = tmp_path / "a.png"
+    Image.new("RGBA", (8, 4)).save(path)
+    data = bytearray(path.read_bytes())
+    data[20:24] = (7602184).to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match="too short for 8 x 7602184 pixels"):
+        ImageDataset(filepath=str(path)).load()
+    Image.new("1", (8 * 1000, 1000)).save(path)  # as many pixels as a file can have, nearly
+    assert ImageDataset(filepath=str(path)).load().shape == (3, 1000, 8000)
 
 
 def test_a_sheet_from_elsewhere_is_refused(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _CAMERAS = "placid_kedro.cameras"
 _MAX_PIXELS = 2**26
+# Deflate makes at most 1,032 bytes of one, and a pixel is a bit at least: a file that promises more lacks its end.
+_MAX_PIXELS_A_BYTE = 8 * 1032
 
 
 class ImageDataset(FileDataset["Tensor"]):
@@ -105,6 +107,8 @@ def _read_png(path: Path) -> tuple["Tensor", dict[str, str]]:
             raise DataError(
                 f"{path} has {image.width} x {image.height} pixels, more than {_MAX_PIXELS} are not read."
             )
+        if image.width * image.height > _MAX_PIXELS_A_BYTE * path.stat().st_size:
+            raise DataError(f"{path} is too short for {image.width} x {image.height} pixels; make it again.")
         text = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
         pixels = np.asarray(image if image.mode in ("RGB", "RGBA") else image.convert("RGB"))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous().float() / 255, text
