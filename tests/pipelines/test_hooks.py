@@ -72,7 +72,7 @@ def recorded(session: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_session_is_recorded(recorded: Any) -> None:
     (run,) = recorded
-    assert run.info.run_name == "a-palm-tree seed 2"
+    assert run.info.run_name == "a-palm-tree seed 2 test"
     assert run.info.status == "FINISHED"
     assert run.data.params["prompt"] == "a palm tree"
     assert run.data.params["prompt_processor.max_characters"] == "200"
@@ -107,6 +107,8 @@ def test_the_name_says_what_differs(session: Callable[..., Any], changes: dict[s
     parameters = check_parameters(session(**given).load_context().config_loader["parameters"])
     assert run_name(parameters, {"prompt", "distillation"}, {"runtime_params": given}) == name
     assert run_name(parameters, {"filter"}, {"pipeline_names": ["prepare"]}) == "prepare"
+    assert run_name(parameters, {"filter"}, {"pipeline_names": ["prepare"], "env": "local"}) == "prepare"
+    assert run_name(parameters, {"filter"}, {"pipeline_names": ["prepare"], "env": "paper"}) == "prepare paper"
     assert run_name(parameters, {"ablation"}, {}) == f"sweep {parameters.ablation.name}"
 
 

@@ -161,9 +161,10 @@ def pipeline_name(run_params: Mapping[str, Any]) -> str:
 
 
 def run_name(parameters: Parameters, groups: set[str], run_params: Mapping[str, Any]) -> str:
-    """What tells a run from others: prompt, algorithm and seed or else the pipeline, and changed parameters.
+    """What tells a run from others: prompt, algorithm and seed or else the pipeline, another environment than the default
+    one, and changed parameters.
 
-    Example: `a-cactus sds seed 3 lora.steps=50`.
+    Example: `a-cactus sds seed 3 draft lora.steps=50`.
     """
     parts = [pipeline_name(run_params)]
     if "prompt" in groups:
@@ -172,6 +173,7 @@ def run_name(parameters: Parameters, groups: set[str], run_params: Mapping[str, 
         parts += [f"seed {parameters.seed}"]
     elif "ablation" in groups:
         parts = [f"sweep {parameters.ablation.name}"]
+    parts += [environment] if (environment := run_params.get("env") or "local") != "local" else []
     changed = flatten(run_params.get("runtime_params") or {})
     parts += [f"{name}={value}" for name, value in changed.items() if not name.startswith(_NOT_IN_THE_NAME)]
     return " ".join(parts)[:_NAME_LIMIT]
