@@ -35,7 +35,7 @@ def test_every_format_that_is_wanted_is_in_the_folder(session: Callable[..., Ked
 
 def test_a_file_of_another_program_is_exported(session: Callable[..., KedroSession], tmp_path: Path) -> None:
     save_ply(ball(0.9).scaled(7.0), tmp_path / "scan.ply")
-    given = {**GIVEN, "import_splats": {"file": "scan.ply"}, "export": {"formats": ["splat", "mp4"]}}
+    given = {**GIVEN, "import_splats": {"file": "scan.ply"}, "export": {"formats": ["splat", "mp4", "html"]}}
     with session(**given) as running:
         running.run(pipeline_names=["import_splats", "export"])
         catalog = running.load_context().catalog
@@ -43,7 +43,7 @@ def test_a_file_of_another_program_is_exported(session: Callable[..., KedroSessi
         longest = (
             catalog.load("gaussians").means.amax(dim=0) - catalog.load("gaussians").means.amin(dim=0)
         ).max()
-    assert names == {"object.splat", "turn.mp4", "manifest.json"}
+    assert names == {"object.splat", "object.html", "turn.mp4", "manifest.json"}
     assert float(longest) == pytest.approx(0.9, rel=0.05)
 
 

@@ -108,7 +108,9 @@ def test_the_name_says_what_differs(session: Callable[..., Any], changes: dict[s
     assert run_name(parameters, {"prompt", "distillation"}, {"runtime_params": given}) == name
     assert run_name(parameters, {"filter"}, {"pipeline_names": ["prepare"]}) == "prepare"
     assert run_name(parameters, {"filter"}, {"pipeline_names": ["prepare"], "env": "local"}) == "prepare"
-    assert run_name(parameters, {"filter"}, {"pipeline_names": ["prepare"], "env": "paper"}) == "prepare paper"
+    assert (
+        run_name(parameters, {"filter"}, {"pipeline_names": ["prepare"], "env": "paper"}) == "prepare paper"
+    )
     assert run_name(parameters, {"ablation"}, {}) == f"sweep {parameters.ablation.name}"
 
 

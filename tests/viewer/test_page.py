@@ -14,7 +14,7 @@ import torch
 from placid_kedro.cameras import PosedViews, ring
 from placid_kedro.errors import DataError
 from placid_kedro.splats import load_ply
-from placid_kedro.viewer.page import MOST_GAUSSIANS, object_page
+from placid_kedro.viewer.page import MOST_GAUSSIANS, object_page, splats_page
 
 from .conftest import FIRST_LOOK, Shown, coloured_gaussians
 
@@ -89,3 +89,16 @@ def test_a_page_without_moments_is_refused(shown: Shown) -> None:
     views = PosedViews(torch.ones(1, 3, 16, 16), cameras)
     with pytest.raises(DataError, match="one picture of its optimisation"):
         object_page(shown.gaussians, views.images[0], views, [], shown.report, FIRST_LOOK)
+
+
+def test_splats_of_another_program_have_a_page_of_their_own(shown: Shown, tmp_path: Path) -> None:
+    page = splats_page(shown.gaussians, "<b>my scan</b>", FIRST_LOOK)
+    elements = Elements(page)
+    (tmp_path / "from_page.ply").write_bytes(gzip.decompress(base64.b64decode(elements.text["splats"])))
+    assert torch.equal(load_ply(tmp_path / "from_page.ply").means, shown.gaussians.means)
+    assert elements.text["title"].strip() == "<b>my scan</b>"
+    assert not [tag for tag, _ in elements.tags if tag in ("img", "input", "table")]
+    assert "$" not in page.split("<script", 1)[0]
+    many = coloured_gaussians(MOST_GAUSSIANS + 1)
+    with pytest.raises(DataError, match=f"100001 Gaussians, a page shows 1 to {MOST_GAUSSIANS}"):
+        splats_page(many, "a city", FIRST_LOOK)

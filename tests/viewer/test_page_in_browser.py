@@ -16,6 +16,7 @@ from PIL import Image
 
 from placid_kedro.cameras import focal_from_fov, orbit
 from placid_kedro.splats import render
+from placid_kedro.viewer.page import splats_page
 
 from .conftest import FIRST_LOOK, Shown
 
@@ -110,4 +111,13 @@ def test_a_browser_without_webgl_says_so_and_shows_the_pictures(
         "(slider) => { slider.value = 0; slider.dispatchEvent(new Event('input')); }"
     )
     assert tab.locator("#moment").inner_text() == "step 0"
+    browser.close()
+
+
+def test_a_page_of_splats_alone_runs_without_its_pictures(launch: Any, shown: Shown, tmp_path: Path) -> None:
+    browser = launch(SOFTWARE_GL)
+    page = splats_page(shown.gaussians, "my scan", FIRST_LOOK)
+    tab, complaints = opened(browser, page, tmp_path / "object.html")
+    until(tab, "window.splatView?.firstFrameMs")
+    assert complaints == []
     browser.close()

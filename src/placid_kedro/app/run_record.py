@@ -161,8 +161,8 @@ def pipeline_name(run_params: Mapping[str, Any]) -> str:
 
 
 def run_name(parameters: Parameters, groups: set[str], run_params: Mapping[str, Any]) -> str:
-    """What tells a run from others: prompt, algorithm and seed or else the pipeline, another environment than the default
-    one, and changed parameters.
+    """What tells a run from others: prompt, algorithm and seed or else the pipeline, an environment that is not the
+    default one, and changed parameters.
 
     Example: `a-cactus sds seed 3 draft lora.steps=50`.
     """

@@ -13,7 +13,7 @@ from placid_kedro.parameter_types import (
     Views,
 )
 
-ExportFormat = Literal["glb", "spz", "splat", "compressed_ply", "png", "gif", "mp4"]
+ExportFormat = Literal["glb", "spz", "splat", "compressed_ply", "html", "png", "gif", "mp4"]
 
 
 class MeshParameters(ParameterModel):
@@ -61,10 +61,10 @@ class ExportParameters(ParameterModel):
 
     Attributes:
         formats: what is written: `glb`, a mesh with a texture; `spz`, `splat` and `compressed_ply`, splats
-            without spherical harmonics that nobody uses; `png`, pictures with alpha; `gif` and `mp4`, a turn
-            over white.
+            without spherical harmonics that nobody uses; `html`, a page that turns them; `png`, pictures with
+            alpha; `gif` and `mp4`, a turn over white.
         mesh: of the GLB.
-        path: of the camera, for PNG, GIF and MP4.
+        path: of the camera, for PNG, GIF and MP4; a page begins with its first view.
     """
 
     formats: Annotated[tuple[ExportFormat, ...], Field(strict=False, min_length=1)]

@@ -17,6 +17,7 @@ from placid_kedro.export.pictures import pictures_along, write_gif, write_pngs, 
 from placid_kedro.export.texturing import write_textured_glb
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians
+from placid_kedro.viewer.page import FirstLook, check_count, splats_page
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,24 @@ class Files:
             path.write_bytes(content)
 
 
-def exported(gaussians: Gaussians, parameters: ExportParameters, progress: Progress = SILENT) -> Files:
-    """An object as `object.glb`, `object.spz`, `object.splat`, `object.compressed.ply`, `pictures/`, `turn.gif` and
-    `turn.mp4`, as far as they are wanted.
+def exported(
+    gaussians: Gaussians, parameters: ExportParameters, progress: Progress = SILENT, title: str = "splats"
+) -> Files:
+    """An object as `object.glb`, `object.spz`, `object.splat`, `object.compressed.ply`, `object.html`, `pictures/`,
+    `turn.gif` and `turn.mp4`, as far as they are wanted.
 
     Args:
         gaussians: the object.
         parameters: which formats, and how.
         progress: told of each format.
+        title: of the page.
 
     Raises:
-        DataError: a mesh is wanted of Gaussians that cover nothing.
+        DataError: a mesh is wanted of Gaussians that cover nothing, or a page of too many.
     """
-    writer = _Writer(gaussians, parameters)
+    if "html" in parameters.formats:
+        check_count(len(gaussians))
+    writer = _Writer(gaussians, parameters, title)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind in progress.track(parameters.formats, description="formats"):
@@ -62,6 +68,7 @@ def exported(gaussians: Gaussians, parameters: ExportParameters, progress: Progr
 class _Writer:
     gaussians: Gaussians
     parameters: ExportParameters
+    title: str
 
     def write(self, kind: ExportFormat, folder: Path) -> None:
         if kind == "glb":
@@ -73,6 +80,11 @@ class _Writer:
             write_splats(self.gaussians, folder / "object.splat", "splat")
         elif kind == "compressed_ply":
             write_splats(self.gaussians, folder / "object.compressed.ply", "ply_compressed")
+        elif kind == "html":
+            path = self.parameters.path
+            look = FirstLook(path.elevation_deg, path.distance, path.field_of_view_deg)
+            page = splats_page(self.gaussians, self.title, look)
+            (folder / "object.html").write_text(page, encoding="utf-8")
         elif kind == "png":
             write_pngs(self._pictures, folder / "pictures")
         elif kind == "gif":

@@ -28,6 +28,22 @@ MOST_GAUSSIANS = 100_000
 """More would make a page that browsers open slowly, and beyond what is easily sent around."""
 
 
+_BESIDE = Template(
+    """<aside>
+<figure><img src="$reference" alt="reference image"><figcaption>reference</figcaption></figure>
+<table>$facts</table>
+</aside>"""
+)
+_BELOW = Template(
+    """<h2>Views before 3D</h2>
+<div class="strip">$views</div>
+<h2>Optimisation</h2>
+<label class="scrubber"><input id="scrubber" type="range" min="0" max="$last_frame" value="$last_frame"> \
+<output id="moment"></output></label>
+<div id="frames" class="strip">$frames</div>"""
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Moment:
     """The object at one moment of its optimisation.
@@ -77,23 +93,55 @@ def object_page(
     Raises:
         DataError: there are no Gaussians, too many, or no moments.
     """
-    if not 0 < len(gaussians) <= MOST_GAUSSIANS:
-        raise DataError(
-            f"The object holds {len(gaussians)} Gaussians, a page shows 1 to {MOST_GAUSSIANS}; "
-            "open its .ply file in a splat viewer."
-        )
     if not moments:
         raise DataError("The page of an object needs one picture of its optimisation at least.")
-    frames = [_figure(moment.image, moment.name) for moment in moments]
     angles = [f"{round(azimuth) % 360}°" for azimuth in views.azimuths_deg()]
+    beside = _BESIDE.substitute(
+        reference=_data_url(reference), facts="".join(_row(name, value) for name, value in facts(report))
+    )
+    below = _BELOW.substitute(
+        views="".join(_figure(image, name) for image, name in zip(views.images, angles, strict=True)),
+        frames="".join(_figure(moment.image, moment.name) for moment in moments),
+        last_frame=str(len(moments) - 1),
+    )
+    return _page(gaussians, report.prompt, beside, below, first_look)
+
+
+def splats_page(gaussians: Gaussians, title: str, first_look: FirstLook) -> str:
+    """The page of splats that nothing else is known of: another program's, or a file on its way to somebody.
+
+    Args:
+        gaussians: 1 to `MOST_GAUSSIANS`.
+        title: what they show.
+        first_look: the camera at the start.
+
+    Raises:
+        DataError: there are no Gaussians, or too many.
+    """
+    return _page(gaussians, title, "", "", first_look)
+
+
+def check_count(count: int) -> None:
+    """Refuse a number of Gaussians that a page does not show.
+
+    Raises:
+        DataError: there are none, or more than `MOST_GAUSSIANS`.
+    """
+    if not 0 < count <= MOST_GAUSSIANS:
+        raise DataError(
+            f"The object holds {count} Gaussians, a page shows 1 to {MOST_GAUSSIANS}; "
+            "open its .ply file in a splat viewer."
+        )
+
+
+def _page(gaussians: Gaussians, title: str, beside: str, below: str, first_look: FirstLook) -> str:
+    """The page with what stands beside the splats and below them, as HTML."""
+    check_count(len(gaussians))
     values = {
-        "title": html.escape(report.prompt),
+        "title": html.escape(title),
         "count": f"{len(gaussians):,}",
-        "reference": _data_url(reference),
-        "facts": "".join(_row(name, value) for name, value in facts(report)),
-        "views": "".join(_figure(image, name) for image, name in zip(views.images, angles, strict=True)),
-        "frames": "".join(frames),
-        "last_frame": str(len(frames) - 1),
+        "beside": beside,
+        "below": below,
         "licences": html.escape(_asset("LICENSES.txt").decode()),
         "libraries": base64.b64encode(_asset("libraries.js.gz")).decode(),
         "splats": base64.b64encode(gzip.compress(_ply_bytes(gaussians), mtime=0)).decode(),

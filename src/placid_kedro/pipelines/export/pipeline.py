@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.export_object,
-                inputs=["gaussians", "params:run", "params:export"],
+                inputs=["gaussians", "params:prompt", "params:run", "params:export"],
                 outputs="exports",
                 name="export_object",
             )

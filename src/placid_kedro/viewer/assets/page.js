@@ -90,6 +90,8 @@ async function start() {
   window.splatView = status;
 }
 
-byId("scrubber").addEventListener("input", showMoment);
-showMoment();
+if (byId("scrubber")) {  // splats of another program have no optimisation to show
+  byId("scrubber").addEventListener("input", showMoment);
+  showMoment();
+}
 start().catch((error) => say(`The object cannot be shown: ${error.message}`));
