@@ -1,7 +1,8 @@
 """Model folders in the layouts of the hub, with random weights: Stable Diffusion 1.5 and 2.1 (with either kind of
-prediction), Zero-1-to-3 in both public conversions, a Latent-Plane for it, and MVDream; `tools.shap_e_folder`: Shap-E.
+prediction), Zero-1-to-3 in both public conversions and a Latent-Plane for it. Beside it: MVDream
+(`tools.mvdream_folder`) and Shap-E (`tools.shap_e_folder`).
 
-`python -m tools.model_folders FOLDER` writes them shrunk, `--size real` with the networks' real sizes (12 GB): what
+`python -m tools.model_folders FOLDER` writes all shrunk, `--size real` with the networks' real sizes (12 GB): what
 `--env paper` computes, without a network. Nothing of the package is needed but the plane.
 """
 
@@ -10,8 +11,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from tools.compvis_names import unet_tensors
 
 NOISE_LEVELS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
@@ -157,17 +156,22 @@ def make_autoencoder(sizes: dict[str, Any]) -> Any:
 
 
 def make_text_encoder(sizes: Sizes, vocabulary: dict[str, int]) -> Any:
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from transformers import CLIPTextModel
 
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=sizes.vocabulary or len(vocabulary),
-            max_position_embeddings=77,
-            bos_token_id=vocabulary["<|startoftext|>"],
-            eos_token_id=vocabulary["<|endoftext|>"],
-            pad_token_id=1,
-            **sizes.clip,
-        )
+    return CLIPTextModel(clip_text_config(sizes.clip, sizes.vocabulary, vocabulary))
+
+
+def clip_text_config(clip: dict[str, Any], words: int | None, vocabulary: dict[str, int]) -> Any:
+    """Of a CLIP with these sizes for so many words, or for those of `vocabulary` where that is None."""
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=words or len(vocabulary),
+        max_position_embeddings=77,
+        bos_token_id=vocabulary["<|startoftext|>"],
+        eos_token_id=vocabulary["<|endoftext|>"],
+        pad_token_id=1,
+        **clip,
     )
 
 
@@ -289,75 +293,6 @@ def write_zero123(folder: Path, layout: str = "cc_projection", sizes: Sizes = SH
     return folder
 
 
-def make_mvdream_unet(sizes: dict[str, Any]) -> Any:
-    """What MVDream's UNet is but for its attention, with the cameras' layers under diffusers' names."""
-    return make_unet({**sizes, "class_embed_type": "projection", "projection_class_embeddings_input_dim": 16})
-
-
-def write_mvdream(folder: Path, sizes: Sizes = SHRUNK_MVDREAM) -> Path:
-    """An MVDream with the files, names and classes of its port to diffusers."""
-    import torch
-    from diffusers import DDIMScheduler
-
-    vocabulary = write_tokenizer(folder / "tokenizer")
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        make_text_encoder(sizes, vocabulary).save_pretrained(folder / "text_encoder")
-        unet = make_mvdream_unet(sizes.unet)
-        make_autoencoder(sizes.autoencoder).save_pretrained(folder / "vae")
-    write_mvdream_unet(folder / "unet", unet)
-    DDIMScheduler(clip_sample=False, set_alpha_to_one=False, **NOISE_LEVELS).save_pretrained(
-        folder / "scheduler"
-    )
-    index = {
-        "_class_name": "MVDreamPipeline",
-        "_diffusers_version": "0.26.3",
-        "feature_extractor": [None, None],
-        "image_encoder": [None, None],
-        "requires_safety_checker": False,
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["mv_unet", "MultiViewUNetModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
-
-
-def write_mvdream_unet(folder: Path, unet: Any) -> None:
-    """Under the names of MVDream's own code, with its own configuration."""
-    from safetensors.torch import save_file
-
-    widths, heads = unet.config.block_out_channels, unet.config.attention_head_dim
-    config = {
-        "_class_name": "MultiViewUNetModel",
-        "_diffusers_version": "0.26.3",
-        "image_size": unet.config.sample_size,
-        "in_channels": 4,
-        "out_channels": 4,
-        "model_channels": widths[0],
-        "attention_resolutions": [
-            2**level for level, kind in enumerate(unet.config.down_block_types) if "CrossAttn" in kind
-        ],
-        "num_res_blocks": unet.config.layers_per_block,
-        "channel_mult": [width // widths[0] for width in widths],
-        "num_head_channels": widths[0] // heads[0],
-        "transformer_depth": 1,
-        "context_dim": unet.config.cross_attention_dim,
-        "camera_dim": 16,
-        "use_checkpoint": True,
-    }
-    tensors = unet_tensors(unet, unet.config.layers_per_block, len(widths))
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    save_file(
-        {name: tensor.contiguous() for name, tensor in tensors.items()},
-        folder / "diffusion_pytorch_model.safetensors",
-        metadata={"format": "pt"},
-    )
-
-
 def make_plane(sizes: Sizes, density: float = 21.0) -> Any:
     """A Latent-Plane of the authors' variant for a Zero-1-to-3 of these sizes.
 
@@ -396,6 +331,7 @@ def write_plane(folder: Path, sizes: Sizes = SHRUNK_ZERO123, density: float = 21
 
 
 def main() -> None:
+    from tools.mvdream_folder import write_mvdream
     from tools.shap_e_folder import SHAP_E, SHRUNK_SHAP_E, write_shap_e
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.model_folders import SHRUNK_TEXT, write_tokenizer
+from tools.model_folders import SHRUNK_TEXT, clip_text_config, write_tokenizer
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,9 @@ def make_renderer(sizes: ShapESizes) -> Any:
 
 
 def make_projecting_text_encoder(sizes: ShapESizes, vocabulary: dict[str, int]) -> Any:
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+    from transformers import CLIPTextModelWithProjection
 
-    return CLIPTextModelWithProjection(
-        CLIPTextConfig(
-            vocab_size=sizes.vocabulary or len(vocabulary),
-            max_position_embeddings=77,
-            bos_token_id=vocabulary["<|startoftext|>"],
-            eos_token_id=vocabulary["<|endoftext|>"],
-            pad_token_id=1,
-            **sizes.clip,
-        )
-    )
+    return CLIPTextModelWithProjection(clip_text_config(sizes.clip, sizes.vocabulary, vocabulary))
 
 
 def write_shap_e(folder: Path, sizes: ShapESizes = SHRUNK_SHAP_E, seed: int = 9) -> Path:

@@ -19,7 +19,7 @@ from placid_kedro.latent_plane.config import MultiviewParameters
 from placid_kedro.latent_plane.plane import LatentPlane
 from placid_kedro.latent_plane.training.export import save_latent_plane
 from placid_kedro.models import Availability, Hub
-from tools.model_folders import write_mvdream
+from tools.mvdream_folder import write_mvdream
 from tools.shap_e_folder import write_shap_e
 
 EMBEDDED = ("text_to_image", "zero123", "latent_plane", "scorer")

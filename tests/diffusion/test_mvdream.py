@@ -21,7 +21,8 @@ from placid_kedro.errors import ModelError, ParameterError
 from placid_kedro.latent_plane import LatentPlane
 from placid_kedro.latent_plane.sampling import sample_views
 from placid_kedro.surface.extraction import density_grid
-from tools.model_folders import SHRUNK_MVDREAM, make_mvdream_unet, write_mvdream, write_mvdream_unet
+from tools.model_folders import SHRUNK_MVDREAM
+from tools.mvdream_folder import make_mvdream_unet, write_mvdream, write_mvdream_unet
 
 CPU = torch.device("cpu")
 

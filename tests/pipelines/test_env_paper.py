@@ -28,14 +28,13 @@ from tools.model_folders import (
     Sizes,
     make_autoencoder,
     make_image_encoder,
-    make_mvdream_unet,
     make_text_encoder,
     make_unet,
-    write_mvdream,
     write_plane,
     write_stable_diffusion,
     write_zero123,
 )
+from tools.mvdream_folder import make_mvdream_unet, write_mvdream
 from tools.shap_e_folder import write_shap_e
 
 CONF = Path(__file__).absolute().parents[2] / "conf"
