@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from placid_kedro.checkpoints import Checkpoint
+from placid_kedro.curves import Curves
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.lora import TARGET_MODULES, fine_tune, lora_applied
 from placid_kedro.diffusion.text_to_image import TextToImage
@@ -193,18 +194,22 @@ def test_a_lora_with_nan_is_not_applied(model: TextToImage) -> None:
 def test_a_training_that_was_stopped_ends_with_the_bits_of_an_unbroken_one(
     model: TextToImage, tmp_path: Path
 ) -> None:
-    whole = train(model, steps=5)
+    losses, pieced = Curves(), Curves()
+    whole = train(model, steps=5, curves=losses)
 
     def go_on(progress: Any = SILENT) -> dict[str, torch.Tensor]:
         checkpoint = Checkpoint(tmp_path / "c", "mine", 0.0)
-        return train(model, steps=5, checkpoint=checkpoint, progress=progress)
+        return train(model, steps=5, checkpoint=checkpoint, progress=progress, curves=pieced)
 
     for step in (1, 2, 4):  # each goes on from where the last one left off
         with pytest.raises(Stopped):
             go_on(StopsAt(step))
     state = Checkpoint(tmp_path / "c", "mine").load()
     assert state is not None and state["step"] == 4
+    pieced = Curves()  # in a new process nothing else is left of the steps before
     again = go_on()
+    assert pieced == losses
+    assert list(losses.points["lora_loss"]) == [0, 1, 2, 3, 4]
     assert all(torch.equal(again[name], value) for name, value in whole.items())
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from placid_kedro.cameras import orbit, random_orbit, ring
 from placid_kedro.checkpoints import Checkpoint
+from placid_kedro.curves import Curves
 from placid_kedro.diffusion.autoencoding import encode, encode_sample
 from placid_kedro.diffusion.lora import fine_tune, lora_applied
 from placid_kedro.diffusion.schedule import NoiseSchedule
@@ -134,7 +135,8 @@ def test_splats_that_were_stopped_end_with_the_bits_of_unbroken_ones(
 ) -> None:
     """With Gaussians that grow and a reset of the opacities before and behind each stop."""
 
-    def go_on(stop: int, place: str) -> tuple[Gaussians, Film]:
+    def go_on(stop: int, place: str) -> tuple[Gaussians, Film, Curves]:
+        curves = Curves()
         model, _ = knowing_model(target, knows_without_prompt=False)
         config = DistillationConfig.model_validate({"algorithm": "bsd"})
         growth = {"start": 1, "stop": 5, "every": 1, "gradient": 1e-9, "maximum": 400, "reset_every": 3}
@@ -147,18 +149,22 @@ def test_splats_that_were_stopped_end_with_the_bits_of_unbroken_ones(
             settings(steps=6, densification=growth, backgrounds=("white", "random")),
             generator=torch.Generator().manual_seed(0),
             film=film,
+            curves=curves,
             checkpoint=Checkpoint(tmp_path / place, "mine", 0.0),
             progress=StopsAt(stop),
         )
-        return gaussians, film
+        return gaussians, film, curves
 
-    whole, film = go_on(99, "whole")
+    whole, film, curves = go_on(99, "whole")
     for step in stopped:
         with pytest.raises(Stopped):
             go_on(step, "broken")
-    mended, pieced_film = go_on(99, "broken")
+    mended, pieced_film, pieced_curves = go_on(99, "broken")
     assert equal(mended, whole)
     assert torch.equal(pieced_film.views().images, film.views().images)
+    assert pieced_curves == curves
+    assert all(list(points) == list(range(6)) for points in curves.points.values())
+    assert curves.points["gaussians"][5] == len(whole)
     assert len(whole) > len(ball)
 
 
@@ -338,6 +344,7 @@ def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) 
         def log_image(self, step: int, name: str, image: torch.Tensor) -> None:
             shapes[step] = tuple(image.shape)
 
+    curves = Curves()
     model, _ = knowing_model(target, knows_without_prompt=False)  # else BSD has nothing to say
     distill(
         ball,
@@ -346,6 +353,7 @@ def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) 
         DistillationConfig.model_validate({"algorithm": "bsd"}),
         settings(steps=3, image_every=2),
         generator=torch.Generator().manual_seed(0),
+        curves=curves,
         progress=Listener(),
     )
     assert shapes == {0: (3, SIZE, 2 * SIZE), 2: (3, SIZE, 2 * SIZE)}
@@ -355,6 +363,8 @@ def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) 
     )
     assert all(value == value for value in metrics[0].values())
     assert metrics[2]["gaussians"] == 300
+    for step, told in metrics.items():
+        assert {name: points[step] for name, points in curves.points.items()} == told
 
 
 def seen(rgb: torch.Tensor, depth: torch.Tensor, alpha: torch.Tensor | None = None) -> RenderedViews:

@@ -1,5 +1,6 @@
 """`generate` from the prompt to the report, on tiny models and on the committed ones."""
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -24,7 +25,12 @@ STAGES = {"prompt", "reference", "multiview", "init", "lora", "bsd_3dgs"}
 FILES = {
     "02_intermediate": {"prompts.json"},
     "06_models": {"lora.safetensors"},
-    "07_model_output": {"density.safetensors", "initial_gaussians.ply"},
+    "07_model_output": {
+        "density.safetensors",
+        "distillation_curves.json",
+        "initial_gaussians.ply",
+        "lora_curves.json",
+    },
     "08_reporting": {
         "gaussians.ply",
         "optimisation.png",
@@ -80,6 +86,24 @@ def test_two_prompts_do_not_touch_each_other(runs: Any) -> None:
     assert {name for name in after if after[name] != before[name]} == set()
     other = contents(root, "a-cactus_seed5")
     assert {name for name in after if after[name] == other[name]} == set()
+
+
+def numbers(trace: dict[str, Any], axis: str) -> list[float]:
+    """An axis of a trace in a figure's file; Plotly writes arrays in base64."""
+    return np.frombuffer(base64.b64decode(trace[axis]["bdata"]), trace[axis]["dtype"]).tolist()
+
+
+def test_the_curves_are_those_of_the_run(runs: Any) -> None:
+    root, _ = runs
+    folder = root / "07_model_output/a-cactus_seed5"
+    lora, distillation = (
+        json.loads((folder / f"{stage}_curves.json").read_text())["data"]
+        for stage in ("lora", "distillation")
+    )
+    assert [(trace["name"], numbers(trace, "x")) for trace in lora] == [("lora_loss", [0, 1])] * 2
+    last = {trace["name"]: numbers(trace, "y")[-1] for trace in distillation}
+    assert {"guidance", "colour_variation", "scale", "norm_sg", "cosine"} <= last.keys()
+    assert last["gaussians"] == len(load_ply(root / "08_reporting/a-cactus_seed5/gaussians.ply"))
 
 
 def test_the_gaussians_open_elsewhere(runs: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.checkpoints import Checkpoint
+from placid_kedro.curves import Curves
 from placid_kedro.device import to_device
 from placid_kedro.diffusion.autoencoding import encode
 from placid_kedro.diffusion.text_to_image import TextToImage
@@ -26,6 +27,52 @@ _ADAPTER = "object"
 _REMEDY = "lower lora.learning_rate"
 
 
+@dataclass
+class _Training:
+    """One fine-tuning under way, and its way into a checkpoint and back."""
+
+    weights: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    curves: Curves
+    step: int = 0
+
+    @classmethod
+    def of(cls, unet: Any, learning_rate: float, generator: torch.Generator, curves: Curves) -> _Training:
+        weights = [parameter for parameter in unet.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(weights, lr=learning_rate, fused=weights[0].is_cuda)
+        return cls(weights, optimizer, generator, curves)
+
+    def advance(self, loss: Tensor) -> float:
+        """One step down a loss; its value."""
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        loss = loss.detach().cpu()  # the only wait for a GPU in a step
+        check_finite({"loss": loss}, f"LoRA training step {self.step}", _REMEDY)
+        self.curves.add(self.step, {"lora_loss": float(loss)})
+        self.step += 1
+        return float(loss)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "weights": [weight.detach() for weight in self.weights],
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "curves": self.curves.points,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for weight, value in zip(self.weights, state["weights"], strict=True):
+                weight.copy_(value)
+        self.step = state["step"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.curves.points = state["curves"]
+
+
 def fine_tune(
     model: TextToImage,
     images: Tensor,
@@ -36,6 +83,7 @@ def fine_tune(
     steps: int,
     batch_size: int,
     generator: torch.Generator,
+    curves: Curves | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Tensor]:
@@ -52,6 +100,7 @@ def fine_tune(
         steps: of training.
         batch_size: images a step, drawn with replacement.
         generator: draws everything random, on the CPU.
+        curves: gets the loss of each step, also of those before an interruption.
         checkpoint: where an interrupted training left off; it ends with the bits of an unbroken one.
         progress: shows the steps and receives the loss.
 
@@ -71,20 +120,15 @@ def fine_tune(
         latents = encode(model.autoencoder, images.to(model.device), at_once=batch_size)
         context = model.embed(prompts)
     with _adapter(model.unet, rank, generator):
-        weights = [parameter for parameter in model.unet.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(weights, lr=learning_rate, fused=model.device.type == "cuda")
-        first = _resume(checkpoint, weights, optimizer, generator)
-        for step in progress.track(range(first, steps), description="LoRA on the views"):
+        training = _Training.of(model.unet, learning_rate, generator, curves or Curves())
+        if checkpoint is not None and (saved := checkpoint.load()) is not None:
+            training.load_state_dict(saved)
+        for step in progress.track(range(training.step, steps), description="LoRA on the views"):
             index = to_device(torch.randint(len(latents), (batch_size,), generator=generator), model.device)
-            loss = _diffusion_loss(model, latents[index], context[index], generator)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss = loss.detach().cpu()  # the only wait for a GPU in a step
-            check_finite({"loss": loss}, f"LoRA training step {step}", _REMEDY)
-            progress.log_metrics(step, {"lora_loss": float(loss)})
+            loss = training.advance(_diffusion_loss(model, latents[index], context[index], generator))
+            progress.log_metrics(step, {"lora_loss": loss})
             if checkpoint is not None:
-                checkpoint.save_when_due(partial(_state, step + 1, weights, optimizer, generator))
+                checkpoint.save_when_due(training.state_dict)
         return _trained(model.unet)
 
 
@@ -94,35 +138,6 @@ def _trained(unet: Any) -> dict[str, Tensor]:
     trained = {name: value.detach().cpu().clone() for name, value in state.items()}
     check_finite(trained, "The trained LoRA", _REMEDY)
     return trained
-
-
-def _state(
-    step: int, weights: list[nn.Parameter], optimizer: torch.optim.Optimizer, generator: torch.Generator
-) -> dict[str, Any]:
-    return {
-        "step": step,
-        "weights": [weight.detach() for weight in weights],
-        "optimizer": optimizer.state_dict(),
-        "generator": generator.get_state(),
-    }
-
-
-def _resume(
-    checkpoint: Checkpoint | None,
-    weights: list[nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-) -> int:
-    """Put in place what a checkpoint holds; the number of steps already done."""
-    state = checkpoint.load() if checkpoint is not None else None
-    if state is None:
-        return 0
-    with torch.no_grad():
-        for weight, value in zip(weights, state["weights"], strict=True):
-            weight.copy_(value)
-    optimizer.load_state_dict(state["optimizer"])
-    generator.set_state(state["generator"])
-    return int(state["step"])
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from placid_kedro.cameras import Cameras, random_orbit
 from placid_kedro.checkpoints import Checkpoint
+from placid_kedro.curves import Curves
 from placid_kedro.device import to_device
 from placid_kedro.diffusion.autoencoding import encode, encode_sample
 from placid_kedro.diffusion.text_to_image import TextToImage
@@ -119,6 +120,7 @@ def distill(
     generator: torch.Generator,
     guard: GuidanceGuard | None = None,
     film: Film | None = None,
+    curves: Curves | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress = SILENT,
 ) -> Gaussians:
@@ -134,6 +136,7 @@ def distill(
         generator: draws everything random, on the CPU.
         guard: counts unusable guidance; one for `settings.steps` by default.
         film: gets the pictures of the optimisation; one that nobody looks at by default.
+        curves: gets losses, diagnostics and counts of each step, also of those before an interruption.
         checkpoint: where an interrupted run left off; it ends with the bits of an unbroken one.
         progress: shows the steps, receives metrics and images.
 
@@ -153,6 +156,7 @@ def distill(
         guard or GuidanceGuard(steps=settings.steps),
         generator,
         film or Film(settings.film, settings.steps),
+        curves or Curves(),
     )
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         state.load_state_dict(saved)
@@ -207,6 +211,7 @@ def _advance(
     check_counts(numbers.bad_values, parameters, f"Gaussians after distillation step {step}", _REMEDY)
     counts = {**state.guard.metrics(), "gaussians": float(len(parameters["means"]))}
     progress.log_metrics(step, {**numbers.diagnostics, **numbers.losses, **counts})
+    state.curves.add(step, {**numbers.losses, **numbers.diagnostics, **counts})
     if settings.image_every and step % settings.image_every == 0:
         sheet = views.rgb.detach().clamp(0, 1).permute(1, 2, 0, 3).flatten(2)
         progress.log_image(step, "distillation", sheet.cpu())

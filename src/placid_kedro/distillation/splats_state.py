@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from placid_kedro.curves import Curves
 from placid_kedro.distillation.distiller import Distiller
 from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.guard import GuidanceGuard
@@ -26,6 +27,7 @@ class SplatsState:
         densification, distiller, guard: with what they have gathered.
         generator: draws everything random, on the CPU.
         film: the pictures that are kept.
+        curves: the numbers that are kept of each step.
         step: the next one.
     """
 
@@ -36,6 +38,7 @@ class SplatsState:
     guard: GuidanceGuard
     generator: torch.Generator
     film: Film
+    curves: Curves
     step: int = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -50,6 +53,7 @@ class SplatsState:
             "guard": self.guard.counts,
             "generator": self.generator.get_state(),
             "film": self.film.images,
+            "curves": self.curves.points,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -68,6 +72,7 @@ class SplatsState:
         self.guard.counts = state["guard"]
         self.generator.set_state(state["generator"])
         self.film.images = state["film"]
+        self.curves.points = state["curves"]
 
 
 def optimizers_of(parameters: dict[str, nn.Parameter]) -> dict[str, torch.optim.Optimizer]:

@@ -8,7 +8,7 @@ from placid_kedro.config import (
     PromptProcessorParameters,
     RunParameters,
 )
-from placid_kedro.pipelines.types import DistillationSummary, Gaussians, PosedViews, Tensor
+from placid_kedro.pipelines.types import DistillationSummary, Figure, Gaussians, PosedViews, Tensor
 from placid_kedro.prompts import Prompts, view_prompt
 from placid_kedro.randomness import stage_generator
 
@@ -23,8 +23,9 @@ def distill_into_gaussians(
     run: RunParameters,
     distillation: DistillationConfig,
     parameters: BsdParameters,
-) -> tuple[Gaussians, DistillationSummary, PosedViews]:
-    """Optimise the Gaussians under the fine-tuned model; count the guidance that could not be used; keep pictures."""
+) -> tuple[Gaussians, DistillationSummary, PosedViews, Figure]:
+    """Optimise the Gaussians under the fine-tuned model; count unusable guidance; keep pictures and curves."""
+    from placid_kedro.curves import Curves, curves_plot
     from placid_kedro.diffusion.lora import lora_applied
     from placid_kedro.diffusion.text_to_image import text_to_image_on
     from placid_kedro.distillation import GuidanceGuard
@@ -33,7 +34,7 @@ def distill_into_gaussians(
     from placid_kedro.distillation.summary import DistillationSummary
     from placid_kedro.pipelines.loading import folder_of, start
 
-    device = start(run)
+    device, curves = start(run), Curves()
     guard, film = GuidanceGuard(steps=parameters.steps), Film(parameters.film, parameters.steps)
     with (
         text_to_image_on(folder_of(models.text_to_image), device, run.precision) as model,
@@ -49,6 +50,7 @@ def distill_into_gaussians(
             generator=stage_generator(seed, "bsd_3dgs"),
             guard=guard,
             film=film,
+            curves=curves,
             checkpoint=current_run().checkpoint,
             progress=current_run().progress,
         )
@@ -58,4 +60,4 @@ def distill_into_gaussians(
         skipped_samples=guard.skipped,
         skipped_steps=guard.skipped_steps,
     )
-    return gaussians, summary, film.views()
+    return gaussians, summary, film.views(), curves_plot(curves)

@@ -6,7 +6,7 @@ from placid_kedro.pipelines.bsd_3dgs import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """`initial_gaussians` and `lora` in, `gaussians`, `distillation_summary` and `optimisation` out."""
+    """`initial_gaussians` and `lora` in, `gaussians`, `distillation_summary`, `optimisation` and curves out."""
     return pipeline(
         [
             node(
@@ -22,7 +22,7 @@ def create_pipeline() -> Pipeline:
                     "params:distillation",
                     "params:bsd_3dgs",
                 ],
-                outputs=["gaussians", "distillation_summary", "optimisation"],
+                outputs=["gaussians", "distillation_summary", "optimisation", "distillation_curves"],
                 name="distill_into_gaussians",
             )
         ],

@@ -6,7 +6,7 @@ from placid_kedro.pipelines.lora import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """`views` in, `lora` out."""
+    """`views` in, `lora` and `lora_curves` out."""
     return pipeline(
         [
             node(
@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
                     "params:run",
                     "params:lora",
                 ],
-                outputs="lora",
+                outputs=["lora", "lora_curves"],
                 name="personalise",
             )
         ],
