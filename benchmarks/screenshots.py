@@ -3,8 +3,8 @@
     python benchmarks/screenshots.py data/08_reporting/draft/a-cactus docs/images
     python benchmarks/screenshots.py data/08_reporting/draft/a-cactus docs/images --only mlflow
 
-Run it in the project's folder, after two objects or more. It needs `playwright` (extra `dev`) and a `chromium` of the
-system.
+Run it in the project's folder, after two objects or more (for `mlflow_sweep`: of sweeps). It needs `playwright` (extra
+`dev`) and a `chromium` of the system.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import TimeoutError as NeverAppeared
 from playwright.sync_api import sync_playwright
+
+from placid_kedro.app.experiment_page import RUNS_PAGE, SWEEPS_PAGE
 
 COLOURS = 128
 WAIT_MS = 300_000
@@ -77,16 +79,26 @@ def object_page(camera: Camera, folder: Path) -> None:
 def mlflow(camera: Camera, folder: Path) -> None:
     """The table of runs, and their charts side by side."""
     with server("mlflow", "ui", "--workers", "1", "--port") as address:
-        runs = f"{address}/#/experiments/1/runs?workflowType=machine_learning"
-        tab = camera.tab(f"{runs}&viewStateShareKey=placid_kedro", (1400, 620))
+        runs = f"{address}/#/experiments/1/runs"
+        tab = camera.tab(f"{runs}?{RUNS_PAGE}", (1400, 620))
         tab.get_by_text(folder.name).first.wait_for()
         camera.take(tab, "mlflow_runs")
         tab.close()
-        tab = camera.tab(f"{runs}&compareRunsMode=CHART", (1400, 900))
+        tab = camera.tab(f"{runs}?workflowType=machine_learning&compareRunsMode=CHART", (1400, 900))
         tab.get_by_text("Search metric charts").or_(
             tab.get_by_placeholder("Search metric charts")
         ).first.wait_for()
         camera.take(tab, "mlflow_charts")
+        tab.close()
+
+
+def mlflow_sweep(camera: Camera, folder: Path) -> None:
+    """The view of the objects of sweeps, after two of them or more: lines, pictures and bars."""
+    with server("mlflow", "ui", "--workers", "1", "--port") as address:
+        tab = camera.tab(f"{address}/#/experiments/1/runs?{SWEEPS_PAGE}", (1500, 1400))
+        tab.get_by_text("Parallel Coordinates").first.wait_for()
+        tab.get_by_text("object/geometry").first.wait_for()
+        camera.take(tab, "mlflow_sweep")
         tab.close()
 
 
@@ -138,6 +150,7 @@ def program(name: str) -> str:
 SHOTS: dict[str, Callable[[Camera, Path], None]] = {
     "page": object_page,
     "mlflow": mlflow,
+    "mlflow_sweep": mlflow_sweep,
     "kedro_viz": kedro_viz,
 }
 

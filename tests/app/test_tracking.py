@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from placid_kedro.app import tracking_store
-from placid_kedro.app.experiment_page import how_to_see
+from placid_kedro.app.experiment_page import RUNS_PAGE, SWEEPS_PAGE, how_to_see
 from placid_kedro.app.killed_runs import close_killed_runs
 from placid_kedro.app.run_record import RunRecord, Source, flatten
 from placid_kedro.app.tracking import MlflowTracker, open_child, start_run
@@ -164,12 +164,18 @@ def test_the_address_shows_runs_and_names_the_command_that_serves_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    local = how_to_see(f"sqlite:///{tmp_path}/mlflow.db", tmp_path, "1")
+    local = how_to_see(f"sqlite:///{tmp_path}/mlflow.db", tmp_path, "1", RUNS_PAGE)
     assert local.startswith("start `mlflow ui`, then open http://127.0.0.1:5000/#/experiments/1/runs?")
-    assert "workflowType=machine_learning" in local
-    assert "--backend-store-uri sqlite:////other.db" in how_to_see("sqlite:////other.db", tmp_path, "1")
-    assert how_to_see("http://server:80/", tmp_path, "1").startswith("http://server:80/#/experiments/1/runs?")
-    assert "s3cret" not in how_to_see("https://me:s3cret@server/", tmp_path, "1")
+    assert local.endswith("workflowType=machine_learning&viewStateShareKey=placid_kedro")
+    sweeps = how_to_see("http://server:80", tmp_path, "1", SWEEPS_PAGE)
+    assert sweeps.endswith("&viewStateShareKey=placid_kedro_sweeps&compareRunsMode=CHART")
+    assert "--backend-store-uri sqlite:////other.db" in how_to_see(
+        "sqlite:////other.db", tmp_path, "1", RUNS_PAGE
+    )
+    assert how_to_see("http://server:80/", tmp_path, "1", RUNS_PAGE).startswith(
+        "http://server:80/#/experiments/1/runs?"
+    )
+    assert "s3cret" not in how_to_see("https://me:s3cret@server/", tmp_path, "1", RUNS_PAGE)
 
 
 def test_a_store_that_fails_later_is_said_once_and_the_run_goes_on(

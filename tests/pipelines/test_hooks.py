@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.framework.project import pipelines
 from kedro.pipeline import node
 
+from placid_kedro.app.experiment_page import RUNS_PAGE, SWEEPS_PAGE
 from placid_kedro.app.node_names import stage_of
 from placid_kedro.app.run_context import RunContext, current_run, set_current_run
 from placid_kedro.app.run_record import parameter_groups, record_of, run_name, run_tags
@@ -136,3 +138,12 @@ def test_a_sweep_names_variant_and_sources_of_its_cells_itself(
     parameters = check_parameters(context.config_loader["parameters"])
     record = record_of(parameters, create_evaluation(), context.catalog, {"env": "test"}, tmp_path)
     assert record.sources == () and "variant" not in record.tags
+
+
+@pytest.mark.parametrize(("pipeline", "page"), [("generate", RUNS_PAGE), ("ablation", SWEEPS_PAGE)])
+def test_the_last_line_of_a_sweep_leads_to_its_objects(
+    session: Callable[..., Any], tiny_models: Any, tmp_path: Path, pipeline: str, page: str
+) -> None:
+    context = session(models=tiny_models.parameters()).load_context()
+    parameters = check_parameters(context.config_loader["parameters"])
+    assert record_of(parameters, pipelines[pipeline], context.catalog, {"env": "test"}, tmp_path).page == page

@@ -24,6 +24,9 @@ _COLUMNS = (
 
 # Beside it, a view of the objects of sweeps, with charts that compare them.
 _SWEEPS = "placid_kedro_sweeps"
+# The ends of their addresses. MLflow opens an experiment on its page for language models; these ask for runs.
+RUNS_PAGE = f"workflowType=machine_learning&viewStateShareKey={_VIEW}"
+SWEEPS_PAGE = f"workflowType=machine_learning&viewStateShareKey={_SWEEPS}&compareRunsMode=CHART"
 _OBJECT_COLUMNS = ("params.`prompt`", "tags.`variant`", "params.`seed`", "tags.`sweep`")
 _WHAT_DIFFERS = ("distillation.algorithm", "init.source.kind", "lora.steps")
 _MEASURES = tuple(f"object/geometry.{name}" for name in ("silhouette_iou", "color_distance", "detail"))
@@ -40,18 +43,25 @@ def choose_columns(store: Store, experiment_id: str) -> None:
 
 def _sweeps_view() -> dict[str, Any]:
     """The state of MLflow's page: parallel coordinates, an image grid and bars over the objects of sweeps."""
-    section = "sweeps"
+    wide, beside = "sweeps-wide", "sweeps-beside"  # the names of six axes need the whole width
     cards: list[dict[str, Any]] = [
         {
             "type": "PARALLEL",
+            "metricSectionId": wide,
             "selectedParams": _WHAT_DIFFERS,
             "selectedMetrics": _MEASURES,
             "showAllRuns": False,
         },
-        {"type": "IMAGE", "imageKeys": ["gaussians"], "step": 0, "showRunParams": False},
-        *({"type": "BAR", "metricKey": measure} for measure in _MEASURES),
+        {
+            "type": "IMAGE",
+            "metricSectionId": beside,
+            "imageKeys": ["gaussians"],
+            "step": 0,
+            "showRunParams": False,
+        },
+        *({"type": "BAR", "metricSectionId": beside, "metricKey": measure} for measure in _MEASURES),
     ]
-    fixed = {"metricSectionId": section, "runsCountToCompare": 20, "isGenerated": False, "deleted": False}
+    fixed = {"runsCountToCompare": 20, "isGenerated": False, "deleted": False}
     return {
         "searchFilter": "tags.sweep LIKE '%'",
         # Sorted by the date, MLflow folds the objects into their sweep's row.
@@ -61,20 +71,32 @@ def _sweeps_view() -> dict[str, Any]:
         "runsHiddenMode": "SHOWALL",
         "compareRunCharts": [{**card, **fixed, "uuid": f"sweeps-{n}"} for n, card in enumerate(cards)],
         "compareRunSections": [
-            {"uuid": section, "name": "Sweeps", "display": True, "isReordered": True, "deleted": False}
+            _section(wide, "Sweeps: settings and measures", 1),
+            _section(beside, "Sweeps: pictures and measures", 2),
         ],
         "isAccordionReordered": True,
     }
 
 
-def how_to_see(uri: str, project_path: Path, experiment_id: str) -> str:
+def _section(uuid: str, name: str, columns: int) -> dict[str, Any]:
+    return {
+        "uuid": uuid,
+        "name": name,
+        "columns": columns,
+        "display": True,
+        "isReordered": True,
+        "deleted": False,
+    }
+
+
+def how_to_see(uri: str, project_path: Path, experiment_id: str, page: str) -> str:
     """Where a browser finds the recorded runs: the address, and the command that serves it where none does yet.
 
-    MLflow opens an experiment on its page for language models; the address asks for the table of runs.
+    page: `RUNS_PAGE` or `SWEEPS_PAGE`.
     """
-    page = f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_VIEW}"
+    path = f"/#/experiments/{experiment_id}/runs?{page}"
     if uri.startswith(("http://", "https://")):
-        return without_password(uri.rstrip("/")) + page
+        return without_password(uri.rstrip("/")) + path
     known = "MLFLOW_TRACKING_URI" in os.environ or database_of(uri) == project_path / "mlflow.db"
     command = "mlflow ui" if known else f"mlflow ui --backend-store-uri {without_password(uri)}"
-    return f"start `{command}`, then open http://127.0.0.1:5000{page}"
+    return f"start `{command}`, then open http://127.0.0.1:5000{path}"

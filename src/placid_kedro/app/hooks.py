@@ -309,7 +309,7 @@ class TrackingHooks:
         address = self._tracker.address
         self._close("FINISHED")
         if address:
-            run_log.info("compare it with other runs in MLflow: %s", address)
+            run_log.info("compare it with others in MLflow: %s", address)
 
     @hook_impl
     def on_pipeline_error(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from placid_kedro.app.experiment_page import RUNS_PAGE, SWEEPS_PAGE
 from placid_kedro.app.runners.stamps import dataset_path
 from placid_kedro.app.variants import variants_of
 from placid_kedro.config import ModelsParameters, Parameters
@@ -66,6 +67,7 @@ class RunRecord:
         tags: MLflow's own (`mlflow.user`, `mlflow.source.name`, ...) and this project's.
         sources: what the run is made from.
         packages: every installed distribution, as `pip freeze` writes it.
+        page: of MLflow, that shows the run beside others.
     """
 
     name: str
@@ -73,6 +75,7 @@ class RunRecord:
     tags: Mapping[str, str]
     sources: tuple[Source, ...] = ()
     packages: str = ""
+    page: str = RUNS_PAGE
 
 
 def record_of(
@@ -106,6 +109,7 @@ def record_of(
         tags=tags,
         sources=sources,
         packages=installed_packages(),
+        page=SWEEPS_PAGE if "ablation" in groups else RUNS_PAGE,
     )
 
 

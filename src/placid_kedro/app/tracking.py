@@ -185,7 +185,7 @@ def start_run(parameters: TrackingParameters, project_path: Path, record: RunRec
         run_id = parameters.run or _create_run(store, experiment_id, record.name)
         store.call("update_run", run_id, status="RUNNING")
         _log_record(store, run_id, record)
-    address = how_to_see(tracking_uri(parameters, project_path), project_path, experiment_id)
+    address = how_to_see(tracking_uri(parameters, project_path), project_path, experiment_id, record.page)
     tracker = MlflowTracker(store, run_id, parameters.batch_steps, address)
     tracker.log_inputs(record.sources)
     return tracker
