@@ -14,7 +14,10 @@ _COLUMNS = 3
 _ROW_PIXELS = 230
 # The line through a noisy curve is the mean over this share of its steps around each.
 _MEAN_SHARE = 1 / 20
-_PALE, _CLEAR = "#b7cdd6", "#1f6f8b"
+# Seen on a dark page and on a light one.
+_GRID = "rgba(128, 128, 128, 0.25)"
+_LINES = ({"color": "rgba(70, 150, 185, 0.45)", "width": 1}, {"color": "#e0782f", "width": 2})
+_TITLE_SIZE, _TICK_SIZE = 11, 9
 
 
 @dataclass
@@ -34,8 +37,8 @@ class Curves:
 
 
 def curves_plot(curves: Curves) -> go.Figure:
-    """A panel for each name, in their order: every step's value (pale), and the mean of a twentieth of the steps
-    around it."""
+    """A panel for each name, in their order: every step's value (thin), and the mean of a twentieth of the steps
+    around it (thick)."""
     columns = min(_COLUMNS, max(1, len(curves.points)))
     rows = max(1, -(-len(curves.points) // columns))
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=list(curves.points))
@@ -44,7 +47,10 @@ def curves_plot(curves: Curves) -> go.Figure:
         steps, values = np.array(list(points)), np.array(list(points.values()), np.float32)
         window = max(1, round(len(values) * _MEAN_SHARE))
         mean = pd.Series(values).rolling(window, center=True, min_periods=1).mean().to_numpy(np.float32)
-        for line, color in ((values, _PALE), (mean, _CLEAR)):
-            figure.add_trace(go.Scatter(x=steps, y=line, mode="lines", line_color=color, name=name), **place)
-    figure.update_xaxes(title_text="step", row=rows)
+        for line, look in zip((values, mean), _LINES, strict=True):
+            figure.add_trace(go.Scatter(x=steps, y=line, mode="lines", line=look, name=name), **place)
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(gridcolor=_GRID, zerolinecolor=_GRID, tickfont_size=_TICK_SIZE, nticks=5)
+    figure.update_annotations(font_size=_TITLE_SIZE)
+    figure.update_xaxes(title_text="step", title_font_size=_TICK_SIZE, row=rows)
     return figure.update_layout(showlegend=False, height=_ROW_PIXELS * rows + 100)
