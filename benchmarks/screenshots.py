@@ -98,6 +98,8 @@ def mlflow_sweep(camera: Camera, folder: Path) -> None:
         tab = camera.tab(f"{address}/#/experiments/1/runs?{SWEEPS_PAGE}", (1500, 1400))
         tab.get_by_text("Parallel Coordinates").first.wait_for()
         tab.get_by_text("object/geometry").first.wait_for()
+        with contextlib.suppress(NeverAppeared):  # a panel that opens by itself at the first visit
+            tab.get_by_role("button", name="Close", exact=True).last.click(timeout=20_000)
         camera.take(tab, "mlflow_sweep")
         tab.close()
 
@@ -139,7 +141,7 @@ def server(*arguments: str, command: str | None = None) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(WAIT_MS / 1000)
 
 
 def program(name: str) -> str:

@@ -71,8 +71,8 @@ def _sweeps_view() -> dict[str, Any]:
         "runsHiddenMode": "SHOWALL",
         "compareRunCharts": [{**card, **fixed, "uuid": f"sweeps-{n}"} for n, card in enumerate(cards)],
         "compareRunSections": [
-            _section(wide, "Sweeps: settings and measures", 1),
-            _section(beside, "Sweeps: pictures and measures", 2),
+            _section(wide, "Settings and measures", 1),
+            _section(beside, "Pictures and bars", 2),
         ],
         "isAccordionReordered": True,
     }
