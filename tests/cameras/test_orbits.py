@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placid_kedro.cameras import focal_from_fov, multiview_cameras, orbit, random_orbit, ring
+from placid_kedro.cameras import focal_from_fov, multiview_cameras, orbit, random_orbit, ring, sphere
 from placid_kedro.errors import ParameterError
 
 angles = st.floats(-720, 720)
@@ -122,3 +122,15 @@ def test_random_cameras_fill_their_ranges() -> None:
         assert float(values.std()) == pytest.approx(width / math.sqrt(12), rel=0.05)
     assert all(torch.equal(a, b) for a, b in zip(draw(3), draw(3), strict=True))
     assert not torch.equal(draw(3)[0], draw(4)[0])
+
+
+def test_a_sphere_of_cameras_looks_from_everywhere():
+    cameras = sphere(64, 2.0, 50.0, 96)
+    positions = cameras.positions.double()
+    assert torch.allclose(positions.norm(dim=1), torch.tensor(2.0, dtype=torch.float64), atol=1e-5)
+    directions = torch.randn(500, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    nearest = (positions / 2 @ (directions / directions.norm(dim=1, keepdim=True)).T).amax(dim=0)
+    # A cap of 22 degrees is 1 / 27 of a sphere: 64 caps have to lie evenly to leave nothing out.
+    assert float(torch.rad2deg(nearest.clamp(max=1).acos()).max()) < 22
+    gaps = (positions / 2 @ (positions / 2).T).fill_diagonal_(-1).amax(dim=1).clamp(max=1).acos()
+    assert float(torch.rad2deg(gaps).min()) > 18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,14 @@ def test_the_file_stands_upright_in_the_right_colours(tmp_path: Path) -> None:
     assert np.abs(colours - expected).mean() < 0.05
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     assert mesh.is_watertight
+
+
+def test_what_stands_out_of_the_cube_is_not_cut_off() -> None:
+    higher = shell(count=8000).scaled(0.56 / RADIUS)
+    far = shell(count=2).scaled(5.0 / RADIUS)
+    floater = replace(far, log_scales=torch.full((2, 3), -4.0))
+    surface = mesh_of(higher.followed_by(floater), COARSE)
+    mesh = trimesh.Trimesh(surface.vertices.numpy(), surface.faces.numpy())
+    assert mesh.is_watertight and mesh.body_count == 1
+    assert mesh.extents == pytest.approx([1.12, 1.12, 1.12], abs=0.12)
+    assert np.ptp(np.linalg.norm(mesh.vertices, axis=1)) < 0.05

@@ -17,6 +17,7 @@ from placid_kedro.cameras.orbits import (
     orbit,
     random_orbit,
     ring,
+    sphere,
 )
 from placid_kedro.cameras.posed_views import PosedViews
 
@@ -38,4 +39,5 @@ __all__ = [
     "random_orbit",
     "relative_pose",
     "ring",
+    "sphere",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -58,6 +59,14 @@ def ring(count: int, elevation_deg: float, distance: float, fov_deg: float, size
     """`count` cameras evenly spaced in azimuth, from the front on counter-clockwise; see `orbit`."""
     azimuths = [360.0 * index / count for index in range(count)]
     return orbit(azimuths, elevation_deg, distance, focal_from_fov(fov_deg, size), size)
+
+
+def sphere(count: int, distance: float, fov_deg: float, size: int) -> Cameras:
+    """`count` cameras evenly spread over all directions, on a golden spiral from the top to the bottom; see `orbit`."""
+    index = torch.arange(count, dtype=torch.float64) + 0.5
+    elevation_deg = torch.rad2deg(torch.asin(1 - 2 * index / count))
+    azimuth_deg = index * math.degrees(math.pi * (3 - math.sqrt(5))) % 360
+    return orbit(azimuth_deg, elevation_deg, distance, focal_from_fov(fov_deg, size), size)
 
 
 def multiview_cameras(size: int = 256, azimuths_deg: Sequence[float] = MULTIVIEW_AZIMUTHS_DEG) -> Cameras:

@@ -19,7 +19,7 @@ from placid_kedro.parameter_types import (
     Range,
     Steps,
 )
-from placid_kedro.splats import DensificationConfig
+from placid_kedro.splats import DensificationConfig, UnseenParameters
 
 # Which directional prompts are blended by azimuth: all eight, the authors' three, those with a fourth from above as in
 # the recipes that they build on, or the three with Perp-Neg.
@@ -164,6 +164,7 @@ class BsdParameters(ParameterModel):
         backgrounds: behind the rendered images, drawn anew each step: white, black or a random colour.
         image_every: steps between two recorded images; 0 records none.
         film: the pictures of the optimisation that its page shows.
+        unseen: which Gaussians go at the end because no view shows them; null keeps all.
     """
 
     steps: Steps
@@ -183,3 +184,4 @@ class BsdParameters(ParameterModel):
     learning_rates: LearningRates
     densification: DensificationConfig
     losses: LossWeights
+    unseen: UnseenParameters | None

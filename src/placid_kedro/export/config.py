@@ -20,7 +20,7 @@ class MeshParameters(ParameterModel):
     """How Gaussians become a textured mesh.
 
     Attributes:
-        resolution: grid points along an edge of the cube.
+        resolution: grid points along an edge of the cube; the grid grows with an object that stands out of the cube.
         level: optical depth at which the surface lies; an opaque Gaussian alone has log 2 = 0.69 or more at its centre.
         smallest_part: pieces of less than this share of the largest one's volume are left out.
         faces: that the mesh is simplified to; parting sheets that touch adds a few.

@@ -19,6 +19,11 @@ from placid_kedro.surface.extraction import Surface, iso_surface
 
 _REACH = 3.0
 _LARGEST_OPACITY = 0.999
+# Standard deviations from a Gaussian's centre to where it ends to the eye.
+_RIM = 2.0
+_WITHOUT_FLOATERS = 0.999
+# The grid has as many points more along an edge, and no more: what is far larger than the cube gets larger voxels.
+_LARGEST_GRID = 1.25
 # Open places of the shell up to twice as many voxels wide are closed before the inside is filled.
 _CLOSED_VOXELS = 2
 _SOFT_VOXELS = 0.8
@@ -64,8 +69,13 @@ def mesh_of(gaussians: Gaussians, parameters: MeshParameters) -> Surface:
     Raises:
         DataError: the Gaussians cover nothing of the cube densely enough.
     """
-    grid = optical_depth_grid(gaussians.detach().to("cpu"), parameters.resolution)
-    surface = iso_surface(torch.from_numpy(_solid(grid.numpy(), parameters)), 0.5)
+    gaussians = gaussians.detach().to("cpu")
+    half_edge = _half_edge(gaussians)
+    larger = half_edge / CUBE_HALF_EXTENT
+    resolution = round(parameters.resolution * min(larger, _LARGEST_GRID))
+    grid = optical_depth_grid(gaussians.scaled(1 / larger), resolution)
+    in_cube = iso_surface(torch.from_numpy(_solid(grid.numpy(), parameters)), 0.5)
+    surface = Surface(in_cube.vertices * larger, in_cube.faces)
     if len(surface.faces) <= parameters.faces:
         return surface
     vertices, faces = fast_simplification.simplify(
@@ -74,6 +84,13 @@ def mesh_of(gaussians: Gaussians, parameters: MeshParameters) -> Surface:
     merged, joined = _merged(vertices.astype(np.float64), faces)
     parted, closed = separated(merged, _without_flaps(joined))
     return Surface(torch.from_numpy(parted).float(), torch.from_numpy(closed))
+
+
+def _half_edge(gaussians: Gaussians) -> float:
+    """Half an edge of the grid: the cube's, or more where the object stands out of it; floaters do not count."""
+    ends = gaussians.means.abs().amax(dim=1) + _RIM * gaussians.scales.amax(dim=1)
+    ordered = ends.sort().values
+    return max(CUBE_HALF_EXTENT, float(ordered[round(_WITHOUT_FLOATERS * (len(ordered) - 1))]))
 
 
 def _merged(

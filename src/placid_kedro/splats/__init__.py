@@ -1,6 +1,6 @@
-"""3D Gaussians: parameters, rasterization on the CPU and on CUDA, densification, ply files.
+"""3D Gaussians: parameters, rasterization on the CPU and on CUDA, densification, pruning, ply files.
 
-`DensificationConfig` imports no torch; the rest loads when first asked for.
+`DensificationConfig` and `UnseenParameters` import no torch; the rest loads when first asked for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
-from placid_kedro.splats.config import DensificationConfig
+from placid_kedro.splats.config import DensificationConfig, UnseenParameters
 
 if TYPE_CHECKING:
     from placid_kedro.splats.cpu.rasterizer import compile_kernels
@@ -18,17 +18,21 @@ if TYPE_CHECKING:
     from placid_kedro.splats.ply import load_ply, save_ply
     from placid_kedro.splats.rasterizer import rasterization
     from placid_kedro.splats.views import RenderedViews, render
+    from placid_kedro.splats.visibility import largest_weights, without_unseen
 
 __all__ = [
     "Densification",
     "DensificationConfig",
     "Gaussians",
     "RenderedViews",
+    "UnseenParameters",
     "compile_kernels",
+    "largest_weights",
     "load_ply",
     "rasterization",
     "render",
     "save_ply",
+    "without_unseen",
 ]
 
 _LAZY = {
@@ -38,5 +42,6 @@ _LAZY = {
     "ply": ["load_ply", "save_ply"],
     "rasterizer": ["rasterization"],
     "views": ["RenderedViews", "render"],
+    "visibility": ["largest_weights", "without_unseen"],
 }
 __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_LAZY)

@@ -1,4 +1,4 @@
-"""Settings of the densification and of the import of other programs' files; imports no torch."""
+"""Settings of densification, of pruning what is unseen, and of importing other programs' files; imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from placid_kedro.parameter_types import NonNegativeInt, ParameterModel, PositiveFloat, PositiveInt
+from placid_kedro.parameter_types import (
+    ImageSize,
+    NonNegativeInt,
+    ParameterModel,
+    PositiveFloat,
+    PositiveInt,
+    Views,
+)
 
 
 class DensificationConfig(ParameterModel):
@@ -34,6 +41,20 @@ class DensificationConfig(ParameterModel):
     minimum_opacity: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
     reset_every: PositiveInt = 300
     maximum: PositiveInt = 1_000_000
+
+
+class UnseenParameters(ParameterModel):
+    """Which Gaussians of a finished object go because no view shows them, see `placid_kedro.splats.without_unseen`.
+
+    Attributes:
+        views: that look at the object from all sides.
+        image_size: pixels along each edge of them.
+        share: of all that the Gaussians blend into the views; the faintest go that together make up no more.
+    """
+
+    views: Views
+    image_size: ImageSize
+    share: Annotated[float, Field(ge=0, le=0.5)]
 
 
 class SplatsImport(ParameterModel):

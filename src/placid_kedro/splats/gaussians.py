@@ -103,6 +103,10 @@ class Gaussians:
         """The same values outside the autograd graph."""
         return Gaussians(*(getattr(self, field.name).detach() for field in fields(self)))
 
+    def subset(self, chosen: Tensor) -> Gaussians:
+        """Those that `chosen` [N] bool marks, in their order."""
+        return Gaussians(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
     def scaled(self, factor: float) -> Gaussians:
         """The same Gaussians in a world that is larger by a factor, about the origin.
 

@@ -60,7 +60,8 @@ def fit_to_views(
         with torch.no_grad():
             trained["scales"].clamp_(max=longest)
         progress.log_metrics(step, {"fit_loss": float(loss.detach())})
-    return _without_faint(Gaussians.from_parameters(trained).detach(), parameters.minimum_opacity)
+    fitted = Gaussians.from_parameters(trained).detach()
+    return fitted.subset(fitted.opacities >= parameters.minimum_opacity)
 
 
 def _loss(seen: RenderedViews, images: Tensor, alphas: Tensor, parameters: FitParameters) -> Tensor:
@@ -79,15 +80,3 @@ def _optimizer(trained: dict[str, nn.Parameter], parameters: FitParameters) -> t
     }
     groups = [{"params": [trained[name]], "lr": rate, "first_lr": rate} for name, rate in rates.items()]
     return torch.optim.Adam(groups, eps=_ADAM_EPSILON)
-
-
-def _without_faint(gaussians: Gaussians, minimum_opacity: float) -> Gaussians:
-    kept = gaussians.opacities >= minimum_opacity
-    return Gaussians(
-        gaussians.means[kept],
-        gaussians.quats[kept],
-        gaussians.log_scales[kept],
-        gaussians.logit_opacities[kept],
-        gaussians.sh0[kept],
-        gaussians.shN[kept],
-    )

@@ -24,7 +24,7 @@ def distill_into_gaussians(
     distillation: DistillationConfig,
     parameters: BsdParameters,
 ) -> tuple[Gaussians, DistillationSummary, PosedViews, Figure]:
-    """Optimise the Gaussians under the fine-tuned model; count unusable guidance; keep pictures and curves."""
+    """Optimise the Gaussians under the fine-tuned model; leave out those that nobody sees; keep pictures and curves."""
     from placid_kedro.curves import Curves, curves_plot
     from placid_kedro.diffusion.lora import lora_applied
     from placid_kedro.diffusion.text_to_image import text_to_image_on
@@ -33,6 +33,7 @@ def distill_into_gaussians(
     from placid_kedro.distillation.splats import distill
     from placid_kedro.distillation.summary import DistillationSummary
     from placid_kedro.pipelines.loading import folder_of, start
+    from placid_kedro.splats import without_unseen
 
     device, curves = start(run), Curves()
     guard, film = GuidanceGuard(steps=parameters.steps), Film(parameters.film, parameters.steps)
@@ -54,10 +55,13 @@ def distill_into_gaussians(
             checkpoint=current_run().checkpoint,
             progress=current_run().progress,
         )
+    unseen = parameters.unseen
+    seen = gaussians if unseen is None else without_unseen(gaussians.to(device), unseen).to("cpu")
     summary = DistillationSummary(
         steps=parameters.steps,
         samples=parameters.steps * parameters.cameras_per_step,
         skipped_samples=guard.skipped,
         skipped_steps=guard.skipped_steps,
+        unseen_gaussians=len(gaussians) - len(seen),
     )
-    return gaussians, summary, film.views(), curves_plot(curves)
+    return seen, summary, film.views(), curves_plot(curves)
