@@ -147,6 +147,7 @@ def _page(gaussians: Gaussians, title: str, beside: str, below: str, first_look:
         "splats": base64.b64encode(gzip.compress(_ply_bytes(gaussians), mtime=0)).decode(),
         "settings": json.dumps(vars(first_look)),
         "css": _asset("page.css").decode(),
+        "processor": _asset("processor.js").decode(),
         "script": _asset("page.js").decode(),
     }
     return Template(_asset("page.html").decode()).substitute(values)

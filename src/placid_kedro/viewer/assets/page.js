@@ -1,7 +1,13 @@
 "use strict";
 
-const FRAMES_AFTER_A_CHANGE = 8;
-const MS_AFTER_A_CHANGE = 1500;
+// How long pictures follow a change, and how many more then: a graphics card's splats are sorted beside the drawing.
+const ON_A_GRAPHICS_CARD = { ms: 1500, frames: 8 };
+const ON_THE_PROCESSOR = { ms: 200, frames: 1 };
+const LARGEST_ON_THE_PROCESSOR = 640; // pixels along an edge
+// A picture that takes longer is that much smaller while the object turns.
+const MS_OF_A_SMOOTH_PICTURE = 20;
+const SMALLER = 0.6;
+const SOFTWARE_GL = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
 const byId = (id) => document.getElementById(id);
 const bytesOf = (id) => Uint8Array.from(atob(byId(id).textContent), (character) => character.charCodeAt(0));
@@ -34,29 +40,70 @@ function placeCamera(camera, azimuthDeg, elevationDeg, distance) {
   camera.lookAt(0, 0, 0);
 }
 
-async function start() {
-  const settings = JSON.parse(byId("settings").textContent);
-  if (!document.createElement("canvas").getContext("webgl2")) {
-    return say("This browser has no WebGL 2, which drawing the object needs. Switch on hardware acceleration or take another browser; the pictures below need nothing.");
-  }
-  const script = document.createElement("script");
-  script.textContent = new TextDecoder().decode(await unpack(bytesOf("libraries")));
-  document.head.append(script);
-  const { Color, OrbitControls, PerspectiveCamera, Scene, SparkRenderer, SplatMesh, WebGLRenderer } = window.SplatLibraries;
-  const stage = byId("stage");
+function hasGraphicsCard() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  if (!gl) return false;
+  const details = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = gl.getParameter(details ? details.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return !SOFTWARE_GL.test(name);
+}
+
+function drawingOnAGraphicsCard(splats, { Color, Scene, SparkRenderer, WebGLRenderer }) {
   const renderer = new WebGLRenderer({ antialias: false, preserveDrawingBuffer: true });
   const scene = new Scene();
   scene.background = new Color(1, 1, 1);
-  const spark = new SparkRenderer({ renderer });
-  scene.add(spark);
+  scene.add(new SparkRenderer({ renderer }), splats);
+  return {
+    domElement: renderer.domElement,
+    setSize: (size) => {
+      renderer.setPixelRatio(window.devicePixelRatio);
+      renderer.setSize(size, size, false);
+    },
+    render: (camera) => renderer.render(scene, camera),
+  };
+}
+
+function drawingOnTheProcessor(splats) {
+  byId("how").textContent = "Drawn by the processor: this browser uses no graphics card.";
+  splats.updateMatrixWorld();
+  const drawing = new ProcessorDrawing(worldSplats(splats));
+  let size = 1;
+  let msOfAWholePicture = 0;
+  return {
+    domElement: drawing.domElement,
+    setSize: (wanted) => {
+      size = Math.min(wanted, LARGEST_ON_THE_PROCESSOR);
+    },
+    render: (camera, isMoving) => {
+      const isWhole = !isMoving || msOfAWholePicture <= MS_OF_A_SMOOTH_PICTURE;
+      drawing.setSize(isWhole ? size : Math.ceil(SMALLER * size));
+      const begin = performance.now();
+      drawing.render(camera);
+      if (isWhole) msOfAWholePicture = performance.now() - begin;
+    },
+  };
+}
+
+async function start() {
+  const settings = JSON.parse(byId("settings").textContent);
+  const script = document.createElement("script");
+  script.textContent = new TextDecoder().decode(await unpack(bytesOf("libraries")));
+  document.head.append(script);
+  const { OrbitControls, PerspectiveCamera, SplatMesh } = window.SplatLibraries;
+  const stage = byId("stage");
   const splats = new SplatMesh({ fileBytes: await unpack(bytesOf("splats")), fileType: "ply" });
   splats.quaternion.set(1, 0, 0, 0);
-  scene.add(splats);
+  await splats.initialized;
+  const onGraphicsCard = hasGraphicsCard();
+  const drawing = onGraphicsCard ? drawingOnAGraphicsCard(splats, window.SplatLibraries) : drawingOnTheProcessor(splats);
+  const lasting = onGraphicsCard ? ON_A_GRAPHICS_CARD : ON_THE_PROCESSOR;
   const camera = new PerspectiveCamera(settings.field_of_view_deg, 1, 0.01, 100);
-  const controls = new OrbitControls(camera, renderer.domElement);
-  // Splats are sorted beside the drawing, so a few more pictures follow each change; then nothing is drawn until the next.
-  const awake = { frames: 0, until: 0 };
-  const wake = () => Object.assign(awake, { frames: FRAMES_AFTER_A_CHANGE, until: performance.now() + MS_AFTER_A_CHANGE });
+  const controls = new OrbitControls(camera, drawing.domElement);
+  // Then nothing is drawn until the next change.
+  const awake = { until: 0, frames: 0 };
+  const wake = () => Object.assign(awake, { until: performance.now() + lasting.ms, frames: lasting.frames });
+  const isResting = () => awake.frames === 0;
   controls.addEventListener("change", wake);
   const look = (azimuthDeg, elevationDeg, distance) => {
     controls.target.set(0, 0, 0);
@@ -67,26 +114,27 @@ async function start() {
   look(0, settings.elevation_deg, settings.distance);
   byId("front").addEventListener("click", () => look(0, settings.elevation_deg, settings.distance));
   const fit = () => {
-    renderer.setPixelRatio(settings.pixel_ratio ?? window.devicePixelRatio);
-    renderer.setSize(stage.clientWidth, stage.clientHeight, false);
+    drawing.setSize(Math.max(1, stage.clientWidth));
     wake();
   };
   new ResizeObserver(fit).observe(stage);
   fit();
-  await splats.initialized;
-  stage.append(renderer.domElement);
-  const status = { frames: 0, firstFrameMs: null, look, wake, renderer };
-  renderer.setAnimationLoop(() => {
+  stage.append(drawing.domElement);
+  const status = { frames: 0, firstFrameMs: null, look, wake, isResting, canvas: drawing.domElement, onGraphicsCard };
+  const step = () => {
+    requestAnimationFrame(step);
     controls.update();
-    if (awake.frames <= 0 && performance.now() > awake.until) return;
-    awake.frames -= 1;
-    renderer.render(scene, camera);
+    if (isResting()) return;
+    const isMoving = performance.now() < awake.until;
+    if (!isMoving) awake.frames -= 1;
+    drawing.render(camera, isMoving);
     status.frames += 1;
     if (status.firstFrameMs === null) {
       status.firstFrameMs = performance.now();
       byId("message").hidden = true;
     }
-  });
+  };
+  step();
   window.splatView = status;
 }
 
