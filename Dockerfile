@@ -8,7 +8,7 @@ ARG TORCH="torch==2.13.0"
 
 RUN useradd --create-home --uid 1000 placid
 WORKDIR /app
-COPY requirements.lock pyproject.toml README.md LICENSE ./
+COPY requirements.lock pyproject.toml README.md LICENSE .telemetry ./
 COPY src ./src
 RUN pip install --no-cache-dir "$TORCH" \
     && pip install --no-cache-dir --constraint requirements.lock . \
