@@ -51,7 +51,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> ModelFolders:
     folders = ModelFolders(*(root / name for name in ("text_to_image", "zero123", "latent_plane", "scorer")))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        autoencoder = PatchAutoencoder(latent_channels=4, hidden_channels=8)
+        autoencoder = PatchAutoencoder(latent_channels=4, widths=(8, 8, 4), blocks=1)
         autoencoder.fit_components(plain_patches())
         tokens = ReferenceTokens(latent_channels=4, latent_size=8, width=12, patch_size=4)
         lifted = LiftedReference(

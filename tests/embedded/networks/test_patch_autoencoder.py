@@ -8,6 +8,7 @@ import torch
 
 from placid_kedro.diffusion.autoencoding import decode, encode, pixels_per_latent
 from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
+from placid_kedro.errors import ParameterError
 
 PATCH = 4
 
@@ -35,7 +36,7 @@ def patches(pictures: torch.Tensor) -> np.ndarray:
 
 def fitted(pictures: torch.Tensor, channels: int) -> tuple[PatchAutoencoder, torch.Tensor]:
     torch.manual_seed(0)
-    autoencoder = PatchAutoencoder(channels, PATCH, hidden_channels=8)
+    autoencoder = PatchAutoencoder(channels, PATCH, widths=(8, 8, 4), blocks=1)
     rows = patches(pictures)
     share = autoencoder.fit_components(torch.from_numpy(rows.T @ rows / len(rows)))
     return autoencoder, share
@@ -106,6 +107,29 @@ def test_saving_and_the_interface_of_autoencoder_kl(pictures: torch.Tensor, tmp_
     )
     assert loaded.config.scaling_factor == 1.0
     assert pixels_per_latent(loaded) == PATCH
+
+
+@pytest.mark.parametrize("patch_size", [4, 8])
+def test_a_repair_knows_the_whole_object_around_a_patch(patch_size: int) -> None:
+    torch.manual_seed(0)
+    autoencoder = PatchAutoencoder(5, patch_size, widths=(8, 8, 4), blocks=2)
+    with torch.no_grad():
+        for parameter in autoencoder.repair.parameters():
+            parameter.copy_(torch.randn(parameter.shape) * 0.3)
+    latents = torch.randn(1, 5, 12, 12, requires_grad=True)
+    decoded = autoencoder.decode(latents).sample
+    assert decoded.shape == (1, 3, 12 * patch_size, 12 * patch_size)
+    middle = 6 * patch_size
+    decoded[0, :, middle, middle].sum().backward()
+    assert latents.grad is not None
+    seen = latents.grad[0].abs().sum(0) > 0
+    # Two blocks of 7 x 7 and the convolutions before and behind them.
+    assert bool(seen[0, 6]) and bool(seen[6, 0])
+
+
+def test_another_patch_size_is_refused() -> None:
+    with pytest.raises(ParameterError, match="divisible by 4, got 6"):
+        PatchAutoencoder(5, 6)
 
 
 def test_pixels_per_latent_of_stable_diffusion() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,13 @@ from torch import nn
 from placid_kedro.cameras import orbit
 from placid_kedro.embedded.networks.lifted_reference import LiftedViews
 from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
-from placid_kedro.embedded.training.autoencoder import ImageBatches, RepairObjective, patch_moment
-from placid_kedro.embedded.training.config import AutoencoderParameters, ScorerParameters
+from placid_kedro.embedded.training.autoencoder import (
+    ImageBatches,
+    RepairObjective,
+    near_object,
+    patch_moment,
+)
+from placid_kedro.embedded.training.config import AutoencoderParameters, ImageShares, ScorerParameters
 from placid_kedro.embedded.training.copies import encode_copy
 from placid_kedro.embedded.training.networks import Float32GroupNorm, prepare_for_cpu
 from placid_kedro.embedded.training.objectives import (
@@ -216,7 +223,7 @@ def test_the_patches_moment_is_their_mean_product(views):
 
 def test_all_components_reconstruct_and_latents_have_unit_scale(views):
     # As many components as there are patches in all.
-    autoencoder = PatchAutoencoder(64, 8, 4)
+    autoencoder = PatchAutoencoder(64, 8, (8, 8, 4), 1)
     autoencoder.fit_components(patch_moment(views, 8, 1))
     latents = encode_copy(autoencoder, views, 0)
     assert latents.shape == (2, 8, 64, 2, 2)
@@ -226,27 +233,65 @@ def test_all_components_reconstruct_and_latents_have_unit_scale(views):
 
 
 def repair(autoencoder, **changes):
-    fields = {"latent_noise": 0.0, "noisy_share": 1.0, "absolute_weight": 0.0, **changes}
+    plain = {"latent_noise": 0.0, "noisy_share": 1.0, "background_weight": 1.0}
+    fields = {**plain, "absolute_weight": 0.0, "gradient_weight": 0.0, **changes}
     return RepairObjective(autoencoder, AutoencoderParameters.model_construct(**fields))
 
 
+def images_of(views, count=3, seed=0, **shares):
+    shares = {"vocabulary": 0.0, "eighths": 0.0, "exchanged": 0.0, "mirrored": 0.0, **shares}
+    batches = ImageBatches(
+        views, torch.tensor([1]), 4, ImageShares.model_construct(**shares), count, torch.device("cpu")
+    )
+    return batches(0, torch.Generator().manual_seed(seed))
+
+
+def drawn_from(views, images):
+    """The place of each image among all views of all objects."""
+    every = views.images(slice(None), slice(None))
+    return [int((every - image).abs().sum(dim=(2, 3, 4)).argmin()) for image in images]
+
+
+def test_images_are_of_the_vocabulary_and_its_ring_as_often_as_asked_for(views):
+    places = torch.tensor(drawn_from(views, images_of(views, 40, vocabulary=1.0, eighths=1.0)))
+    assert set((places // views.view_count).tolist()) == {1}
+    assert set((places % views.view_count).tolist()) == {0, 1, 2, 3}
+    places = torch.tensor(drawn_from(views, images_of(views, 60)))
+    assert set((places // views.view_count).tolist()) == {0, 1}
+    assert max((places % views.view_count).tolist()) > 3
+
+
+def test_images_come_in_a_mirror_and_in_other_colours(views):
+    plain, mirrored, exchanged = (
+        images_of(views, **shares) for shares in ({}, {"mirrored": 1.0}, {"exchanged": 1.0})
+    )
+    assert torch.equal(mirrored, plain.flip(-1))
+    channels = [exchanged[:, channel] for channel in range(3)]
+    orders = [
+        order
+        for order in itertools.permutations(range(3))
+        if all(torch.equal(channels[i], plain[:, order[i]]) for i in range(3))
+    ]
+    assert orders
+
+
 def test_repair_trains_its_own_network_only(views):
-    autoencoder = PatchAutoencoder(4, 8, 4)
+    autoencoder = PatchAutoencoder(4, 8, (8, 8, 4), 1)
     autoencoder.fit_components(patch_moment(views, 8, 1))
-    images = ImageBatches(views, 3, torch.device("cpu"))(0, torch.Generator().manual_seed(0))
-    repair(autoencoder)(images, torch.Generator().manual_seed(0))["loss"].backward()
+    repair(autoencoder)(images_of(views), torch.Generator().manual_seed(0))["loss"].backward()
     trained = {name for name, value in autoencoder.named_parameters() if value.grad is not None}
     assert trained == {name for name, _ in autoencoder.named_parameters() if name.startswith("repair")}
 
 
-def test_repair_sees_squared_and_absolute_error_and_noise(views):
-    autoencoder = PatchAutoencoder(4, 8, 4)
+def test_repair_sees_squared_and_absolute_error_edges_and_noise(views):
+    autoencoder = PatchAutoencoder(4, 8, (8, 8, 4), 1)
     autoencoder.fit_components(patch_moment(views, 8, 1))
     images = views.images(0, slice(None))
     with torch.no_grad():
         decoded = autoencoder.decode(autoencoder.encode(images * 2 - 1).latent_dist.mean).sample / 2 + 0.5
         error = (decoded - images).double()
         losses = repair(autoencoder, absolute_weight=0.5)(images, torch.Generator())
+        edged = repair(autoencoder, gradient_weight=0.25)(images, torch.Generator())
         noisy = [
             repair(autoencoder, latent_noise=level)(images, torch.Generator().manual_seed(1))["psnr"].item()
             for level in (0.0, 0.5, 2.0)
@@ -254,7 +299,28 @@ def test_repair_sees_squared_and_absolute_error_and_noise(views):
     squared, absolute = float(error.square().mean()), float(error.abs().mean())
     assert float(losses["loss"]) == pytest.approx(4 * squared + 0.5 * 2 * absolute, rel=1e-4)
     assert float(losses["psnr"]) == pytest.approx(-10 * np.log10(squared), rel=1e-4)
+    edges = sum(np.abs(np.diff(error.numpy(), axis=axis)).mean() for axis in (2, 3))
+    assert float(edged["loss"]) == pytest.approx(4 * squared + 0.25 * 2 * edges, rel=1e-4)
     assert noisy[0] > noisy[1] > noisy[2]
+
+
+def test_errors_far_from_the_object_weigh_less():
+    images = torch.ones(1, 3, 16, 16)
+    images[0, 1, 8, 4] = 0.5
+    near = near_object(images)[0, 0]
+    expected = torch.zeros(16, 16, dtype=torch.bool)
+    expected[6:11, 2:7] = True
+    assert torch.equal(near, expected)
+    torch.manual_seed(0)
+    autoencoder = PatchAutoencoder(4, 8, (8, 8, 4), 1)
+    with torch.no_grad():
+        error = autoencoder.decode(autoencoder.encode(images * 2 - 1).latent_dist.mode()).sample - (
+            images * 2 - 1
+        )
+        loss = repair(autoencoder, background_weight=0.25)(images, torch.Generator())["loss"]
+    squared = error.square()
+    weighted = (squared[0, :, near].sum() + 0.25 * squared[0, :, ~near].sum()) / squared.numel()
+    assert float(loss) == pytest.approx(float(weighted), rel=1e-4)
 
 
 PLAIN = {"blur_share": 0.0, "noise": 0.0, "colour_cast": 0.0, "scale": 0.0, "shift": 0.0}

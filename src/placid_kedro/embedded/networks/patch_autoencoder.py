@@ -1,4 +1,4 @@
-"""The embedded autoencoder: principal components of 8 x 8 patches, with a learned repair of the decoder's edges.
+"""The embedded autoencoder: principal components of 8 x 8 patches, and a network that repairs what these leave open.
 
 Distillation sends its gradient through the encoder at every step. Here the encoder is one strided convolution, so
 that costs almost nothing on a CPU. A white image is the zero latent.
@@ -13,6 +13,9 @@ from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDis
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import Tensor, nn
 
+from placid_kedro.embedded.networks.repair import UPSAMPLED, repair_network
+from placid_kedro.errors import ParameterError
+
 # The encoder is deterministic; diffusers' interface wants a distribution, so its variance is negligible.
 _LOG_VARIANCE = -30.0
 
@@ -22,9 +25,13 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
 
     Args:
         latent_channels: how many principal components are kept.
-        patch_size: side of a patch in pixels.
-        hidden_channels: width of the decoder's repair network.
+        patch_size: side of a patch in pixels, divisible by four.
+        widths: of the decoder's repair network (`repair.repair_network`).
+        blocks: of it, at the latents' resolution.
         scaling_factor: as in `AutoencoderKL`; the latents are already scaled, so 1.
+
+    Raises:
+        ParameterError: for another patch size.
     """
 
     @register_to_config
@@ -32,26 +39,20 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         self,
         latent_channels: int = 16,
         patch_size: int = 8,
-        hidden_channels: int = 96,
+        widths: tuple[int, int, int] = (112, 64, 32),
+        blocks: int = 3,
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
+        if patch_size % UPSAMPLED:
+            raise ParameterError(
+                f"A patch autoencoder wants a patch_size divisible by {UPSAMPLED}, got {patch_size}."
+            )
         self.latent_channels = latent_channels
         self.patch_size = patch_size
         self.analysis = nn.Conv2d(3, latent_channels, patch_size, stride=patch_size, bias=False)
         self.synthesis = nn.ConvTranspose2d(latent_channels, 3, patch_size, stride=patch_size, bias=False)
-        self.repair = nn.Sequential(
-            nn.Conv2d(latent_channels, hidden_channels, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(hidden_channels, 3 * patch_size**2, 3, padding=1),
-            nn.PixelShuffle(patch_size),
-        )
-        last = self.repair[-2]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        self.repair = repair_network(latent_channels, widths, blocks, patch_size)
 
     def encode(self, images: Tensor) -> AutoencoderKLOutput:
         """Images [B, 3, H, W] in [-1, 1] to a distribution over latents [B, C, H/8, W/8]."""

@@ -9,10 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
-from placid_kedro.embedded.training.config import AutoencoderParameters
+from placid_kedro.embedded.training.config import AutoencoderParameters, ImageShares
+from placid_kedro.embedded.training.novel_view_batches import WANTED_RING
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.training.loop import Objective
+
+# A sample of an edge is darker than this.
+_WHITE = 0.99
 
 
 @torch.no_grad()
@@ -36,14 +40,14 @@ def patch_moment(views: ViewArrays, patch_size: int, every: int, progress: Progr
 
 
 class RepairObjective(Objective):
-    """What the decoder's repair network minimises: squared and some absolute error of decoded images.
+    """What the decoder's repair network minimises: errors of decoded images and of their edges.
 
     The encoder and the linear decoder stay as they are. Part of the latents carry noise, so that the repair also
-    suits what a diffusion model puts out.
+    suits what a diffusion model puts out. Errors on the white around an object weigh less than those on it.
 
     Args:
         network: the autoencoder, its linear part fitted.
-        parameters: strength and share of the noise, weight of the absolute error.
+        parameters: strength and share of the noise, weights of the errors.
     """
 
     network: Any  # diffusers' base class has no types
@@ -51,9 +55,7 @@ class RepairObjective(Objective):
     def __init__(self, network: PatchAutoencoder, parameters: AutoencoderParameters) -> None:
         super().__init__()
         self.network = network
-        self.latent_noise = parameters.latent_noise
-        self.noisy_share = parameters.noisy_share
-        self.absolute_weight = parameters.absolute_weight
+        self.settings = parameters
         network.requires_grad_(False)
         network.repair.requires_grad_(True)
 
@@ -63,33 +65,75 @@ class RepairObjective(Objective):
 
     def forward(self, batch: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses on images [B, 3, H, W] in [0, 1]; the PSNR is that of the noisy latents."""
+        given = self.settings
         images = batch * 2 - 1
         latents = self.network.encode(images).latent_dist.mode()
         level, chance = torch.rand(2, len(images), generator=generator).to(latents)
-        level = self.latent_noise * level * (chance < self.noisy_share)
+        level = given.latent_noise * level * (chance < given.noisy_share)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         decoded = self.network.decode(latents + level[:, None, None, None] * noise).sample.float()
         error = decoded - images
-        squared = error.square().mean()
-        psnr = -10 * torch.log10(squared.detach() / 4)
-        return {"loss": squared + self.absolute_weight * error.abs().mean(), "psnr": psnr}
+        weight = torch.where(near_object(batch), 1.0, given.background_weight)
+        loss = (weight * (error.square() + given.absolute_weight * error.abs())).mean()
+        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        psnr = -10 * torch.log10(error.detach().square().mean() / 4)
+        return {"loss": loss + given.gradient_weight * edges, "psnr": psnr}
+
+
+def near_object(images: Tensor) -> Tensor:
+    """[B, 1, H, W] where images [B, 3, H, W] in [0, 1] are not white within two pixels."""
+    seen = (images.amin(dim=1, keepdim=True) < _WHITE).float()
+    return F.max_pool2d(seen, 5, stride=1, padding=2) > 0
 
 
 class ImageBatches:
-    """Images drawn uniformly from all views of all objects.
+    """Images of all objects, those of the vocabulary more often.
 
     Args:
         views: of the trained objects.
+        vocabulary_rows: indices of the vocabulary's objects.
+        ring: the first so many views are evenly spaced in azimuth.
+        shares: how often which image is drawn.
         batch_size: images a batch.
         device: where to.
     """
 
-    def __init__(self, views: ViewArrays, batch_size: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        views: ViewArrays,
+        vocabulary_rows: Tensor,
+        ring: int,
+        shares: ImageShares,
+        batch_size: int,
+        device: torch.device,
+    ) -> None:
         self.views = views
+        self.vocabulary_rows = vocabulary_rows
+        self.eighths = torch.arange(0, ring, max(1, ring // WANTED_RING))
+        self.shares = shares
         self.batch_size = batch_size
         self.device = device
 
     def __call__(self, number: int, generator: torch.Generator) -> Tensor:
-        objects = torch.randint(len(self.views), (self.batch_size,), generator=generator)
-        views = torch.randint(self.views.view_count, (self.batch_size,), generator=generator)
-        return self.views.images(objects.numpy(), views.numpy()).to(self.device)
+        known, eighth = torch.rand(2, self.batch_size, generator=generator)
+        every = torch.arange(len(self.views))
+        objects = torch.where(
+            known < self.shares.vocabulary,
+            self._pick(self.vocabulary_rows, generator),
+            self._pick(every, generator),
+        )
+        every = torch.arange(self.views.view_count)
+        views = torch.where(
+            eighth < self.shares.eighths, self._pick(self.eighths, generator), self._pick(every, generator)
+        )
+        images = self.views.images(objects.numpy(), views.numpy())
+        exchanged, mirrored = torch.rand(2, generator=generator).tolist()
+        if exchanged < self.shares.exchanged:
+            images = images[:, torch.randperm(3, generator=generator)]
+        if mirrored < self.shares.mirrored:
+            images = images.flip(-1)
+        return images.to(self.device)
+
+    def _pick(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """[B] of the values, uniformly."""
+        return values[torch.randint(len(values), (self.batch_size,), generator=generator)]

@@ -44,25 +44,49 @@ class UNetParameters(ParameterModel):
     pooling_heads: PositiveInt
 
 
+class ImageShares(ParameterModel):
+    """How often which image is drawn to train the decoder's repair network.
+
+    Attributes:
+        vocabulary: an object of the vocabulary instead of any.
+        eighths: one of the eight views that are drawn of a reference, instead of any.
+        exchanged: batches with their colour channels exchanged.
+        mirrored: batches in a mirror.
+    """
+
+    vocabulary: Fraction
+    eighths: Fraction
+    exchanged: Fraction
+    mirrored: Fraction
+
+
 class AutoencoderParameters(ParameterModel):
     """The patch autoencoder.
 
     Attributes:
         latent_channels: principal components that are kept.
-        hidden_channels: width of the decoder's repair network.
+        widths: of the decoder's repair network, at the latents' resolution, at twice and at four times that.
+        blocks: of it, at the latents' resolution.
         moment_every: each so-many-th view enters the patches' statistics.
+        shares: which images are learned from.
         latent_noise: largest standard deviation of the noise under which the repair network is trained.
         noisy_share: share of the images whose latents carry noise.
+        background_weight: of errors on white, beside those on the object.
         absolute_weight: of the absolute error beside the squared one.
+        gradient_weight: of the absolute error of differences of neighbouring pixels.
         training: of the repair network.
     """
 
     latent_channels: PositiveInt
-    hidden_channels: PositiveInt
+    widths: tuple[PositiveInt, PositiveInt, PositiveInt]
+    blocks: PositiveInt
     moment_every: PositiveInt
+    shares: ImageShares
     latent_noise: NonNegativeFloat
     noisy_share: Fraction
+    background_weight: NonNegativeFloat
     absolute_weight: NonNegativeFloat
+    gradient_weight: NonNegativeFloat
     training: LoopParameters
 
 

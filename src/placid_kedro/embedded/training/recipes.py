@@ -79,7 +79,9 @@ def make_autoencoder(
     """The autoencoder with its linear part fitted; its repair network adds nothing yet."""
     autoencoder: PatchAutoencoder = with_seed(
         seed,
-        lambda: PatchAutoencoder(parameters.latent_channels, PATCH_SIZE, parameters.hidden_channels),
+        lambda: PatchAutoencoder(
+            parameters.latent_channels, PATCH_SIZE, parameters.widths, parameters.blocks
+        ),
     )
     autoencoder.fit_components(patch_moment(views, PATCH_SIZE, parameters.moment_every, progress))
     return autoencoder.eval()
@@ -88,12 +90,15 @@ def make_autoencoder(
 def train_repair(
     autoencoder: PatchAutoencoder,
     views: ViewArrays,
+    vocabulary_rows: Tensor,
+    ring: int,
     parameters: AutoencoderParameters,
     place: TrainingContext,
 ) -> None:
-    """Train the decoder's repair network in place."""
+    """Train the decoder's repair network in place; see `ImageBatches` for what it learns from."""
     objective = RepairObjective(autoencoder, parameters)
-    batches = ImageBatches(views, parameters.training.batch_size, place.device)
+    loop = parameters.training
+    batches = ImageBatches(views, vocabulary_rows, ring, parameters.shares, loop.batch_size, place.device)
     data_id = digest_of(views.digest, parameters.model_dump(mode="json", exclude={"training"}))
     _train(place, "autoencoder", objective, batches, parameters.training, data_id)
 

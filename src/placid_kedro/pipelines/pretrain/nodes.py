@@ -86,7 +86,14 @@ def fit_autoencoder(
         encode_twice,
     )
     from placid_kedro.embedded.training.recipes import make_autoencoder, train_repair
-    from placid_kedro.pipelines.pretrain.setup import AllViews, place_of, split_of, start_of, vocabulary_rows
+    from placid_kedro.pipelines.pretrain.setup import (
+        AllViews,
+        place_of,
+        ring_of,
+        split_of,
+        start_of,
+        vocabulary_rows,
+    )
 
     place, start = place_of(seed, run, parameters), start_of(parameters)
     split = split_of(parameters)
@@ -102,7 +109,8 @@ def fit_autoencoder(
     painted = encode_painted(autoencoder, arrays, vocabulary_rows(split), vocabulary, place.progress)
     deformed, made = (encode_twice(autoencoder, one, place.progress) for one in (every.deformed, every.made))
     if start is None:
-        train_repair(autoencoder, arrays, parameters.autoencoder, place)
+        rows, ring = vocabulary_rows(split), ring_of(parameters)
+        train_repair(autoencoder, arrays, rows, ring, parameters.autoencoder, place)
     return autoencoder, {
         "latents": latents,
         "copies": copies,
