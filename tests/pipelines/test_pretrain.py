@@ -68,6 +68,20 @@ def test_all_models_are_made_and_load(
     assert load_scorer(models / "scorer").embed_images(images).shape == (1, 8)
     assert known_names(models / "scorer") == ("ball", "brick", "tower")
 
+    # Both models end with one decoder, which learned on; its linear part is the first one's.
+    first, *last = (
+        load_file(folder / "diffusion_pytorch_model.safetensors")
+        for folder in (
+            models.parent / "pretrain/autoencoder",
+            models / "text_to_image/vae",
+            models / "zero123/vae",
+        )
+    )
+    for key, value in last[0].items():
+        assert torch.equal(last[1][key], value)
+    same = {key for key, value in last[0].items() if torch.equal(value.float(), first[key].half().float())}
+    assert {"analysis.weight", "synthesis.weight"} <= same and same < set(first)
+
     card, attribution = ((models / name).read_text() for name in ("README.md", "ATTRIBUTION.md"))
     assert "> ball, tower" in card
     assert "Test#brick" in attribution and "Test#cone" not in attribution
@@ -113,7 +127,7 @@ def test_a_training_goes_on_from_models(session: Callable[..., Any], objects: Pa
     trained = ["pretrain.train_text_to_image", "pretrain.train_novel_view"]
     with session() as kedro_session:
         kedro_session.run(pipeline_names=["pretrain"], to_nodes=trained)
-    first = (tmp_path / "data/test/06_models/embedded").rename(tmp_path / "first")
+    first = (tmp_path / "data/test/06_models/pretrain").rename(tmp_path / "first")
     shutil.rmtree(tmp_path / "data")
 
     still = {"training": {"learning_rate": 1e-12}}
@@ -121,7 +135,7 @@ def test_a_training_goes_on_from_models(session: Callable[..., Any], objects: Pa
     with session(pretrain=changed) as kedro_session:
         kedro_session.run(pipeline_names=["pretrain"], to_nodes=trained)
 
-    second = tmp_path / "data/test/06_models/embedded"
+    second = tmp_path / "data/test/06_models/pretrain"
     parts = {
         "text_to_image": ("unet", "vae"),
         "zero123": ("unet", "vae", "reference_tokens", "lifted_reference"),

@@ -142,8 +142,30 @@ def sample_images(
     Raises:
         ParameterError: for more steps than the model has timesteps.
     """
+    latents = sample_latents(
+        model,
+        prompts,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        generator=generator,
+        progress=progress,
+    )
+    return decode(model.autoencoder, latents)
+
+
+@torch.no_grad()
+def sample_latents(
+    model: TextToImage,
+    prompts: Sequence[str],
+    *,
+    steps: int,
+    guidance_scale: float,
+    generator: torch.Generator,
+    progress: Progress = SILENT,
+) -> Tensor:
+    """The latents [B, C, h, w] of what `sample_images` draws; raises what it raises."""
     noise = torch.randn(len(prompts), *model.latent_shape, generator=generator).to(model.device)
-    return images_from_noise(
+    return _denoised(
         model,
         prompts,
         noise,
@@ -166,6 +188,29 @@ def images_from_noise(
     description: str = "DDIM",
 ) -> Tensor:
     """`sample_images` from a given start, standard normal [B, C, h, w]; raises what it raises."""
+    latents = _denoised(
+        model,
+        prompts,
+        noise,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        progress=progress,
+        description=description,
+    )
+    return decode(model.autoencoder, latents)
+
+
+def _denoised(
+    model: TextToImage,
+    prompts: Sequence[str],
+    noise: Tensor,
+    *,
+    steps: int,
+    guidance_scale: float,
+    progress: Progress,
+    description: str,
+) -> Tensor:
+    """Latents [B, C, h, w] from noise of that shape."""
     context = torch.cat([model.embed([""] * len(prompts)), model.embed(prompts)])
 
     def predict(latents: Tensor, t: Tensor, index: int) -> Tensor:
@@ -173,7 +218,6 @@ def images_from_noise(
         output = model.unet(both, t, encoder_hidden_states=context, return_dict=False)[0]
         return guide(output, guidance_scale)
 
-    latents = sample_ddim(
+    return sample_ddim(
         model.scheduler, noise, predict, steps=steps, progress=progress, description=description
     )
-    return decode(model.autoencoder, latents)

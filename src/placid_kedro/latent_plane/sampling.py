@@ -29,11 +29,13 @@ class SampledViews:
 
     Attributes:
         images: [N, 3, H, W] in [0, 1].
+        latents: [N, C, h, w] that they were decoded from.
         plane_inputs: what the plane saw in the policy's `field_step`, from which its density field can be read; None
             without a plane.
     """
 
     images: Tensor
+    latents: Tensor
     plane_inputs: PlaneInputs | None
 
 
@@ -88,7 +90,7 @@ def sample_views(
             description="views" if plane is None else "views with Latent-Plane",
         )
     inputs = None if attachment is None else attachment.inputs
-    return SampledViews(decode(model.autoencoder, latents), inputs)
+    return SampledViews(decode(model.autoencoder, latents), latents, inputs)
 
 
 def _attached(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +12,6 @@ from torch.nn import functional as F
 
 from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
 from placid_kedro.embedded.training.config import AutoencoderParameters, ImageShares
-from placid_kedro.embedded.training.novel_view_batches import WANTED_RING
 from placid_kedro.embedded.training.views import ViewArrays
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.training.loop import Objective
@@ -39,11 +40,24 @@ def patch_moment(views: ViewArrays, patch_size: int, every: int, progress: Progr
     return total / count
 
 
+@dataclass(frozen=True, eq=False)
+class RepairBatch:
+    """Images, and what the decoder is to make them of.
+
+    Attributes:
+        images: [B, 3, H, W] in [0, 1].
+        drawn: [D, C, h, w] latents that a model drew of the first D of them, or None; the others are encoded.
+    """
+
+    images: Tensor
+    drawn: Tensor | None = None
+
+
 class RepairObjective(Objective):
     """What the decoder's repair network minimises: errors of decoded images and of their edges.
 
-    The encoder and the linear decoder stay as they are. Part of the latents carry noise, so that the repair also
-    suits what a diffusion model puts out. Errors on the white around an object weigh less than those on it.
+    The encoder and the linear decoder stay as they are. Part of the encoded latents carry noise, so that the repair
+    also suits what a diffusion model puts out. Errors on the white around an object weigh less than those on it.
 
     Args:
         network: the autoencoder, its linear part fitted.
@@ -63,21 +77,25 @@ class RepairObjective(Objective):
         """Of the repair network."""
         return list(self.network.repair.parameters())
 
-    def forward(self, batch: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Losses on images [B, 3, H, W] in [0, 1]; the PSNR is that of the noisy latents."""
-        given = self.settings
-        images = batch * 2 - 1
-        latents = self.network.encode(images).latent_dist.mode()
-        level, chance = torch.rand(2, len(images), generator=generator).to(latents)
-        level = given.latent_noise * level * (chance < given.noisy_share)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
-        decoded = self.network.decode(latents + level[:, None, None, None] * noise).sample.float()
-        error = decoded - images
-        weight = torch.where(near_object(batch), 1.0, given.background_weight)
+    def forward(self, batch: RepairBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses; the PSNR is that of noisy and drawn latents as well."""
+        given, targets = self.settings, batch.images * 2 - 1
+        error = self.network.decode(self._latents(batch, generator)).sample.float() - targets
+        weight = torch.where(near_object(batch.images), 1.0, given.background_weight)
         loss = (weight * (error.square() + given.absolute_weight * error.abs())).mean()
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         psnr = -10 * torch.log10(error.detach().square().mean() / 4)
         return {"loss": loss + given.gradient_weight * edges, "psnr": psnr}
+
+    def _latents(self, batch: RepairBatch, generator: torch.Generator) -> Tensor:
+        """[B, C, h, w]: the drawn ones as they are, behind them encoded ones, part of them with noise."""
+        own = batch.images[0 if batch.drawn is None else len(batch.drawn) :] * 2 - 1
+        latents: Tensor = self.network.encode(own).latent_dist.mode()
+        level, chance = torch.rand(2, len(own), generator=generator).to(latents)
+        level = self.settings.latent_noise * level * (chance < self.settings.noisy_share)
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        noisy = latents + level[:, None, None, None] * noise
+        return noisy if batch.drawn is None else torch.cat([batch.drawn.to(latents), noisy])
 
 
 def near_object(images: Tensor) -> Tensor:
@@ -92,7 +110,7 @@ class ImageBatches:
     Args:
         views: of the trained objects.
         vocabulary_rows: indices of the vocabulary's objects.
-        ring: the first so many views are evenly spaced in azimuth.
+        eighths: indices of the eight views that are drawn of a reference.
         shares: how often which image is drawn.
         batch_size: images a batch.
         device: where to.
@@ -102,19 +120,19 @@ class ImageBatches:
         self,
         views: ViewArrays,
         vocabulary_rows: Tensor,
-        ring: int,
+        eighths: Sequence[int],
         shares: ImageShares,
         batch_size: int,
         device: torch.device,
     ) -> None:
         self.views = views
         self.vocabulary_rows = vocabulary_rows
-        self.eighths = torch.arange(0, ring, max(1, ring // WANTED_RING))
+        self.eighths = torch.tensor(eighths)
         self.shares = shares
         self.batch_size = batch_size
         self.device = device
 
-    def __call__(self, number: int, generator: torch.Generator) -> Tensor:
+    def __call__(self, number: int, generator: torch.Generator) -> RepairBatch:
         known, eighth = torch.rand(2, self.batch_size, generator=generator)
         every = torch.arange(len(self.views))
         objects = torch.where(
@@ -132,7 +150,7 @@ class ImageBatches:
             images = images[:, torch.randperm(3, generator=generator)]
         if mirrored < self.shares.mirrored:
             images = images.flip(-1)
-        return images.to(self.device)
+        return RepairBatch(images.to(self.device))
 
     def _pick(self, values: Tensor, generator: torch.Generator) -> Tensor:
         """[B] of the values, uniformly."""

@@ -21,7 +21,7 @@ from scratch; each is a folder in the diffusers layout with float16 weights.
 | `scorer` | image-text scorer for evaluation; it never guides a generation |
 
 The autoencoder (`vae`, f8) is made of the principal components of {patch} x {patch} patches, with a small network that
-repairs its decoder's edges.
+repairs what these leave open. At last it learned from what both models draw of the vocabulary.
 
 ## What they know
 

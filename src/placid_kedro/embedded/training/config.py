@@ -78,7 +78,7 @@ class AutoencoderParameters(ParameterModel):
     """
 
     latent_channels: PositiveInt
-    widths: tuple[PositiveInt, PositiveInt, PositiveInt]
+    widths: ThreeWidths
     blocks: PositiveInt
     moment_every: PositiveInt
     shares: ImageShares
@@ -87,6 +87,27 @@ class AutoencoderParameters(ParameterModel):
     background_weight: NonNegativeFloat
     absolute_weight: NonNegativeFloat
     gradient_weight: NonNegativeFloat
+    training: LoopParameters
+
+
+class DecoderParameters(ParameterModel):
+    """The decoder's repair, trained on with what the finished models draw of the vocabulary.
+
+    Attributes:
+        draws: of each name.
+        steps, guidance_scale: of both models, as `generate` uses them.
+        true_references: share of the references that are the true front instead of the drawn one.
+        farthest: a drawn front is of no known object from this mean squared distance of latents on.
+        share: of the images that come with drawn latents.
+        training: of the repair network.
+    """
+
+    draws: PositiveInt
+    steps: PositiveInt
+    guidance_scale: NonNegativeFloat
+    true_references: Fraction
+    farthest: PositiveFloat
+    share: Fraction
     training: LoopParameters
 
 
@@ -277,8 +298,8 @@ class PretrainParameters(ParameterModel):
     """Pipeline `pretrain`: the data and all embedded models from scratch.
 
     Attributes:
-        start: folder of models whose UNets are trained on, with their autoencoder and lifted reference kept as they
-            are; empty to start from nothing.
+        start: folder of models whose UNets are trained on, with their lifted reference and the linear part of their
+            autoencoder kept as they are; empty to start from nothing.
         objects: csv of the objects' parts, names and adjectives; empty for the project's own.
         checkpoints: folder that an interrupted training goes on from.
         precision: `auto` (bfloat16 where the hardware computes in it), `bf16` or `no`.
@@ -298,5 +319,6 @@ class PretrainParameters(ParameterModel):
     autoencoder: AutoencoderParameters
     text_to_image: TextToImageParameters
     novel_view: NovelViewParameters
+    decoder: DecoderParameters
     latent_plane: PlaneParameters
     scorer: ScorerParameters

@@ -129,6 +129,7 @@ def make_plan(
         stages.append(_cost(name, loop, _seconds_per_step(loop, probe(parameters), place)))
     untimed = {
         "autoencoder": parameters.autoencoder.training,
+        "decoder": parameters.decoder.training,
         "latent_plane density": parameters.latent_plane.density,
         "latent_plane features": parameters.latent_plane.features,
         "scorer": parameters.scorer.training,

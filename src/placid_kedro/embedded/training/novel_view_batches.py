@@ -12,8 +12,7 @@ from placid_kedro.embedded.training.config import NovelViewParameters, Reference
 from placid_kedro.embedded.training.copies import ObjectCopy
 from placid_kedro.embedded.training.objectives import NovelViewBatch
 
-# The paper's views of a reference.
-WANTED_RING = 8
+_WANTED_RING = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +107,7 @@ class NovelViewBatches:
         reference = torch.where(self._chance(self.shares.front, generator), 0, anywhere)
         wanted = torch.rand(count, views, generator=generator).argsort(dim=1)[:, :wanted_views]
         # The paper's eight views, counted from the reference's azimuth on.
-        step = max(1, ring // WANTED_RING)
+        step = max(1, ring // _WANTED_RING)
         turns = torch.rand(count, ring // step, generator=generator).argsort(dim=1)[:, :wanted_views]
         eighths = (reference[:, None] + step * turns) % ring
         return reference, torch.where(self._chance(self.shares.eighths, generator)[:, None], eighths, wanted)

@@ -20,11 +20,13 @@ from placid_kedro.embedded.training.caption_table import CaptionTable
 from placid_kedro.embedded.training.colors import paintings
 from placid_kedro.embedded.training.config import (
     AutoencoderParameters,
+    DecoderParameters,
     NovelViewParameters,
     PlaneParameters,
     ScorerParameters,
     TextToImageParameters,
 )
+from placid_kedro.embedded.training.drawn import DrawnBatches, DrawnViews
 from placid_kedro.embedded.training.export import embedded_scheduler
 from placid_kedro.embedded.training.networks import (
     make_lifted_reference,
@@ -89,18 +91,41 @@ def make_autoencoder(
 
 def train_repair(
     autoencoder: PatchAutoencoder,
-    views: ViewArrays,
-    vocabulary_rows: Tensor,
-    ring: int,
+    images: ImageBatches,
     parameters: AutoencoderParameters,
     place: TrainingContext,
 ) -> None:
-    """Train the decoder's repair network in place; see `ImageBatches` for what it learns from."""
-    objective = RepairObjective(autoencoder, parameters)
-    loop = parameters.training
-    batches = ImageBatches(views, vocabulary_rows, ring, parameters.shares, loop.batch_size, place.device)
-    data_id = digest_of(views.digest, parameters.model_dump(mode="json", exclude={"training"}))
-    _train(place, "autoencoder", objective, batches, parameters.training, data_id)
+    """Train the decoder's repair network in place."""
+    data_id = digest_of(images.views.digest, parameters.model_dump(mode="json", exclude={"training"}))
+    _train(
+        place, "autoencoder", RepairObjective(autoencoder, parameters), images, parameters.training, data_id
+    )
+
+
+def train_decoder(
+    autoencoder: PatchAutoencoder,
+    images: ImageBatches,
+    drawn: DrawnViews,
+    parameters: DecoderParameters,
+    errors: AutoencoderParameters,
+    place: TrainingContext,
+    data_id: str,
+) -> None:
+    """Train the repair network on, in place, with what the finished models draw.
+
+    Args:
+        autoencoder: its repair network learns.
+        images: the other images that it learns from.
+        drawn: by the models.
+        parameters: of this training.
+        errors: what is minimised.
+        place: where to train.
+        data_id: what the drawn views and the autoencoder are made of.
+    """
+    batches = DrawnBatches(images, drawn, parameters.share)
+    fixed = digest_of(data_id, errors.model_dump(mode="json", exclude={"training"}), parameters.share)
+    objective = RepairObjective(autoencoder, errors)
+    _train(place, "decoder", objective, batches, parameters.training, fixed)
 
 
 def train_text_to_image(

@@ -88,8 +88,8 @@ def fit_autoencoder(
     from placid_kedro.embedded.training.recipes import make_autoencoder, train_repair
     from placid_kedro.pipelines.pretrain.setup import (
         AllViews,
+        images_of,
         place_of,
-        ring_of,
         split_of,
         start_of,
         vocabulary_rows,
@@ -109,8 +109,8 @@ def fit_autoencoder(
     painted = encode_painted(autoencoder, arrays, vocabulary_rows(split), vocabulary, place.progress)
     deformed, made = (encode_twice(autoencoder, one, place.progress) for one in (every.deformed, every.made))
     if start is None:
-        rows, ring = vocabulary_rows(split), ring_of(parameters)
-        train_repair(autoencoder, arrays, rows, ring, parameters.autoencoder, place)
+        own = parameters.autoencoder
+        train_repair(autoencoder, images_of(arrays, parameters, own.training, place), own, place)
     return autoencoder, {
         "latents": latents,
         "copies": copies,
@@ -222,6 +222,82 @@ def train_novel_view(
         start_of(parameters),
     )
     return NovelViewFolder(network["unet"], network["reference_tokens"], lifted, decoder.to("cpu"))
+
+
+def draw_known_views(
+    views: Path,
+    latents: dict[str, Tensor],
+    text_to_image: Path,
+    zero123: Path,
+    seed: int,
+    run: RunParameters,
+    parameters: PretrainParameters,
+) -> dict[str, Tensor]:
+    """Draw the vocabulary's objects from all round with the finished UNets.
+
+    Returns:
+        `latents` [D, C, h, w], and which `objects` [D] and `views` [D] they should show.
+    """
+    from placid_kedro.diffusion.novel_view import load_novel_view
+    from placid_kedro.diffusion.text_to_image import load_text_to_image
+    from placid_kedro.embedded.training.drawn import draw_known_views
+    from placid_kedro.embedded.training.views import ViewArrays
+    from placid_kedro.pipelines.pretrain.setup import known_views_of, place_of
+    from placid_kedro.randomness import stage_generator
+
+    place = place_of(seed, run, parameters)
+    return draw_known_views(
+        known_views_of(ViewArrays.open(views), latents, parameters),
+        load_text_to_image(text_to_image, place.device),
+        load_novel_view(zero123, place.device),
+        parameters.decoder,
+        stage_generator(seed, "drawn"),
+        place.progress,
+    ).tensors
+
+
+def train_decoder(
+    views: Path,
+    drawn: dict[str, Tensor],
+    text_to_image: Path,
+    zero123: Path,
+    seed: int,
+    run: RunParameters,
+    parameters: PretrainParameters,
+) -> tuple[FolderWriter, FolderWriter]:
+    """Train the decoder on with what both models draw.
+
+    Returns:
+        Both models with their last decoder.
+    """
+    from placid_kedro.diffusion.loading import load_component
+    from placid_kedro.embedded.training.drawn import DrawnViews
+    from placid_kedro.embedded.training.export import NovelViewFolder, TextToImageFolder
+    from placid_kedro.embedded.training.recipes import train_decoder
+    from placid_kedro.embedded.training.views import ViewArrays
+    from placid_kedro.files import MANIFEST, file_hash
+    from placid_kedro.pipelines.pretrain.setup import data_id, images_of, place_of, split_of
+
+    place, arrays = place_of(seed, run, parameters), ViewArrays.open(views)
+    unet, tokens, lifted, decoder = (
+        load_component(zero123, part) for part in ("unet", "reference_tokens", "lifted_reference", "vae")
+    )
+    models = [file_hash(folder / MANIFEST) for folder in (text_to_image, zero123)]
+    train_decoder(
+        decoder.to(place.device),
+        images_of(arrays, parameters, parameters.decoder.training, place),
+        DrawnViews(**drawn),
+        parameters.decoder,
+        parameters.autoencoder,
+        place,
+        data_id(arrays, parameters, *models),
+    )
+    decoder = decoder.to("cpu")
+    names = split_of(parameters).vocabulary_names
+    return (
+        TextToImageFolder(load_component(text_to_image, "unet"), decoder, names),
+        NovelViewFolder(unet, tokens, lifted, decoder),
+    )
 
 
 def train_latent_plane(

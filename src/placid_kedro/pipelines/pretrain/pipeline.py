@@ -10,6 +10,7 @@ def create_pipeline() -> Pipeline:
     common = ["params:seed", "params:run", "params:pretrain"]
     views = "pretrain_views"
     all_views = [views, "pretrain_deformed_views", "pretrain_made_views"]
+    models = ["pretrain_text_to_image", "pretrain_zero123"]
     autoencoder, latents = "pretrain_autoencoder", "pretrain_latents"
     return pipeline(
         [
@@ -29,7 +30,7 @@ def create_pipeline() -> Pipeline:
             node(
                 nodes.train_text_to_image,
                 [views, autoencoder, latents, *common],
-                "embedded_text_to_image",
+                "pretrain_text_to_image",
                 name="train_text_to_image",
             ),
             node(
@@ -41,12 +42,24 @@ def create_pipeline() -> Pipeline:
             node(
                 nodes.train_novel_view,
                 [*all_views, autoencoder, latents, "pretrain_lifted_reference", *common],
-                "embedded_zero123",
+                "pretrain_zero123",
                 name="train_novel_view",
             ),
             node(
+                nodes.draw_known_views,
+                [views, latents, *models, *common],
+                "pretrain_drawn",
+                name="draw_known_views",
+            ),
+            node(
+                nodes.train_decoder,
+                [views, "pretrain_drawn", *models, *common],
+                ["embedded_text_to_image", "embedded_zero123"],
+                name="train_decoder",
+            ),
+            node(
                 nodes.train_latent_plane,
-                [*all_views, latents, "embedded_zero123", *common],
+                [*all_views, latents, "pretrain_zero123", *common],
                 "embedded_latent_plane",
                 name="train_latent_plane",
             ),

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import PretrainParameters, RunParameters
+from placid_kedro.embedded.training.autoencoder import ImageBatches
 from placid_kedro.embedded.training.colors import paintings
 from placid_kedro.embedded.training.copies import deformed_copies, made_copies, object_copies, painted_copy
+from placid_kedro.embedded.training.drawn import KnownViews
 from placid_kedro.embedded.training.novel_view_batches import NovelViewSource
-from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource
+from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource, plane_cameras, ring_views
 from placid_kedro.embedded.training.split import CURATED, ObjectSplit, read_split
 from placid_kedro.embedded.training.start import StartModels
 from placid_kedro.embedded.training.views import ViewArrays
@@ -22,6 +24,7 @@ from placid_kedro.files import digest_of
 from placid_kedro.latent_plane.training.batches import check_ring
 from placid_kedro.pipelines.loading import start
 from placid_kedro.training import TrainingContext, make_accelerator
+from placid_kedro.training.config import LoopParameters
 
 
 def place_of(
@@ -110,6 +113,31 @@ def plane_source_of(
         made_share=parameters.made.share,
         vocabulary_rows=vocabulary_rows(split_of(parameters)),
         ring=ring_of(parameters),
+    )
+
+
+def images_of(
+    views: ViewArrays, parameters: PretrainParameters, loop: LoopParameters, place: TrainingContext
+) -> ImageBatches:
+    """Images that the decoder learns from, in the batches of a training."""
+    return ImageBatches(
+        views,
+        vocabulary_rows(split_of(parameters)),
+        ring_views(ring_of(parameters)),
+        parameters.autoencoder.shares,
+        loop.batch_size,
+        place.device,
+    )
+
+
+def known_views_of(
+    views: ViewArrays, latents: dict[str, Tensor], parameters: PretrainParameters
+) -> KnownViews:
+    """The true views of the vocabulary."""
+    split, ring = split_of(parameters), ring_of(parameters)
+    rows = vocabulary_rows(split)
+    return KnownViews(
+        split.vocabulary, rows, latents["latents"][rows], ring_views(ring), plane_cameras(views, ring)
     )
 
 

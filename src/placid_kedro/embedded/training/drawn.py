@@ -1,0 +1,163 @@
+"""What the finished models draw of the vocabulary's objects, beside the views that it should have been.
+
+The decoder is trained on true latents, but decodes drawn ones: a little blurred, a little beside. Trained on those as
+well it learns to mend what the models always get wrong about an object that they know.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from placid_kedro.cameras import Cameras
+from placid_kedro.diffusion.autoencoding import decode
+from placid_kedro.diffusion.multiview import Subject
+from placid_kedro.diffusion.novel_view import NovelView
+from placid_kedro.diffusion.text_to_image import TextToImage, sample_latents
+from placid_kedro.embedded.training.autoencoder import ImageBatches, RepairBatch
+from placid_kedro.embedded.training.captions import with_article
+from placid_kedro.embedded.training.config import DecoderParameters
+from placid_kedro.embedded.training.split import CuratedObject
+from placid_kedro.latent_plane.sampling import sample_views
+from placid_kedro.objects.split import normal_name
+from placid_kedro.progress import SILENT, Progress
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnViews:
+    """D drawn views.
+
+    Attributes:
+        latents: [D, C, h, w] float16.
+        objects: [D] int64, which of the trained objects each should show.
+        views: [D] int64, which of its views.
+    """
+
+    latents: Tensor
+    objects: Tensor
+    views: Tensor
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    @classmethod
+    def joined(cls, parts: Sequence[DrawnViews]) -> DrawnViews:
+        """All views of several sets."""
+        names = ("latents", "objects", "views")
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, to be saved."""
+        return {"latents": self.latents, "objects": self.objects, "views": self.views}
+
+
+@dataclass(frozen=True, eq=False)
+class KnownViews:
+    """The true views of the vocabulary's objects.
+
+    Attributes:
+        objects: N of the vocabulary.
+        rows: [N] where each stands among the trained objects.
+        latents: [N, V, C, h, w].
+        eighths: indices of the M views that are drawn, the front first.
+        cameras: of those M.
+    """
+
+    objects: Sequence[CuratedObject]
+    rows: Tensor
+    latents: Tensor
+    eighths: Sequence[int]
+    cameras: Cameras
+
+    def by_name(self) -> dict[str, list[int]]:
+        """The objects of each name, in alphabetical order."""
+        names: dict[str, list[int]] = defaultdict(list)
+        for place, one in enumerate(self.objects):
+            names[normal_name(one.name)].append(place)
+        return dict(sorted(names.items()))
+
+
+def draw_known_views(
+    known: KnownViews,
+    text_to_image: TextToImage,
+    novel_view: NovelView,
+    parameters: DecoderParameters,
+    generator: torch.Generator,
+    progress: Progress = SILENT,
+) -> DrawnViews:
+    """Draw every name of the vocabulary from all round, as `generate` does, but without Latent-Plane.
+
+    Of several objects of a name the one is meant whose front is nearest to the drawn one. Where none is near, and in a
+    share of the others, the true front is the reference.
+
+    Args:
+        known: the true views.
+        text_to_image, novel_view: the finished models.
+        parameters: how often and how.
+        generator: draws all noise, on the CPU.
+        progress: shows the names.
+    """
+    parts: list[DrawnViews] = []
+    names = [name for name in known.by_name().items() for _ in range(parameters.draws)]
+    for name, places in progress.track(names, description="known views"):
+        front = sample_latents(
+            text_to_image,
+            [with_article(name)],
+            steps=parameters.steps,
+            guidance_scale=parameters.guidance_scale,
+            generator=generator,
+        ).cpu()
+        errors = (known.latents[places, 0].float() - front).square().mean(dim=(1, 2, 3))
+        place = places[int(errors.argmin())]
+        chance = float(torch.rand((), generator=generator))
+        if float(errors.min()) > parameters.farthest or chance < parameters.true_references:
+            reference = known.latents[place, :1].float()
+        else:
+            reference = front
+            parts.append(_views_of(known, place, front, known.eighths[:1]))
+        image = decode(novel_view.autoencoder, reference.to(novel_view.device))[0]
+        views = sample_views(
+            novel_view,
+            Subject(reference=image, reference_camera=known.cameras[0]),
+            known.cameras,
+            steps=parameters.steps,
+            guidance_scale=parameters.guidance_scale,
+            generator=generator,
+        )
+        parts.append(_views_of(known, place, views.latents, known.eighths))
+    return DrawnViews.joined(parts)
+
+
+def _views_of(known: KnownViews, place: int, latents: Tensor, views: Sequence[int]) -> DrawnViews:
+    return DrawnViews(
+        latents.half().cpu(), known.rows[place].expand(len(views)).clone(), torch.tensor(list(views))
+    )
+
+
+class DrawnBatches:
+    """Batches of images of which a share comes with latents that the models drew of them.
+
+    Args:
+        images: the other images.
+        drawn: the drawn views.
+        share: of the drawn ones.
+    """
+
+    def __init__(self, images: ImageBatches, drawn: DrawnViews, share: float) -> None:
+        self.images = images
+        self.drawn = drawn
+        self.count = round(share * images.batch_size)
+
+    def __call__(self, number: int, generator: torch.Generator) -> RepairBatch:
+        plain = self.images(number, generator).images
+        chosen = torch.randint(len(self.drawn), (self.count,), generator=generator)
+        objects, views = self.drawn.objects[chosen].numpy(), self.drawn.views[chosen].numpy()
+        shown = self.images.views.images(objects, views).to(plain)
+        return RepairBatch(
+            torch.cat([shown, plain[self.count :]]), self.drawn.latents[chosen].to(plain.device)
+        )
