@@ -16,6 +16,7 @@ from placid_kedro.embedded.training.autoencoder import (
     ImageBatches,
     RepairBatch,
     RepairObjective,
+    local_sharpness,
     near_object,
     patch_moment,
 )
@@ -235,7 +236,7 @@ def test_all_components_reconstruct_and_latents_have_unit_scale(views):
 
 def repair(autoencoder, **changes):
     plain = {"latent_noise": 0.0, "noisy_share": 1.0, "background_weight": 1.0}
-    fields = {**plain, "absolute_weight": 0.0, "gradient_weight": 0.0, **changes}
+    fields = {**plain, "absolute_weight": 0.0, "gradient_weight": 0.0, "sharpness_weight": 0.0, **changes}
     return RepairObjective(autoencoder, AutoencoderParameters.model_construct(**fields))
 
 
@@ -317,6 +318,38 @@ def test_drawn_latents_are_decoded_as_they_are_and_the_others_encoded(views):
         error = autoencoder.decode(torch.cat([drawn, own])).sample - (images * 2 - 1)
         loss = repair(autoencoder)(RepairBatch(images, drawn), torch.Generator())["loss"]
     assert float(loss) == pytest.approx(float(error.square().mean()), rel=1e-5)
+
+
+def test_sharpness_does_not_ask_where_an_edge_lies_but_how_steep_it_is():
+    edge = torch.zeros(1, 3, 16, 16)
+    edge[..., 6:] = 1.0
+    beside, blurred = edge.clone(), edge.clone()
+    beside[..., 5] = 1.0
+    blurred[..., 4:7] = torch.tensor([0.25, 0.5, 0.75])
+    sharp, other, soft = (local_sharpness(image)[0, 0, 0] for image in (edge, beside, blurred))
+    # The windows begin at 0, 4 and 8: one step of 1 in eight columns, or four of a quarter.
+    torch.testing.assert_close(sharp, torch.tensor([1 / 8, 1 / 8, 0.0]).add(1e-4).sqrt())
+    assert torch.equal(other, sharp)
+    torch.testing.assert_close(soft, torch.tensor([4 / 16 / 8, 3 / 16 / 8, 0.0]).add(1e-4).sqrt())
+    noise = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).double()
+    expected = np.zeros((2, 3, 16, 16))
+    expected[..., :-1] += np.diff(noise.numpy(), axis=3) ** 2
+    expected[..., :-1, :] += np.diff(noise.numpy(), axis=2) ** 2
+    window = np.sqrt(expected[1, 2, 4:12, 8:16].mean() + 1e-4)
+    assert float(local_sharpness(noise)[1, 2, 1, 2]) == pytest.approx(window, rel=1e-9)
+
+
+def test_a_blurred_image_pays_for_its_sharpness():
+    autoencoder = PatchAutoencoder(4, 8, (8, 8, 4), 1)
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        autoencoder.synthesis.weight.zero_()
+        plain = repair(autoencoder)(RepairBatch(images), torch.Generator())["loss"]
+        losses = repair(autoencoder, sharpness_weight=0.5)(RepairBatch(images), torch.Generator())
+    # Everything decodes to white, which has none.
+    missing = float(local_sharpness(images * 2 - 1).mean()) - 0.01
+    assert float(losses["sharpness_error"]) == pytest.approx(missing, rel=1e-5)
+    assert float(losses["loss"] - plain) == pytest.approx(0.5 * missing, rel=1e-4)
 
 
 def test_errors_far_from_the_object_weigh_less():

@@ -74,6 +74,7 @@ class AutoencoderParameters(ParameterModel):
         background_weight: of errors on white, beside those on the object.
         absolute_weight: of the absolute error beside the squared one.
         gradient_weight: of the absolute error of differences of neighbouring pixels.
+        sharpness_weight: of the absolute error of their local root mean square (`autoencoder.local_sharpness`).
         training: of the repair network.
     """
 
@@ -87,6 +88,7 @@ class AutoencoderParameters(ParameterModel):
     background_weight: NonNegativeFloat
     absolute_weight: NonNegativeFloat
     gradient_weight: NonNegativeFloat
+    sharpness_weight: NonNegativeFloat
     training: LoopParameters
 
 
