@@ -321,22 +321,32 @@ def test_drawn_latents_are_decoded_as_they_are_and_the_others_encoded(views):
 
 
 def test_sharpness_does_not_ask_where_an_edge_lies_but_how_steep_it_is():
-    edge = torch.zeros(1, 3, 16, 16)
+    edge = torch.zeros(1, 3, 17, 17)
     edge[..., 6:] = 1.0
     beside, blurred = edge.clone(), edge.clone()
-    beside[..., 5] = 1.0
+    beside[..., 6] = 0.0
     blurred[..., 4:7] = torch.tensor([0.25, 0.5, 0.75])
     sharp, other, soft = (local_sharpness(image)[0, 0, 0] for image in (edge, beside, blurred))
-    # The windows begin at 0, 4 and 8: one step of 1 in eight columns, or four of a quarter.
-    torch.testing.assert_close(sharp, torch.tensor([1 / 8, 1 / 8, 0.0]).add(1e-4).sqrt())
+    # Means of two make two steps of a half of one, and of four quarters an eighth, three quarters and an eighth.
+    # The windows begin at 0, 4 and 8.
+    torch.testing.assert_close(sharp, torch.tensor([2 / 4 / 8, 2 / 4 / 8, 0.0]).add(1e-4).sqrt())
     assert torch.equal(other, sharp)
-    torch.testing.assert_close(soft, torch.tensor([4 / 16 / 8, 3 / 16 / 8, 0.0]).add(1e-4).sqrt())
-    noise = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).double()
+    steps = [2 / 64 + 3 / 16, 1 / 64 + 2 / 16, 0.0]
+    torch.testing.assert_close(soft, torch.tensor(steps).div(8).add(1e-4).sqrt())
+    noise = torch.randn(2, 3, 17, 17, generator=torch.Generator().manual_seed(0)).double()
+    values = noise.numpy()
+    means = (values[..., :-1, :-1] + values[..., :-1, 1:] + values[..., 1:, :-1] + values[..., 1:, 1:]) / 4
     expected = np.zeros((2, 3, 16, 16))
-    expected[..., :-1] += np.diff(noise.numpy(), axis=3) ** 2
-    expected[..., :-1, :] += np.diff(noise.numpy(), axis=2) ** 2
+    expected[..., :-1] += np.diff(means, axis=3) ** 2
+    expected[..., :-1, :] += np.diff(means, axis=2) ** 2
     window = np.sqrt(expected[1, 2, 4:12, 8:16].mean() + 1e-4)
     assert float(local_sharpness(noise)[1, 2, 1, 2]) == pytest.approx(window, rel=1e-9)
+
+
+def test_a_chequer_pattern_is_not_sharp():
+    rows = torch.arange(16)
+    chequers = ((rows[:, None] + rows) % 2).float().expand(1, 3, 16, 16)
+    torch.testing.assert_close(local_sharpness(chequers), torch.full((1, 3, 2, 2), 0.01))
 
 
 def test_a_blurred_image_pays_for_its_sharpness():
