@@ -220,9 +220,9 @@ class Generation:
         )
 
     def finish(self, start: Gaussians, views: PosedViews) -> Gaussians:
-        lora = personalise(self.prompts, views, *self.common, self.parameters.lora)
+        lora, _ = personalise(self.prompts, views, *self.common, self.parameters.lora)
         settings = self.parameters.distillation, self.parameters.bsd_3dgs
-        gaussians, _, _ = distill_into_gaussians(
+        gaussians, _, _, _ = distill_into_gaussians(
             start, lora, self.prompts, self.parameters.prompt_processor, *self.common, *settings
         )
         return gaussians
