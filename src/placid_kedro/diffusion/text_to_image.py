@@ -142,30 +142,8 @@ def sample_images(
     Raises:
         ParameterError: for more steps than the model has timesteps.
     """
-    latents = sample_latents(
-        model,
-        prompts,
-        steps=steps,
-        guidance_scale=guidance_scale,
-        generator=generator,
-        progress=progress,
-    )
-    return decode(model.autoencoder, latents)
-
-
-@torch.no_grad()
-def sample_latents(
-    model: TextToImage,
-    prompts: Sequence[str],
-    *,
-    steps: int,
-    guidance_scale: float,
-    generator: torch.Generator,
-    progress: Progress = SILENT,
-) -> Tensor:
-    """The latents [B, C, h, w] of what `sample_images` draws; raises what it raises."""
     noise = torch.randn(len(prompts), *model.latent_shape, generator=generator).to(model.device)
-    return _denoised(
+    return images_from_noise(
         model,
         prompts,
         noise,
@@ -188,7 +166,7 @@ def images_from_noise(
     description: str = "DDIM",
 ) -> Tensor:
     """`sample_images` from a given start, standard normal [B, C, h, w]; raises what it raises."""
-    latents = _denoised(
+    latents = latents_from_noise(
         model,
         prompts,
         noise,
@@ -200,17 +178,18 @@ def images_from_noise(
     return decode(model.autoencoder, latents)
 
 
-def _denoised(
+@torch.no_grad()
+def latents_from_noise(
     model: TextToImage,
     prompts: Sequence[str],
     noise: Tensor,
     *,
     steps: int,
     guidance_scale: float,
-    progress: Progress,
-    description: str,
+    progress: Progress = SILENT,
+    description: str = "DDIM",
 ) -> Tensor:
-    """Latents [B, C, h, w] from noise of that shape."""
+    """The latents [B, C, h, w] of what `images_from_noise` draws; raises what it raises."""
     context = torch.cat([model.embed([""] * len(prompts)), model.embed(prompts)])
 
     def predict(latents: Tensor, t: Tensor, index: int) -> Tensor:

@@ -150,25 +150,23 @@ class ImageBatches:
         self.device = device
 
     def __call__(self, number: int, generator: torch.Generator) -> RepairBatch:
-        known, eighth = torch.rand(2, self.batch_size, generator=generator)
-        every = torch.arange(len(self.views))
-        objects = torch.where(
-            known < self.shares.vocabulary,
-            self._pick(self.vocabulary_rows, generator),
-            self._pick(every, generator),
-        )
-        every = torch.arange(self.views.view_count)
-        views = torch.where(
-            eighth < self.shares.eighths, self._pick(self.eighths, generator), self._pick(every, generator)
-        )
+        return RepairBatch(self.some(self.batch_size, generator))
+
+    def some(self, count: int, generator: torch.Generator) -> Tensor:
+        """[count, 3, H, W] in [0, 1], on the device."""
+
+        def pick(values: Tensor) -> Tensor:
+            return values[torch.randint(len(values), (count,), generator=generator)]
+
+        shares = self.shares
+        known, eighth = torch.rand(2, count, generator=generator)
+        every, every_view = torch.arange(len(self.views)), torch.arange(self.views.view_count)
+        objects = torch.where(known < shares.vocabulary, pick(self.vocabulary_rows), pick(every))
+        views = torch.where(eighth < shares.eighths, pick(self.eighths), pick(every_view))
         images = self.views.images(objects.numpy(), views.numpy())
         exchanged, mirrored = torch.rand(2, generator=generator).tolist()
-        if exchanged < self.shares.exchanged:
+        if exchanged < shares.exchanged:
             images = images[:, torch.randperm(3, generator=generator)]
-        if mirrored < self.shares.mirrored:
+        if mirrored < shares.mirrored:
             images = images.flip(-1)
-        return RepairBatch(images.to(self.device))
-
-    def _pick(self, values: Tensor, generator: torch.Generator) -> Tensor:
-        """[B] of the values, uniformly."""
-        return values[torch.randint(len(values), (self.batch_size,), generator=generator)]
+        return images.to(self.device)

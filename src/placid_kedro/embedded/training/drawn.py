@@ -17,7 +17,7 @@ from placid_kedro.cameras import Cameras
 from placid_kedro.diffusion.autoencoding import decode
 from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import NovelView
-from placid_kedro.diffusion.text_to_image import TextToImage, sample_latents
+from placid_kedro.diffusion.text_to_image import TextToImage, latents_from_noise
 from placid_kedro.embedded.training.autoencoder import ImageBatches, RepairBatch
 from placid_kedro.embedded.training.captions import with_article
 from placid_kedro.embedded.training.config import DecoderParameters
@@ -105,12 +105,13 @@ def draw_known_views(
     parts: list[DrawnViews] = []
     names = [name for name in known.by_name().items() for _ in range(parameters.draws)]
     for name, places in progress.track(names, description="known views"):
-        front = sample_latents(
+        noise = torch.randn(1, *text_to_image.latent_shape, generator=generator).to(text_to_image.device)
+        front = latents_from_noise(
             text_to_image,
             [with_article(name)],
+            noise,
             steps=parameters.steps,
             guidance_scale=parameters.guidance_scale,
-            generator=generator,
         ).cpu()
         errors = (known.latents[places, 0].float() - front).square().mean(dim=(1, 2, 3))
         place = places[int(errors.argmin())]
@@ -154,10 +155,8 @@ class DrawnBatches:
         self.count = round(share * images.batch_size)
 
     def __call__(self, number: int, generator: torch.Generator) -> RepairBatch:
-        plain = self.images(number, generator).images
+        plain = self.images.some(self.images.batch_size - self.count, generator)
         chosen = torch.randint(len(self.drawn), (self.count,), generator=generator)
         objects, views = self.drawn.objects[chosen].numpy(), self.drawn.views[chosen].numpy()
         shown = self.images.views.images(objects, views).to(plain)
-        return RepairBatch(
-            torch.cat([shown, plain[self.count :]]), self.drawn.latents[chosen].to(plain.device)
-        )
+        return RepairBatch(torch.cat([shown, plain]), self.drawn.latents[chosen].to(plain.device))
