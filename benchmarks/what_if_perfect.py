@@ -66,7 +66,7 @@ from placid_kedro.pipelines.prompt.nodes import process_prompt
 from placid_kedro.pipelines.reference.nodes import sample_reference
 from placid_kedro.prompts import Prompts
 from placid_kedro.rendering import Mesh, MeshLimits, load_mesh, render_mesh
-from placid_kedro.splats import Gaussians, render
+from placid_kedro.splats import Gaussians, TargetViews, render
 from placid_kedro.surface.coloring import planar_depth
 from placid_kedro.surface.config import FitParameters
 from placid_kedro.surface.extraction import cube_points
@@ -183,7 +183,7 @@ def fitted(mesh: Mesh, start: Gaussians) -> Gaussians:
     cameras = all_round(128)
     rgba, _ = rendered(mesh, cameras)
     views = PosedViews(over_white(rgba), cameras)
-    return fit_to_views(start, views, rgba[:, 3], FIT, torch.Generator().manual_seed(0))
+    return fit_to_views(start, TargetViews(views, rgba[:, 3]), FIT, torch.Generator().manual_seed(0))
 
 
 class Generation:
@@ -223,7 +223,7 @@ class Generation:
         lora, _ = personalise(self.prompts, views, *self.common, self.parameters.lora)
         settings = self.parameters.distillation, self.parameters.bsd_3dgs
         gaussians, _, _, _ = distill_into_gaussians(
-            start, lora, self.prompts, self.parameters.prompt_processor, *self.common, *settings
+            start, lora, views, self.prompts, self.parameters.prompt_processor, *self.common, *settings
         )
         return gaussians
 

@@ -41,6 +41,7 @@ def settings(**changes: Any) -> BsdParameters:
         },
         "densification": {"start": 1000, "stop": 1000},
         "losses": {"guidance": 1.0, "colour_variation": 0.0, "depth_variation": 0.0, "scale": 0.0},
+        "anchor": None,
         "unseen": None,
     }
     return BsdParameters.model_validate({**values, **changes})

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from placid_kedro.cameras import orbit, random_orbit, ring
+from placid_kedro.cameras import PosedViews, orbit, random_orbit, ring
 from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.curves import Curves
 from placid_kedro.diffusion.autoencoding import encode, encode_sample
@@ -21,8 +21,8 @@ from placid_kedro.distillation import DistillationConfig, GuidanceGuard, splats
 from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.splats import PromptEmbeddings, distill
 from placid_kedro.distillation.splats_config import FilmParameters
-from placid_kedro.errors import GuidanceError, NumericError
-from placid_kedro.splats import Gaussians, RenderedViews, render
+from placid_kedro.errors import GuidanceError, NumericError, ParameterError
+from placid_kedro.splats import Gaussians, RenderedViews, TargetViews, render
 from tests.distillation.splats_case import FILM, PROMPTS, SIZE, settings
 from tests.stopping import Stopped, StopsAt
 
@@ -127,6 +127,39 @@ def test_the_same_seed_gives_the_same_splats(ball: Gaussians, target: torch.Tens
     assert not equal(first, run(ball, target, seed=1, **changes))
     assert 300 < len(first) <= 400
     assert all(bool(torch.isfinite(value).all()) for value in vars(first).values())
+
+
+def test_an_anchor_holds_the_splats_to_their_views(ball: Gaussians, target: torch.Tensor) -> None:
+    """The model wants red and the views show the grey ball: the heavier the anchor, the greyer it stays."""
+    cameras = ring(6, 20.0, 1.5, 50.0, SIZE)
+    with torch.no_grad():
+        seen = render(ball, cameras, torch.ones(3))
+    views = TargetViews(PosedViews(seen.rgb, cameras), seen.alpha[:, 0])
+
+    def redness(weight: float | None) -> float:
+        anchor = {"weight": weight, "views_per_step": 2, "silhouette_weight": 1.0, "hole_tolerance": 0.03}
+        model, _ = knowing_model(target)
+        result = distill(
+            ball,
+            model,
+            PROMPTS,
+            DistillationConfig.model_validate({"algorithm": "sds"}),
+            settings(steps=20, anchor=None if weight is None else anchor),
+            generator=torch.Generator().manual_seed(0),
+            views=views,
+        )
+        return float((result.base_colors[:, 0] - result.base_colors[:, 2]).mean())
+
+    free, held, fixed = redness(None), redness(100.0), redness(1e6)
+    assert free > 0.2
+    assert fixed < 0.1 * free
+    assert fixed < held < free
+
+
+def test_an_anchor_without_views_is_refused(ball: Gaussians, target: torch.Tensor) -> None:
+    anchor = {"weight": 1.0, "views_per_step": 2, "silhouette_weight": 1.0, "hole_tolerance": 0.03}
+    with pytest.raises(ParameterError, match=r"bsd_3dgs\.anchor holds the Gaussians to posed views"):
+        run(ball, target, anchor=anchor)
 
 
 @pytest.mark.parametrize("stopped", [(0, 1), (2, 4)])

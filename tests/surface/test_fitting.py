@@ -5,7 +5,7 @@ import torch
 
 from placid_kedro.cameras import PosedViews, ring
 from placid_kedro.evaluation.view_metrics import silhouette_iou
-from placid_kedro.splats import Gaussians, render
+from placid_kedro.splats import Gaussians, TargetViews, render
 from placid_kedro.splats.gaussians import neighbour_distance
 from placid_kedro.surface.background import cut_out
 from placid_kedro.surface.config import FitParameters
@@ -40,9 +40,8 @@ def start() -> Gaussians:
 @pytest.fixture(scope="module")
 def fitted(start: Gaussians) -> Gaussians:
     views = PosedViews(photographs(VIEWS), VIEWS)
-    return fit_to_views(
-        start, views, cut_out(views.images)[:, 3], PARAMETERS, torch.Generator().manual_seed(1)
-    )
+    target = TargetViews(views, cut_out(views.images)[:, 3])
+    return fit_to_views(start, target, PARAMETERS, torch.Generator().manual_seed(1))
 
 
 def errors(gaussians: Gaussians) -> tuple[float, float]:
@@ -73,10 +72,9 @@ def test_there_are_no_needles_and_nothing_faint(start: Gaussians, fitted: Gaussi
 def test_the_same_seed_gives_the_same_fit(start: Gaussians) -> None:
     short = PARAMETERS.model_copy(update={"steps": 3})
     views = PosedViews(photographs(VIEWS), VIEWS)
-    alphas = cut_out(views.images)[:, 3]
+    target = TargetViews(views, cut_out(views.images)[:, 3])
     first, second, other = (
-        fit_to_views(start, views, alphas, short, torch.Generator().manual_seed(seed)).means
-        for seed in (4, 4, 5)
+        fit_to_views(start, target, short, torch.Generator().manual_seed(seed)).means for seed in (4, 4, 5)
     )
     assert torch.equal(first, second)
     assert not torch.equal(first, other)

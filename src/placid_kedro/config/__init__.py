@@ -16,7 +16,7 @@ from placid_kedro.config.run import ModelsParameters, RunParameters, TrackingPar
 from placid_kedro.diffusion.config import LoraParameters
 from placid_kedro.distillation import DistillationConfig
 from placid_kedro.distillation.lab.config import Distill2dParameters
-from placid_kedro.distillation.splats_config import BsdParameters
+from placid_kedro.distillation.splats_config import AnchorParameters, BsdParameters
 from placid_kedro.embedded.training.config import PretrainParameters
 from placid_kedro.evaluation.config import EvaluateParameters, EvaluationParameters
 from placid_kedro.export.config import ExportParameters
@@ -69,6 +69,7 @@ class Parameters(ParameterModel):
 
 __all__ = [
     "AblationParameters",
+    "AnchorParameters",
     "BsdParameters",
     "Distill2dParameters",
     "DistillationConfig",

@@ -26,13 +26,18 @@ from placid_kedro.distillation import (
 )
 from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.guard import only_usable, usable_samples
-from placid_kedro.distillation.splats_config import BsdParameters, DecayParameters, ViewPrompts
+from placid_kedro.distillation.splats_config import (
+    AnchorParameters,
+    BsdParameters,
+    DecayParameters,
+    ViewPrompts,
+)
 from placid_kedro.distillation.splats_numbers import StepNumbers
 from placid_kedro.distillation.splats_state import SplatsState, optimizers_of
-from placid_kedro.errors import GuidanceError
+from placid_kedro.errors import GuidanceError, ParameterError
 from placid_kedro.finite import check_counts
 from placid_kedro.progress import SILENT, Progress
-from placid_kedro.splats import Gaussians, RenderedViews, render
+from placid_kedro.splats import Gaussians, RenderedViews, TargetViews, render
 from placid_kedro.splats.densification import Densification
 
 NEGATIVE_PROMPT = "unrealistic, blurry, low quality."
@@ -118,6 +123,7 @@ def distill(
     *,
     overhead_prompt: str = "",
     generator: torch.Generator,
+    views: TargetViews | None = None,
     guard: GuidanceGuard | None = None,
     film: Film | None = None,
     curves: Curves | None = None,
@@ -134,6 +140,7 @@ def distill(
         settings: of the optimisation.
         overhead_prompt: for views from above, where `settings.view_prompts` has one.
         generator: draws everything random, on the CPU.
+        views: that hold the Gaussians, where `settings.anchor` says so.
         guard: counts unusable guidance; one for `settings.steps` by default.
         film: gets the pictures of the optimisation; one that nobody looks at by default.
         curves: gets losses, diagnostics and counts of each step, also of those before an interruption.
@@ -144,9 +151,13 @@ def distill(
         The optimised Gaussians.
 
     Raises:
+        ParameterError: `settings.anchor` wants views, and there are none.
         GuidanceError: when the guidance is zero or not finite too often, or makes every Gaussian vanish.
         NumericError: when a loss or a Gaussian is not finite any more.
     """
+    if settings.anchor is not None and views is None:
+        raise ParameterError("bsd_3dgs.anchor holds the Gaussians to posed views; give views, or no anchor.")
+    anchor = None if views is None else views.to(model.device)
     parameters = gaussians.to(model.device).to_parameters()
     state = SplatsState(
         parameters,
@@ -165,7 +176,7 @@ def distill(
     with nullcontext() if checkpoint is None else checkpoint.discarded_on(GuidanceError):
         for _ in progress.track(range(state.step, settings.steps), description="distillation"):
             state.film.watch(state.step, state.parameters)
-            _advance(state, model, embeddings, settings, progress)
+            _advance(state, model, embeddings, settings, anchor, progress)
             if checkpoint is not None:
                 checkpoint.save_when_due(state.state_dict)
     state.film.watch(state.step, state.parameters)
@@ -177,6 +188,7 @@ def _advance(
     model: TextToImage,
     embeddings: PromptEmbeddings,
     settings: BsdParameters,
+    anchor: TargetViews | None,
     progress: Progress,
 ) -> None:
     """One step."""
@@ -195,6 +207,8 @@ def _advance(
     guidance = state.distiller(latents, conditioning, t, generator, done)
     usable, finite = usable_samples(guidance.gradient)
     losses = _losses(latents, only_usable(guidance.gradient, usable), views, parameters, settings)
+    if settings.anchor is not None and anchor is not None:
+        losses["views"] = _anchor_loss(scene, anchor, settings.anchor, generator)
     torch.stack(list(losses.values())).sum().backward()
     state.densification.after_backward(step, views.meta, parameters, optimizers)
     if not len(parameters["means"]):
@@ -286,6 +300,17 @@ def _losses(
         "depth_variation": weights.depth_variation * _total_variation(views.depth),
         "scale": weights.scale * parameters["scales"].exp().mean(),
     }
+
+
+def _anchor_loss(
+    scene: Gaussians, views: TargetViews, anchor: AnchorParameters, generator: torch.Generator
+) -> Tensor:
+    return anchor.weight * views.error(
+        scene,
+        count=anchor.views_per_step,
+        silhouette_weight=anchor.silhouette_weight,
+        generator=generator,
+    )
 
 
 def _total_variation(images: Tensor) -> Tensor:

@@ -121,6 +121,22 @@ class LossWeights(ParameterModel):
     scale: NonNegativeFloat
 
 
+class AnchorParameters(ParameterModel):
+    """The Gaussians keep looking like the posed views while they are distilled; not the paper's.
+
+    Attributes:
+        weight: of the views' error (`placid_kedro.splats.TargetViews.error`) beside the other losses.
+        views_per_step: drawn without replacement.
+        silhouette_weight: of the error of alpha beside that of colours.
+        hole_tolerance: what an object encloses in a view is a hole, when it is as white as the background.
+    """
+
+    weight: PositiveFloat
+    views_per_step: PositiveInt
+    silhouette_weight: NonNegativeFloat
+    hole_tolerance: Fraction
+
+
 class FilmParameters(ParameterModel):
     """Pictures that are kept of the optimisation, all from the front.
 
@@ -164,6 +180,7 @@ class BsdParameters(ParameterModel):
         backgrounds: behind the rendered images, drawn anew each step: white, black or a random colour.
         image_every: steps between two recorded images; 0 records none.
         film: the pictures of the optimisation that its page shows.
+        anchor: how much the posed views hold the Gaussians; null for not at all.
         unseen: which Gaussians go at the end because no view shows them; null keeps all.
     """
 
@@ -184,4 +201,5 @@ class BsdParameters(ParameterModel):
     learning_rates: LearningRates
     densification: DensificationConfig
     losses: LossWeights
+    anchor: AnchorParameters | None
     unseen: UnseenParameters | None

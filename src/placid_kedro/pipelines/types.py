@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from placid_kedro.evaluation.report import Report
     from placid_kedro.latent_plane.training.report import PlaneTrainingReport
     from placid_kedro.objects.training_set import TrainingSet
-    from placid_kedro.splats import Gaussians
+    from placid_kedro.splats import Gaussians, TargetViews
     from placid_kedro.surface.point_clouds import PointCloud
 else:
     DataFrame = DistillationSummary = Figure = FolderWriter = PlaneTrainingReport = PretrainPlan = (
         TrainingSet
     ) = Any
-    Cameras = Gaussians = LabReport = LabRun = PointCloud = PosedViews = Report = Tensor = Any
+    Cameras = Gaussians = LabReport = LabRun = PointCloud = PosedViews = Report = TargetViews = Tensor = Any
 
 # One source of a model or several, best first (see `placid_kedro.models.find_model`).
 ModelSource = str | Sequence[str]
@@ -44,6 +44,7 @@ __all__ = [
     "PosedViews",
     "PretrainPlan",
     "Report",
+    "TargetViews",
     "Tensor",
     "TrainingSet",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from placid_kedro.splats.gaussians import Gaussians
     from placid_kedro.splats.ply import load_ply, save_ply
     from placid_kedro.splats.rasterizer import rasterization
+    from placid_kedro.splats.target_views import TargetViews
     from placid_kedro.splats.views import RenderedViews, render
     from placid_kedro.splats.visibility import largest_weights, without_unseen
 
@@ -25,6 +26,7 @@ __all__ = [
     "DensificationConfig",
     "Gaussians",
     "RenderedViews",
+    "TargetViews",
     "UnseenParameters",
     "compile_kernels",
     "largest_weights",
@@ -41,6 +43,7 @@ _LAZY = {
     "gaussians": ["Gaussians"],
     "ply": ["load_ply", "save_ply"],
     "rasterizer": ["rasterization"],
+    "target_views": ["TargetViews"],
     "views": ["RenderedViews", "render"],
     "visibility": ["largest_weights", "without_unseen"],
 }

@@ -10,36 +10,31 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from placid_kedro.cameras import PosedViews
 from placid_kedro.progress import SILENT, Progress
-from placid_kedro.splats import Gaussians, RenderedViews, render
+from placid_kedro.splats import Gaussians, TargetViews
 from placid_kedro.splats.gaussians import neighbour_distance
 from placid_kedro.surface.config import FitParameters
 
 _ADAM_EPSILON = 1e-15
-_WHITE = torch.ones(3)
 
 
 def fit_to_views(
     gaussians: Gaussians,
-    views: PosedViews,
-    alphas: Tensor,
+    views: TargetViews,
     parameters: FitParameters,
     generator: torch.Generator,
     progress: Progress = SILENT,
 ) -> Gaussians:
     """Optimise Gaussians until they look like the views.
 
-    The loss is the mean absolute error of colours over white and, weighted, of alpha against the views' silhouettes. No
-    Gaussian becomes longer than `longest` times the spacing of the start, so that there are no needles; those that end
-    more transparent than `minimum_opacity` are left out.
+    The loss is `TargetViews.error`. No Gaussian becomes longer than `longest` times the spacing of the start, so that
+    there are no needles; those that end more transparent than `minimum_opacity` are left out.
 
     Args:
         gaussians: the start.
-        views: N of them, RGB over white.
-        alphas: [N, H, W] of the object in the views, in [0, 1].
+        views: on the CPU.
         parameters: of the fit.
         generator: draws the views of each step, on the CPU.
         progress: shows the steps and receives the loss.
@@ -51,9 +46,12 @@ def fit_to_views(
     for step in progress.track(range(parameters.steps), description="fit to the views"):
         for group in optimizer.param_groups:
             group["lr"] = group["first_lr"] * parameters.final_rate ** (step / parameters.steps)
-        chosen = torch.randperm(len(views), generator=generator)[: parameters.views_per_step]
-        seen = render(Gaussians.from_parameters(trained), views.cameras[chosen], _WHITE)
-        loss = _loss(seen, views.images[chosen], alphas[chosen, None], parameters)
+        loss = views.error(
+            Gaussians.from_parameters(trained),
+            count=parameters.views_per_step,
+            silhouette_weight=parameters.silhouette_weight,
+            generator=generator,
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -62,12 +60,6 @@ def fit_to_views(
         progress.log_metrics(step, {"fit_loss": float(loss.detach())})
     fitted = Gaussians.from_parameters(trained).detach()
     return fitted.subset(fitted.opacities >= parameters.minimum_opacity)
-
-
-def _loss(seen: RenderedViews, images: Tensor, alphas: Tensor, parameters: FitParameters) -> Tensor:
-    return (seen.rgb - images).abs().mean() + parameters.silhouette_weight * (
-        seen.alpha - alphas
-    ).abs().mean()
 
 
 def _optimizer(trained: dict[str, nn.Parameter], parameters: FitParameters) -> torch.optim.Adam:

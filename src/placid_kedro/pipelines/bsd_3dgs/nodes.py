@@ -2,13 +2,21 @@
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import (
+    AnchorParameters,
     BsdParameters,
     DistillationConfig,
     ModelsParameters,
     PromptProcessorParameters,
     RunParameters,
 )
-from placid_kedro.pipelines.types import DistillationSummary, Figure, Gaussians, PosedViews, Tensor
+from placid_kedro.pipelines.types import (
+    DistillationSummary,
+    Figure,
+    Gaussians,
+    PosedViews,
+    TargetViews,
+    Tensor,
+)
 from placid_kedro.prompts import Prompts, view_prompt
 from placid_kedro.randomness import stage_generator
 
@@ -16,6 +24,7 @@ from placid_kedro.randomness import stage_generator
 def distill_into_gaussians(
     initial_gaussians: Gaussians,
     lora: dict[str, Tensor],
+    views: PosedViews,
     prompts: Prompts,
     wording: PromptProcessorParameters,
     seed: int,
@@ -49,6 +58,7 @@ def distill_into_gaussians(
             parameters,
             overhead_prompt=view_prompt(prompts.text, wording.view_template, "overhead"),
             generator=stage_generator(seed, "bsd_3dgs"),
+            views=_anchor(views, parameters.anchor),
             guard=guard,
             film=film,
             curves=curves,
@@ -65,3 +75,13 @@ def distill_into_gaussians(
         unseen_gaussians=len(gaussians) - len(seen),
     )
     return seen, summary, film.views(), curves_plot(curves)
+
+
+def _anchor(views: PosedViews, parameters: AnchorParameters | None) -> TargetViews | None:
+    """The views with the object cut out of them."""
+    from placid_kedro.splats import TargetViews
+    from placid_kedro.surface.background import cut_out
+
+    if parameters is None:
+        return None
+    return TargetViews(views, cut_out(views.images, parameters.hole_tolerance)[:, 3])

@@ -6,7 +6,7 @@ from placid_kedro.pipelines.bsd_3dgs import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """`initial_gaussians` and `lora` in, `gaussians`, `distillation_summary`, `optimisation` and curves out."""
+    """Initial Gaussians, `lora` and `views` in, `gaussians`, summary, `optimisation` and curves out."""
     return pipeline(
         [
             node(
@@ -14,6 +14,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "initial_gaussians",
                     "lora",
+                    "views",
                     "prompts",
                     "params:prompt_processor",
                     "params:seed",

@@ -40,6 +40,7 @@ def _from_density(
     from dataclasses import replace
 
     from placid_kedro.errors import DataError
+    from placid_kedro.splats import TargetViews
     from placid_kedro.surface.background import cut_out
     from placid_kedro.surface.carving import carve
     from placid_kedro.surface.fitting import fit_to_views
@@ -66,7 +67,7 @@ def _from_density(
     if source.fit is None:
         return gaussians
     generator = stage_generator(seed, "fit")
-    return fit_to_views(gaussians, views, alphas, source.fit, generator, current_run().progress)
+    return fit_to_views(gaussians, TargetViews(views, alphas), source.fit, generator, current_run().progress)
 
 
 def _shap_e(
