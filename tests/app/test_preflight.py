@@ -78,7 +78,7 @@ def test_a_point_cloud_that_cannot_be_used_is_known_before_the_work(
     path.write_bytes(content)
     source = FileSource(path=str(path))
     with pytest.raises(DataError, match=said):
-        check_init(InitParameters(source=source, points=10, opacity=0.5), "paper")
+        check_init(InitParameters(source=source, points=10, opacity=0.5, thickness=0.3), "paper")
 
 
 def test_the_models_that_ship_are_as_they_were_made() -> None:

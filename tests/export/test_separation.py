@@ -53,3 +53,17 @@ def test_a_closed_mesh_stays_as_it_is() -> None:
     ball = trimesh.creation.icosphere(1)
     vertices, faces = separated(np.array(ball.vertices), np.array(ball.faces, np.int64))
     assert np.array_equal(vertices, ball.vertices) and np.array_equal(faces, ball.faces)
+
+
+@pytest.mark.parametrize("copies", [1, 2, 3])
+@pytest.mark.parametrize("corners", [(0, 1, 2), (1, 0, 2)])
+def test_faces_back_to_back_enclose_nothing_and_go(copies: int, corners: tuple[int, int, int]) -> None:
+    """Also those that lie on a face of the body, whose edges then have four faces of three corners in all."""
+    ball = trimesh.creation.icosphere(1)
+    flap = np.array(ball.faces[5][list(corners)], np.int64)
+    faces = np.concatenate([ball.faces, *([flap[None], flap[None, ::-1]] * copies)])
+    vertices, parted = separated(np.array(ball.vertices), faces)
+    assert np.array_equal(vertices, ball.vertices)
+    assert {tuple(face) for face in parted} == {tuple(face) for face in ball.faces} and len(parted) == len(
+        ball.faces
+    )

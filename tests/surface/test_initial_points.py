@@ -71,7 +71,7 @@ def test_points_take_the_colour_of_the_views_that_see_them() -> None:
     assert float((reddish == left)[clear].float().mean()) > 0.99
     # White never bleeds in from behind the ball's edge.
     assert float(cloud.colors[:, 1].max()) < 0.3
-    gaussians = gaussians_of(cloud, 0.2)
+    gaussians = gaussians_of(cloud, 0.2, 0.3)
     assert len(gaussians) == 800
     torch.testing.assert_close(gaussians.opacities, torch.full((800,), 0.2))
     torch.testing.assert_close(gaussians.base_colors, cloud.colors, atol=1e-6, rtol=0)

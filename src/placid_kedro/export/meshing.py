@@ -82,7 +82,7 @@ def mesh_of(gaussians: Gaussians, parameters: MeshParameters) -> Surface:
         surface.vertices.numpy(), surface.faces.numpy(), target_count=parameters.faces, agg=_AGGRESSIVENESS
     )
     merged, joined = _merged(vertices.astype(np.float64), faces)
-    parted, closed = separated(merged, _without_flaps(joined))
+    parted, closed = separated(merged, joined)
     return Surface(torch.from_numpy(parted).float(), torch.from_numpy(closed))
 
 
@@ -101,13 +101,6 @@ def _merged(
     joined = index.ravel()[faces].astype(np.int64)
     flat = (joined == np.roll(joined, 1, axis=1)).any(axis=1)
     return places, joined[~flat]
-
-
-def _without_flaps(faces: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Faces [F, 3] without those that lie back to back: they enclose nothing, and put four faces at an edge."""
-    _, place, counts = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True, return_counts=True)
-    kept: NDArray[np.int64] = faces[counts[place.ravel()] % 2 == 1]
-    return kept
 
 
 def _solid(grid: NDArray[np.float32], parameters: MeshParameters) -> NDArray[np.float32]:

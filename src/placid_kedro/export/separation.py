@@ -26,8 +26,9 @@ class _Wedge:
 def separated(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArray]:
     """Part the sheets of a closed mesh where more than two faces meet at an edge.
 
-    Such an edge is cut in its middle once for every part of the object that touches it, each time with a vertex of its
-    own, a ten-thousandth inside that part, so that programs that merge equal points keep the parts apart.
+    Faces that lie back to back enclose nothing and go first. Such an edge is cut in its middle once for every part of
+    the object that touches it, each time with a vertex of its own, a ten-thousandth inside that part, so that programs
+    that merge equal points keep the parts apart.
 
     Args:
         vertices: [V, 3].
@@ -36,6 +37,8 @@ def separated(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArr
     Returns:
         Vertices and faces; two faces at every edge, which run along it in opposite directions.
     """
+    # Without them each round parts an edge and makes no new one that is crowded, so that this ends.
+    faces = _without_flaps(faces)
     while len(crowd := _crowded_edge(faces)):
         for wedge in _wedges(vertices, faces, crowd):
             ends = _ends(faces, wedge.sides[0])
@@ -43,6 +46,22 @@ def separated(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArr
             faces = _cut(faces, wedge.sides, len(vertices))
             vertices = np.concatenate([vertices, middle[None]])
     return vertices, faces
+
+
+def _without_flaps(faces: IntArray) -> IntArray:
+    """Faces [F, 3] without pairs of the same corners that look opposite ways; of three such faces one stays."""
+    first = faces.argmin(axis=1)
+    turned = np.take_along_axis(faces, (first[:, None] + np.arange(3)) % 3, axis=1)
+    side = np.where(turned[:, 1] < turned[:, 2], 1, -1)
+    _, place, counts = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True, return_counts=True)
+    kept = np.ones(len(faces), dtype=bool)
+    for corners in np.flatnonzero(counts > 1):
+        same = np.flatnonzero(place.ravel() == corners)
+        surplus = int(side[same].sum())
+        kept[same] = False
+        kept[same[side[same] * surplus > 0][: abs(surplus)]] = True
+    chosen: IntArray = faces[kept]
+    return chosen
 
 
 def _crowded_edge(faces: IntArray) -> IntArray:

@@ -170,6 +170,7 @@ class InitParameters(ParameterModel):
         source: where the points come from.
         points: number of Gaussians at the start.
         opacity: of each Gaussian at the start.
+        thickness: standard deviation along the surface's normal, relative to the others, where points have normals.
     """
 
     source: Annotated[
@@ -177,3 +178,4 @@ class InitParameters(ParameterModel):
     ]
     points: Annotated[int, Field(ge=2, le=20_000_000)]
     opacity: Annotated[float, Field(gt=0, lt=1)]
+    thickness: Annotated[float, Field(gt=0, le=1)]

@@ -59,6 +59,8 @@ def color_from_views(points: SurfacePoints, views: PosedViews, alphas: Tensor) -
     return PointCloud(points.points, colors.colors, points.normals)
 
 
-def gaussians_of(cloud: PointCloud, opacity: float) -> Gaussians:
+def gaussians_of(cloud: PointCloud, opacity: float, thickness: float) -> Gaussians:
     """One Gaussian a point, a disc across its normal where there is one."""
-    return Gaussians.from_points(cloud.points, cloud.colors, normals=cloud.normals, opacity=opacity)
+    return Gaussians.from_points(
+        cloud.points, cloud.colors, normals=cloud.normals, opacity=opacity, thickness=thickness
+    )

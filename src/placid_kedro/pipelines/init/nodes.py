@@ -27,7 +27,7 @@ def place_gaussians(
         cloud = _shap_e(prompts, seed, shap_e, run, source, parameters.points)
     else:
         cloud = _baseline(seed, parameters)
-    return gaussians_of(cloud, parameters.opacity)
+    return gaussians_of(cloud, parameters.opacity, parameters.thickness)
 
 
 def _from_density(
@@ -58,7 +58,9 @@ def _from_density(
     if source.carve is not None:
         field = carve(field, alphas, views.cameras, source.carve)
     points = surface_points(field, source.level, parameters.points, stage_generator(seed, "init"))
-    gaussians = gaussians_of(color_from_views(points, unmixed, alphas), parameters.opacity)
+    gaussians = gaussians_of(
+        color_from_views(points, unmixed, alphas), parameters.opacity, parameters.thickness
+    )
     if source.missing_parts is not None:
         generator = stage_generator(seed, "missing_parts")
         gaussians = add_missing_parts(
