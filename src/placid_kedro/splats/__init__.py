@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from placid_kedro.splats.rasterizer import rasterization
     from placid_kedro.splats.target_views import TargetViews
     from placid_kedro.splats.views import RenderedViews, render
-    from placid_kedro.splats.visibility import largest_weights, without_unseen
+    from placid_kedro.splats.visibility import are_seen, largest_weights, without_unseen
 
 __all__ = [
     "Densification",
@@ -28,6 +28,7 @@ __all__ = [
     "RenderedViews",
     "TargetViews",
     "UnseenParameters",
+    "are_seen",
     "compile_kernels",
     "largest_weights",
     "load_ply",
@@ -45,6 +46,6 @@ _LAZY = {
     "rasterizer": ["rasterization"],
     "target_views": ["TargetViews"],
     "views": ["RenderedViews", "render"],
-    "visibility": ["largest_weights", "without_unseen"],
+    "visibility": ["are_seen", "largest_weights", "without_unseen"],
 }
 __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_LAZY)

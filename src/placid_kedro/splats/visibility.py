@@ -49,24 +49,29 @@ def largest_weights(gaussians: Gaussians, cameras: Cameras) -> Tensor:
 
 
 def without_unseen(gaussians: Gaussians, parameters: UnseenParameters) -> Gaussians:
-    """Leave out the Gaussians that hardly show from any side: those inside the body, and dust.
+    """Leave out the Gaussians that `are_seen` does not mark: those inside the body, and dust."""
+    return gaussians.subset(are_seen(gaussians, parameters))
 
-    The faintest go, one after the other, as long as all that went make up no more than a share of the whole; so it does
-    not matter how many Gaussians an object has, and how large they are.
+
+def are_seen(gaussians: Gaussians, parameters: UnseenParameters) -> Tensor:
+    """Which Gaussians show from some side.
+
+    The faintest do not, one after the other, as long as all of these make up no more than a share of the whole; so it
+    does not matter how many Gaussians an object has, and how large they are.
 
     Args:
         gaussians: N of them.
         parameters: from how many sides they are looked at, and the share.
 
     Returns:
-        Those that stay, in their order; all of them where the views show nothing.
+        [N] bool; all of them where the views show nothing.
     """
     cameras = sphere(parameters.views, _DISTANCE, _FIELD_OF_VIEW_DEG, parameters.image_size)
     weights = largest_weights(gaussians, cameras.to(gaussians.means.device)).double()
     whole = weights.sum()
     if not whole > 0:
-        return gaussians
+        return torch.ones_like(weights, dtype=torch.bool)
     order = torch.argsort(weights, stable=True)
     kept = torch.ones_like(weights, dtype=torch.bool)
     kept[order[weights[order].cumsum(dim=0) <= parameters.share * whole]] = False
-    return gaussians.subset(kept)
+    return kept

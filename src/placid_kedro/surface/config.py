@@ -11,6 +11,7 @@ from placid_kedro.parameter_types import (
     PositiveFloat,
     PositiveInt,
 )
+from placid_kedro.splats.config import UnseenParameters
 
 
 class IsoLevel(ParameterModel):
@@ -110,6 +111,7 @@ class DensitySource(ParameterModel):
             the silhouettes.
         carve: the density by the views' silhouettes, before; null for the paper's initialisation.
         missing_parts: points that the views show and the density lacks; null for the paper's initialisation.
+        unseen: which points go before the fit because those in front hide them from all sides; null keeps all.
         fit: of the points' Gaussians to the views, before distillation; null for the paper's initialisation.
     """
 
@@ -118,6 +120,7 @@ class DensitySource(ParameterModel):
     hole_tolerance: Fraction = 0.0
     carve: CarveParameters | None = None
     missing_parts: MissingPartsParameters | None = None
+    unseen: UnseenParameters | None = None
     fit: FitParameters | None = None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from placid_kedro.cameras import PosedViews
-from placid_kedro.splats import Gaussians
+from placid_kedro.splats import Gaussians, UnseenParameters, are_seen
 from placid_kedro.splats.gaussians import neighbour_distance
 from placid_kedro.surface.coloring import color_points, point_depth_maps
 from placid_kedro.surface.config import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
@@ -17,6 +19,9 @@ from placid_kedro.surface.extraction import (
     sample_surface,
 )
 from placid_kedro.surface.point_clouds import PointCloud
+
+# Of Gaussians that hide what is behind them.
+_OPAQUE = 0.99
 
 
 def surface_points(
@@ -64,3 +69,9 @@ def gaussians_of(cloud: PointCloud, opacity: float, thickness: float) -> Gaussia
     return Gaussians.from_points(
         cloud.points, cloud.colors, normals=cloud.normals, opacity=opacity, thickness=thickness
     )
+
+
+def without_hidden(gaussians: Gaussians, parameters: UnseenParameters) -> Gaussians:
+    """Leave out the Gaussians that the others, were they opaque, would hide from all sides."""
+    opaque = torch.full_like(gaussians.logit_opacities, _OPAQUE).logit()
+    return gaussians.subset(are_seen(replace(gaussians, logit_opacities=opaque), parameters))

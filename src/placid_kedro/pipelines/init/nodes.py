@@ -44,7 +44,12 @@ def _from_density(
     from placid_kedro.surface.background import cut_out
     from placid_kedro.surface.carving import carve
     from placid_kedro.surface.fitting import fit_to_views
-    from placid_kedro.surface.initial_points import color_from_views, gaussians_of, surface_points
+    from placid_kedro.surface.initial_points import (
+        color_from_views,
+        gaussians_of,
+        surface_points,
+        without_hidden,
+    )
     from placid_kedro.surface.missing_parts import add_missing_parts
 
     field = density["density"]
@@ -66,6 +71,8 @@ def _from_density(
         gaussians = add_missing_parts(
             gaussians, unmixed, alphas, source.missing_parts, parameters.opacity, generator
         )
+    if source.unseen is not None:
+        gaussians = without_hidden(gaussians, source.unseen)
     if source.fit is None:
         return gaussians
     generator = stage_generator(seed, "fit")
