@@ -1,13 +1,23 @@
 """A density field and views of a coloured ball become Gaussians on its surface in its colours."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from placid_kedro.cameras import Cameras, PosedViews, ring
 from placid_kedro.errors import DataError
+from placid_kedro.splats import are_seen
 from placid_kedro.surface.background import cut_out
 from placid_kedro.surface.config import InitLevel, IsoLevel, OccupancyLevel, RelativeLevel
-from placid_kedro.surface.initial_points import color_from_views, gaussians_of, surface_points
+from placid_kedro.surface.initial_points import (
+    color_from_views,
+    gaussians_of,
+    surface_points,
+    without_hidden,
+)
+from tests.splats.test_visibility import OUTSIDE, VIEWS, ball_with_a_secret
+from tests.splats.test_visibility import RADIUS as RADIUS_OF_BALL
 
 RADIUS = 0.3
 
@@ -77,3 +87,15 @@ def test_points_take_the_colour_of_the_views_that_see_them() -> None:
     torch.testing.assert_close(gaussians.base_colors, cloud.colors, atol=1e-6, rtol=0)
     # Discs across the normals.
     assert (gaussians.scales.argmin(dim=1) == 2).all()
+
+
+def test_what_an_opaque_surface_would_hide_goes_though_it_shows_through() -> None:
+    faint = 0.1
+    ball = ball_with_a_secret()
+    ball = replace(ball, logit_opacities=torch.full_like(ball.logit_opacities, faint).logit())
+    is_inside = torch.arange(len(ball)) >= OUTSIDE
+    assert bool(are_seen(ball, VIEWS)[is_inside].any())
+    kept = without_hidden(ball, VIEWS)
+    assert float(kept.means.norm(dim=1).min()) > 0.99 * RADIUS_OF_BALL
+    assert len(kept) > 0.9 * OUTSIDE
+    torch.testing.assert_close(kept.opacities, torch.full((len(kept),), faint))  # as they were
