@@ -5,7 +5,7 @@ from placid_kedro.config import InitParameters, RunParameters
 from placid_kedro.pipelines.types import Gaussians, ModelSource, PointCloud, PosedViews, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
-from placid_kedro.surface.config import DensitySource, ShapESource
+from placid_kedro.surface.config import ShapESource
 
 
 def place_gaussians(
@@ -18,65 +18,17 @@ def place_gaussians(
     parameters: InitParameters,
 ) -> Gaussians:
     """Put Gaussians on the object's surface and fit them to the views, or take one of the ablation's baselines."""
+    from placid_kedro.surface.density_start import gaussians_from_density
     from placid_kedro.surface.initial_points import gaussians_of
 
-    source = parameters.source
+    source, progress = parameters.source, current_run().progress
     if source.kind == "density":
-        return _from_density(density, views, seed, source, parameters)
+        return gaussians_from_density(density["density"], views, source, parameters, seed, progress)
     if source.kind == "shap_e":
         cloud = _shap_e(prompts, seed, shap_e, run, source, parameters.points)
     else:
         cloud = _baseline(seed, parameters)
     return gaussians_of(cloud, parameters.opacity, parameters.thickness)
-
-
-def _from_density(
-    density: dict[str, Tensor],
-    views: PosedViews,
-    seed: int,
-    source: DensitySource,
-    parameters: InitParameters,
-) -> Gaussians:
-    from dataclasses import replace
-
-    from placid_kedro.errors import DataError
-    from placid_kedro.splats import TargetViews
-    from placid_kedro.surface.background import cut_out
-    from placid_kedro.surface.carving import carve
-    from placid_kedro.surface.fitting import fit_to_views
-    from placid_kedro.surface.initial_points import (
-        color_from_views,
-        gaussians_of,
-        surface_points,
-        without_hidden,
-    )
-    from placid_kedro.surface.missing_parts import add_missing_parts
-
-    field = density["density"]
-    if not bool(field.any()):
-        raise DataError(
-            "The views were made without Latent-Plane, so there is no density field; run the stage multiview again "
-            "with a plane, or give init.source another kind."
-        )
-    objects = cut_out(views.images, source.hole_tolerance)
-    alphas, unmixed = objects[:, 3], replace(views, images=objects[:, :3])
-    if source.carve is not None:
-        field = carve(field, alphas, views.cameras, source.carve)
-    points = surface_points(field, source.level, parameters.points, stage_generator(seed, "init"))
-    gaussians = gaussians_of(
-        color_from_views(points, unmixed, alphas), parameters.opacity, parameters.thickness
-    )
-    if source.missing_parts is not None:
-        generator = stage_generator(seed, "missing_parts")
-        gaussians = add_missing_parts(
-            gaussians, unmixed, alphas, source.missing_parts, parameters.opacity, generator
-        )
-    if source.unseen is not None:
-        gaussians = without_hidden(gaussians, source.unseen)
-    if source.fit is None:
-        return gaussians
-    generator = stage_generator(seed, "fit")
-    return fit_to_views(gaussians, TargetViews(views, alphas), source.fit, generator, current_run().progress)
 
 
 def _shap_e(
