@@ -1,5 +1,7 @@
 """A start of the wrong size and colour is fitted to views of a ball, and judged from cameras that it has not seen."""
 
+import math
+
 import pytest
 import torch
 
@@ -24,6 +26,7 @@ PARAMETERS = FitParameters(
     final_rate=0.1,
     silhouette_weight=1.0,
     longest=2.0,
+    thinnest=0.1,
     minimum_opacity=0.05,
 )
 VIEWS = ring(8, 30.0, 1.5, 49.13, 32)
@@ -63,9 +66,11 @@ def test_fitted_gaussians_look_right_from_sides_that_they_were_not_fitted_to(
     assert color_error < 0.5 * color_error_of_start
 
 
-def test_there_are_no_needles_and_nothing_faint(start: Gaussians, fitted: Gaussians) -> None:
+def test_there_are_no_needles_no_hairs_and_nothing_faint(start: Gaussians, fitted: Gaussians) -> None:
     longest = PARAMETERS.longest * float(neighbour_distance(start.means).median())
     assert float(fitted.scales.max()) <= 1.0001 * longest
+    pixel = 1.5 * 2 * math.tan(math.radians(49.13 / 2)) / 32
+    assert float(fitted.scales.min()) >= 0.9999 * PARAMETERS.thinnest * pixel
     assert float(fitted.opacities.min()) >= PARAMETERS.minimum_opacity
 
 

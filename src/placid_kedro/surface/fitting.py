@@ -12,6 +12,7 @@ import math
 import torch
 from torch import nn
 
+from placid_kedro.cameras import Cameras
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, TargetViews
 from placid_kedro.splats.gaussians import neighbour_distance
@@ -30,7 +31,7 @@ def fit_to_views(
     """Optimise Gaussians until they look like the views.
 
     The loss is `TargetViews.error`. No Gaussian becomes longer than `longest` times the spacing of the start, so that
-    there are no needles; those that end more transparent than `minimum_opacity` are left out.
+    there are no needles, nor thinner than `thinnest`; those that end more transparent than `minimum_opacity` are left out.
 
     Args:
         gaussians: the start.
@@ -40,7 +41,8 @@ def fit_to_views(
         progress: shows the steps and receives the loss.
     """
     spacing = float(neighbour_distance(gaussians.means).median())
-    longest = math.log(parameters.longest * spacing)
+    longest = parameters.longest * spacing
+    thinnest = min(parameters.thinnest * _pixel(views.views.cameras), longest)
     trained = gaussians.to_parameters()
     optimizer = _optimizer(trained, parameters)
     for step in progress.track(range(parameters.steps), description="fit to the views"):
@@ -56,10 +58,15 @@ def fit_to_views(
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            trained["scales"].clamp_(max=longest)
+            trained["scales"].clamp_(min=math.log(thinnest) if thinnest else None, max=math.log(longest))
         progress.log_metrics(step, {"fit_loss": float(loss.detach())})
     fitted = Gaussians.from_parameters(trained).detach()
     return fitted.subset(fitted.opacities >= parameters.minimum_opacity)
+
+
+def _pixel(cameras: Cameras) -> float:
+    """Width of a pixel as the views show the cube's centre, world units, on average."""
+    return float((cameras.positions.norm(dim=-1) / cameras.K[:, 0, 0]).mean())
 
 
 def _optimizer(trained: dict[str, nn.Parameter], parameters: FitParameters) -> torch.optim.Adam:
