@@ -84,7 +84,7 @@ def test_the_reference_keeps_its_margin(tiny_models: Any, margin: float | None) 
 
 
 def init(**source: Any) -> InitParameters:
-    return InitParameters.model_validate({"source": source, "points": 50, "opacity": 0.3})
+    return InitParameters.model_validate({"source": source, "points": 50, "opacity": 0.3, "thickness": 0.3})
 
 
 def placed(

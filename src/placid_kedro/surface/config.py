@@ -49,8 +49,8 @@ class FitParameters(ParameterModel):
         final_rate: the rates fall log-linearly to this share.
         silhouette_weight: of the error of alpha beside that of colours.
         longest: standard deviation of a Gaussian, in spacings of the start's points.
-        thinnest: standard deviation of a Gaussian along any axis, in pixels of the views as they show the cube's centre;
-            what is thinner sticks out like a hair when it is seen from its edge.
+        thinnest: standard deviation of a Gaussian along any axis, in pixels of the views as they show the cube's
+            centre; what is thinner sticks out like a hair where it is seen from its edge.
         minimum_opacity: what ends more transparent is left out.
     """
 

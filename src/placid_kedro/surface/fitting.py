@@ -31,7 +31,8 @@ def fit_to_views(
     """Optimise Gaussians until they look like the views.
 
     The loss is `TargetViews.error`. No Gaussian becomes longer than `longest` times the spacing of the start, so that
-    there are no needles, nor thinner than `thinnest`; those that end more transparent than `minimum_opacity` are left out.
+    there are no needles, nor thinner than `thinnest`; those that end more transparent than `minimum_opacity` are left
+    out.
 
     Args:
         gaussians: the start.
