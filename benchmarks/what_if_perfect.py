@@ -219,8 +219,8 @@ class Generation:
             self.prompts, density, views, self.seed, models.shap_e, run, self.parameters.init
         )
 
-    def finish(self, start: Gaussians, views: PosedViews) -> Gaussians:
-        lora, _ = personalise(self.prompts, views, *self.common, self.parameters.lora)
+    def finish(self, start: Gaussians, views: PosedViews, seen_by_lora: PosedViews) -> Gaussians:
+        lora, _ = personalise(self.prompts, seen_by_lora, *self.common, self.parameters.lora)
         settings = self.parameters.distillation, self.parameters.bsd_3dgs
         gaussians, _, _, _ = distill_into_gaussians(
             start, lora, views, self.prompts, self.parameters.prompt_processor, *self.common, *settings
@@ -241,7 +241,7 @@ class Generation:
         start = self.start(density, views)
         if case == "fitted_start":
             start, views = fitted(self.mesh, start), self.views
-        return start, self.finish(start, true_views if case == "true_lora" else views)
+        return start, self.finish(start, views, true_views if case == "true_lora" else views)
 
 
 class Judge:
