@@ -59,7 +59,7 @@ def test_another_kind_leaves_nothing_of_the_old_one() -> None:
                 hole_tolerance=0.03,
                 missing_parts=MissingPartsParameters(support=0.95, lacking=1.5, resolution=16),
                 carve=CarveParameters(none_below=0.75, all_from=1.0),
-                unseen=UnseenParameters(views=8, image_size=32, share=0.01),
+                unseen=UnseenParameters(views=8, image_size=32, share=0.0),
                 fit=FitParameters(steps=2, position=1e-4),
             ),
         ),

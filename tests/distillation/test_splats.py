@@ -27,6 +27,7 @@ from tests.distillation.splats_case import FILM, PROMPTS, SIZE, settings
 from tests.stopping import Stopped, StopsAt
 
 RED = torch.tensor([0.8, 0.2, 0.1])
+ANCHOR = {"weight": 1.0, "views_per_step": 2, "silhouette_weight": 1.0, "hole_tolerance": 0.03}
 
 
 class PoolingAutoencoder:
@@ -137,14 +138,13 @@ def test_an_anchor_holds_the_splats_to_their_views(ball: Gaussians, target: torc
     views = TargetViews(PosedViews(seen.rgb, cameras), seen.alpha[:, 0])
 
     def redness(weight: float | None) -> float:
-        anchor = {"weight": weight, "views_per_step": 2, "silhouette_weight": 1.0, "hole_tolerance": 0.03}
         model, _ = knowing_model(target)
         result = distill(
             ball,
             model,
             PROMPTS,
             DistillationConfig.model_validate({"algorithm": "sds"}),
-            settings(steps=20, anchor=None if weight is None else anchor),
+            settings(steps=20, anchor=None if weight is None else {**ANCHOR, "weight": weight}),
             generator=torch.Generator().manual_seed(0),
             views=views,
         )
@@ -157,9 +157,8 @@ def test_an_anchor_holds_the_splats_to_their_views(ball: Gaussians, target: torc
 
 
 def test_an_anchor_without_views_is_refused(ball: Gaussians, target: torch.Tensor) -> None:
-    anchor = {"weight": 1.0, "views_per_step": 2, "silhouette_weight": 1.0, "hole_tolerance": 0.03}
     with pytest.raises(ParameterError, match=r"bsd_3dgs\.anchor holds the Gaussians to posed views"):
-        run(ball, target, anchor=anchor)
+        run(ball, target, anchor=ANCHOR)
 
 
 @pytest.mark.parametrize("stopped", [(0, 1), (2, 4)])

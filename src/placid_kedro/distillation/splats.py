@@ -24,17 +24,17 @@ from placid_kedro.distillation import (
     ViewEmbeddings,
     latent_loss,
 )
+from placid_kedro.distillation.anchor import Anchor
 from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.guard import only_usable, usable_samples
 from placid_kedro.distillation.splats_config import (
-    AnchorParameters,
     BsdParameters,
     DecayParameters,
     ViewPrompts,
 )
 from placid_kedro.distillation.splats_numbers import StepNumbers
 from placid_kedro.distillation.splats_state import SplatsState, optimizers_of
-from placid_kedro.errors import GuidanceError, ParameterError
+from placid_kedro.errors import GuidanceError
 from placid_kedro.finite import check_counts
 from placid_kedro.progress import SILENT, Progress
 from placid_kedro.splats import Gaussians, RenderedViews, TargetViews, render
@@ -155,9 +155,7 @@ def distill(
         GuidanceError: when the guidance is zero or not finite too often, or makes every Gaussian vanish.
         NumericError: when a loss or a Gaussian is not finite any more.
     """
-    if settings.anchor is not None and views is None:
-        raise ParameterError("bsd_3dgs.anchor holds the Gaussians to posed views; give views, or no anchor.")
-    anchor = None if views is None else views.to(model.device)
+    anchor = Anchor.of(settings.anchor, views, model.device)
     parameters = gaussians.to(model.device).to_parameters()
     state = SplatsState(
         parameters,
@@ -172,6 +170,20 @@ def distill(
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         state.load_state_dict(saved)
     embeddings = PromptEmbeddings.of(model, prompts, settings.view_prompts, overhead_prompt)
+    _advance_to_the_end(state, model, embeddings, settings, anchor, checkpoint, progress)
+    return Gaussians.from_parameters(state.parameters).detach().to("cpu")
+
+
+def _advance_to_the_end(
+    state: SplatsState,
+    model: TextToImage,
+    embeddings: PromptEmbeddings,
+    settings: BsdParameters,
+    anchor: Anchor | None,
+    checkpoint: Checkpoint | None,
+    progress: Progress,
+) -> None:
+    """The steps that are left."""
     # What was saved after a step without guidance must not outlive the run that too many of these stop.
     with nullcontext() if checkpoint is None else checkpoint.discarded_on(GuidanceError):
         for _ in progress.track(range(state.step, settings.steps), description="distillation"):
@@ -180,7 +192,6 @@ def distill(
             if checkpoint is not None:
                 checkpoint.save_when_due(state.state_dict)
     state.film.watch(state.step, state.parameters)
-    return Gaussians.from_parameters(state.parameters).detach().to("cpu")
 
 
 def _advance(
@@ -188,7 +199,7 @@ def _advance(
     model: TextToImage,
     embeddings: PromptEmbeddings,
     settings: BsdParameters,
-    anchor: TargetViews | None,
+    anchor: Anchor | None,
     progress: Progress,
 ) -> None:
     """One step."""
@@ -207,8 +218,8 @@ def _advance(
     guidance = state.distiller(latents, conditioning, t, generator, done)
     usable, finite = usable_samples(guidance.gradient)
     losses = _losses(latents, only_usable(guidance.gradient, usable), views, parameters, settings)
-    if settings.anchor is not None and anchor is not None:
-        losses["views"] = _anchor_loss(scene, anchor, settings.anchor, generator)
+    if anchor is not None:
+        losses["views"] = anchor.loss(scene, generator)
     torch.stack(list(losses.values())).sum().backward()
     state.densification.after_backward(step, views.meta, parameters, optimizers)
     if not len(parameters["means"]):
@@ -300,17 +311,6 @@ def _losses(
         "depth_variation": weights.depth_variation * _total_variation(views.depth),
         "scale": weights.scale * parameters["scales"].exp().mean(),
     }
-
-
-def _anchor_loss(
-    scene: Gaussians, views: TargetViews, anchor: AnchorParameters, generator: torch.Generator
-) -> Tensor:
-    return anchor.weight * views.error(
-        scene,
-        count=anchor.views_per_step,
-        silhouette_weight=anchor.silhouette_weight,
-        generator=generator,
-    )
 
 
 def _total_variation(images: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class FitParameters(ParameterModel):
     final_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
     silhouette_weight: NonNegativeFloat = 0.3
     longest: PositiveFloat = 2.5
-    thinnest: NonNegativeFloat = 0.2
+    thinnest: PositiveFloat = 0.2
     minimum_opacity: Annotated[float, Field(ge=0, lt=1)] = 0.05
 
 

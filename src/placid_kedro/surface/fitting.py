@@ -42,8 +42,8 @@ def fit_to_views(
         progress: shows the steps and receives the loss.
     """
     spacing = float(neighbour_distance(gaussians.means).median())
-    longest = parameters.longest * spacing
-    thinnest = min(parameters.thinnest * _pixel(views.views.cameras), longest)
+    longest = math.log(parameters.longest * spacing)
+    thinnest = min(math.log(parameters.thinnest * _pixel(views.views.cameras)), longest)
     trained = gaussians.to_parameters()
     optimizer = _optimizer(trained, parameters)
     for step in progress.track(range(parameters.steps), description="fit to the views"):
@@ -59,7 +59,7 @@ def fit_to_views(
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            trained["scales"].clamp_(min=math.log(thinnest) if thinnest else None, max=math.log(longest))
+            trained["scales"].clamp_(min=thinnest, max=longest)
         progress.log_metrics(step, {"fit_loss": float(loss.detach())})
     fitted = Gaussians.from_parameters(trained).detach()
     return fitted.subset(fitted.opacities >= parameters.minimum_opacity)
