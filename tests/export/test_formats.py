@@ -138,6 +138,7 @@ def test_a_video_of_odd_size_is_refused() -> None:
     mesh = {
         "resolution": 32,
         "level": 0.1,
+        "outline": 0.0,
         "smallest_part": 0.0,
         "faces": 100,
         "texture_size": 64,

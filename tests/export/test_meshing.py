@@ -13,13 +13,13 @@ import trimesh
 
 from placid_kedro.errors import DataError
 from placid_kedro.export.config import MeshParameters
-from placid_kedro.export.meshing import mesh_of, optical_depth_grid
+from placid_kedro.export.meshing import _without_splinters, mesh_of, optical_depth_grid
 from placid_kedro.export.texturing import write_textured_glb
 from placid_kedro.splats import Gaussians
 
 RADIUS = 0.3
 COARSE = MeshParameters(
-    resolution=48, level=0.1, smallest_part=0.01, faces=3000, texture_size=256, baking_size=128
+    resolution=48, level=0.1, outline=0.0, smallest_part=0.01, faces=3000, texture_size=256, baking_size=128
 )
 
 VOXEL = 1 / 47
@@ -73,6 +73,41 @@ def test_crumbs_are_left_out() -> None:
     both = Gaussians(*(torch.cat([getattr(ball, name), getattr(crumb, name)]) for name in vars(ball)))
     surface = mesh_of(both, COARSE)
     assert float(surface.vertices.norm(dim=1).max()) < RADIUS + 0.05
+
+
+def rod(opacity: float, start: float, end: float) -> Gaussians:
+    """Round Gaussians of one voxel along +x, 1 / 100 apart."""
+    x = torch.arange(start, end, 0.01)
+    places = torch.stack([x, torch.zeros_like(x), torch.zeros_like(x)], dim=1)
+    thin = Gaussians.from_points(places, torch.ones(len(x), 3), opacity=opacity)
+    return replace(thin, log_scales=torch.full((len(x), 3), math.log(VOXEL)))
+
+
+def test_a_faint_rod_that_stands_out_of_a_body_is_kept() -> None:
+    """Its optical depth is below the level, yet above a fifth of it."""
+    opacity = 0.15
+    both = shell().followed_by(rod(opacity, RADIUS, 0.45))
+    higher = COARSE.model_copy(update={"level": 1.0})
+    assert 0.2 < float(optical_depth_grid(rod(opacity, RADIUS, 0.45), 48).max()) < 1.0
+    surface = mesh_of(both, higher)
+    mesh = trimesh.Trimesh(surface.vertices.numpy(), surface.faces.numpy())
+    assert mesh.is_watertight and mesh.body_count == 1
+    assert float(surface.vertices[:, 0].max()) > 0.45 - 2 * VOXEL
+    assert float(surface.vertices[:, 1].max()) < RADIUS + 3 * VOXEL
+
+
+def test_the_same_rod_inside_a_body_is_not() -> None:
+    higher = COARSE.model_copy(update={"level": 1.0})
+    alone = mesh_of(shell(), higher)
+    with_rod = mesh_of(shell().followed_by(rod(0.15, -0.15, 0.15)), higher)
+    assert torch.equal(with_rod.vertices, alone.vertices)
+
+
+def test_splinters_of_parting_are_left_out() -> None:
+    box, splinter = trimesh.creation.box((1, 1, 1)), trimesh.creation.box((0.05, 0.05, 0.05))
+    both = trimesh.util.concatenate([splinter.apply_translation((2, 0, 0)), box])
+    kept = _without_splinters(both.vertices, np.asarray(both.faces), 0.005)
+    assert sorted(map(tuple, kept)) == sorted(map(tuple, np.asarray(box.faces) + len(splinter.vertices)))
 
 
 def test_fog_is_no_object() -> None:

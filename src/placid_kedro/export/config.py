@@ -22,6 +22,7 @@ class MeshParameters(ParameterModel):
     Attributes:
         resolution: grid points along an edge of the cube; the grid grows with an object that stands out of the cube.
         level: optical depth at which the surface lies; an opaque Gaussian alone has log 2 = 0.69 or more at its centre.
+        outline: how far the mesh's edges are moved from there towards the outline of the Gaussians' renders.
         smallest_part: pieces of less than this share of the largest one's volume are left out.
         faces: that the mesh is simplified to; parting sheets that touch adds a few.
         texture_size: texels along each edge of the texture.
@@ -30,6 +31,7 @@ class MeshParameters(ParameterModel):
 
     resolution: Annotated[int, Field(ge=16, le=512)]
     level: PositiveFloat
+    outline: Annotated[float, Field(ge=0, le=1)]
     smallest_part: Annotated[float, Field(ge=0, le=1)]
     faces: Annotated[int, Field(ge=100, le=10_000_000)]
     texture_size: Annotated[int, Field(ge=64, le=8192)]

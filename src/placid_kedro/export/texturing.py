@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from placid_kedro.cameras import Cameras, focal_from_fov, orbit
+from placid_kedro.export.around import all_round
 from placid_kedro.export.config import MeshParameters
 from placid_kedro.objects.glb import write_glb
 from placid_kedro.rendering.surfaces import Paint, Part, Texture
@@ -24,10 +24,10 @@ from placid_kedro.surface.extraction import Surface
 
 # glTF has y up and the front towards +z.
 _WORLD_TO_GLTF = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-_RINGS_DEG = (-50.0, -10.0, 30.0, 70.0)
-_AZIMUTHS = 8
-_DISTANCE, _FIELD_OF_VIEW_DEG = 1.6, 50.0
-_DEPTH_TOLERANCE = 0.04
+# Three voxels of the mesh's grid: more mixes in what lies before the point.
+_DEPTH_TOLERANCE = 0.015
+# Of the cosine; a recess takes its colours from the views that look into it.
+_SHARPNESS = 6.0
 _TEXELS_AT_A_TIME = 65_536
 
 
@@ -135,7 +135,7 @@ def texel_points(atlas: Atlas, texture_size: int) -> TexelPoints:
 
 def baked_colours(gaussians: Gaussians, texels: TexelPoints, size: int) -> Tensor:
     """[P, 3] colours in [0, 1] of the texels, from renders of `size` pixels all round the object."""
-    cameras = _all_round(size)
+    cameras = all_round(size)
     with torch.no_grad():
         seen = render(gaussians, cameras, torch.zeros(3))
     alpha = seen.alpha[:, 0]
@@ -144,14 +144,15 @@ def baked_colours(gaussians: Gaussians, texels: TexelPoints, size: int) -> Tenso
     blocks = zip(texels.points.split(_TEXELS_AT_A_TIME), texels.normals.split(_TEXELS_AT_A_TIME), strict=True)
     colours = [
         color_points(
-            points, straight, cameras, depth, normals=normals, alphas=alpha, tolerance=_DEPTH_TOLERANCE
+            points,
+            straight,
+            cameras,
+            depth,
+            normals=normals,
+            alphas=alpha,
+            tolerance=_DEPTH_TOLERANCE,
+            sharpness=_SHARPNESS,
         ).colors
         for points, normals in blocks
     ]
     return torch.cat(colours)
-
-
-def _all_round(size: int) -> Cameras:
-    azimuths = [360.0 * index / _AZIMUTHS for index in range(_AZIMUTHS)] * len(_RINGS_DEG)
-    elevations = [elevation for elevation in _RINGS_DEG for _ in range(_AZIMUTHS)]
-    return orbit(azimuths, elevations, _DISTANCE, focal_from_fov(_FIELD_OF_VIEW_DEG, size), size)
