@@ -30,6 +30,16 @@ def disc(box: tuple[float, float, float, float]) -> torch.Tensor:
 BOX = (12, 20, 44, 52)
 
 
+def test_an_object_may_cover_most_of_the_border() -> None:
+    """A cube seen from above its front: three quarters of the border are red, the corners are white."""
+    image = torch.ones(3, SIZE, SIZE)
+    y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    inside = (x + y >= 8) & (SIZE - 1 - x + y >= 8) & (x + SIZE - 1 - y >= 8) & (2 * (SIZE - 1) - x - y >= 8)
+    image[:, inside] = torch.tensor([0.9, 0.1, 0.1])[:, None]
+    assert float(inside[0].float().mean()) == 0.75
+    assert torch.equal(remove_background(image)[3], inside.float())
+
+
 @pytest.mark.parametrize("background", ["white", "black", (90, 140, 60)])
 def test_a_disc_on_a_plain_background(background: object) -> None:
     rgba = remove_background(drawn((BOX, "red"), background=background))

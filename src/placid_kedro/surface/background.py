@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from placid_kedro.errors import DataError, ShapeError
 
-# A pixel belongs to the background when it differs from the border's colour by less than this and is joined to it.
+# A corner's edge is the image's divided by this.
+_CORNERS = 64
+# A pixel belongs to the background when it differs from the corners' colour by less than this and is joined to it.
 _TOLERANCE = 0.06
 _SMALLEST_SHARE = 0.002
 # Pixels across in which an edge is mixed with the background.
@@ -40,8 +42,7 @@ def remove_background(image: Tensor, hole_tolerance: float = 0.0) -> Tensor:
     """
     if image.ndim != 3 or image.shape[0] != 3:
         raise ShapeError(f"The image must be [3, H, W], got {list(image.shape)}.")
-    border = torch.cat([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], dim=1)
-    plain = border.median(dim=1).values
+    plain = _background_color(image)
     distance = (image - plain[:, None, None]).abs().amax(dim=0)
     outside = torch.from_numpy(_outside(distance.cpu().numpy(), hole_tolerance)).to(image.device)
     if float((~outside).float().mean()) < _SMALLEST_SHARE:
@@ -51,6 +52,14 @@ def remove_background(image: Tensor, hole_tolerance: float = 0.0) -> Tensor:
     shares = torch.where(alpha > 0, alpha, torch.ones_like(alpha))
     colors = (image - (1 - shares) * plain[:, None, None]) / shares
     return torch.cat([colors.clamp(0, 1), alpha[None]])
+
+
+def _background_color(image: Tensor) -> Tensor:
+    """[3] the median of the corners: an object may reach along most of the border, hardly into its corners."""
+    edge = max(1, min(image.shape[1:]) // _CORNERS)
+    rows = torch.cat([image[:, :edge], image[:, -edge:]], dim=1)
+    corners = torch.cat([rows[..., :edge], rows[..., -edge:]], dim=2)
+    return corners.flatten(1).median(dim=1).values
 
 
 def _edge_alpha(distance: Tensor, outside: Tensor) -> Tensor:
