@@ -16,10 +16,17 @@ from placid_kedro.diffusion.text_to_image import TextToImage
 from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
 from placid_kedro.embedded.training.autoencoder import ImageBatches
 from placid_kedro.embedded.training.config import DecoderParameters, ImageShares
-from placid_kedro.embedded.training.drawn import DrawnBatches, DrawnViews, KnownViews, draw_known_views
+from placid_kedro.embedded.training.drawn import (
+    DrawnBatches,
+    DrawnViews,
+    KnownViews,
+    draw_known_fronts,
+    draw_known_views,
+)
 from placid_kedro.embedded.training.export import embedded_scheduler
 from placid_kedro.embedded.training.split import CuratedObject
 from placid_kedro.embedded.training.views import ViewArrays
+from placid_kedro.errors import DataError
 
 CHANNELS, SIDE, VIEWS = 4, 2, 6
 EIGHTHS = [0, 2, 4]
@@ -127,6 +134,19 @@ def test_drawn_views_stand_beside_the_object_whose_front_is_nearest():
     with torch.no_grad():
         picture = novel_view.autoencoder.decode(fronts["lamp"][None]).sample[0] / 2 + 0.5
     torch.testing.assert_close(novel_view.references[1], picture.clamp(0, 1), atol=1e-3, rtol=0)
+
+
+def test_drawn_fronts_are_latents_of_the_drawn_image_and_far_ones_are_left_out():
+    fronts = {"lamp": LATENTS[2, 0] + 0.01, "ball": LATENTS[1, 0] + 5}
+    model = text_to_image(fronts)
+    result = draw_known_fronts(known(), model, parameters(draws=2), torch.Generator().manual_seed(0))
+    assert result.objects.tolist() == [9, 9] and result.views.tolist() == [0, 0]
+    with torch.no_grad():
+        image = model.autoencoder.decode(fronts["lamp"][None]).sample.clamp(-1, 1)
+        expected = model.autoencoder.encode(image).latent_dist.mode()
+    torch.testing.assert_close(result.latents.float(), expected.expand(2, -1, -1, -1), atol=5e-3, rtol=0)
+    with pytest.raises(DataError, match="2 names"):
+        draw_known_fronts(known(), model, parameters(farthest=1e-9), torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("change", [{"farthest": 1e-6}, {"true_references": 1.0}])

@@ -20,10 +20,11 @@ from placid_kedro.embedded.training.copies import (
     is_mirrored,
     mirrored_cameras,
 )
+from placid_kedro.embedded.training.drawn import DrawnViews
 from placid_kedro.embedded.training.novel_view_batches import NovelViewBatches, NovelViewSource
 from placid_kedro.embedded.training.views import ViewArrays
 
-SHARES = ReferenceShares(unconditional=0.0, vocabulary=0.9, painted=0.0, front=0.6, eighths=0.7)
+SHARES = ReferenceShares(unconditional=0.0, vocabulary=0.9, painted=0.0, front=0.6, drawn=0.0, eighths=0.7)
 ELEVATIONS = torch.cat([torch.full((16,), 30.0), torch.linspace(-10, 40, 16)])
 AZIMUTHS = torch.arange(32) % 16 * 22.5
 CAMERAS = orbit(AZIMUTHS, ELEVATIONS, 1.5, 140.0, 16).world_to_camera
@@ -123,6 +124,7 @@ def source():
         ),
         made=(ObjectCopy(latents[0, :3] + 10, coverage[:3], cameras[:3], mirrored=False),),
         made_share=0.0,
+        drawn=DrawnViews.none(latents),
         painted=ObjectCopy(latents[0, :2] + 20, coverage[:2], cameras[:2], mirrored=False),
         vocabulary_rows=torch.tensor([3]),
         ring=16,
@@ -182,3 +184,27 @@ def test_so_many_references_show_painted_objects_beside_the_made_ones(source):
     assert float(((first >= 10) & (first < 20)).float().mean()) == pytest.approx(0.2, abs=0.05)
     indices = torch.cat([batch.reference[:, 1, 0, 0] for batch in drawn])[first >= 20] - 20
     assert sorted(indices.unique().tolist()) == [0, 1]
+
+
+def test_so_many_fronts_of_known_objects_are_drawn_ones(source):
+    """Object 3 was drawn twice, as 100 and 101; object 1 never, and neither are mirrored or other views."""
+    latents = torch.tensor([100.0, 101.0])[:, None, None, None].expand(2, 3, 1, 2)
+    fronts = DrawnViews(latents, torch.tensor([3, 3]), torch.tensor([0, 0]))
+    shares = SHARES.model_copy(update={"drawn": 0.75})
+    with_drawn = NovelViewBatches(replace(source, drawn=fronts), shares, 64, 4, torch.device("cpu"))
+    plain = NovelViewBatches(source, shares, 64, 4, torch.device("cpu"))
+    eligible = replaced = seconds = 0
+    for seed in range(80):
+        batch, true = with_drawn(seed, generator(seed)), plain(seed, generator(seed))
+        # What is wanted stays as it is.
+        assert torch.equal(batch.latents, true.latents) and torch.equal(batch.cameras, true.cameras)
+        copy, index, view = true.reference[..., 0, 0].T
+        may = (copy == 0) & (index == 3) & (view == 0)
+        drawn = batch.reference[:, 0, 0, 0] >= 100
+        assert not bool((drawn & ~may).any())
+        assert torch.equal(batch.reference[~drawn], true.reference[~drawn])
+        eligible += int(may.sum())
+        replaced += int(drawn.sum())
+        seconds += int((batch.reference[:, 0, 0, 0] == 101).sum())
+    assert replaced / eligible == pytest.approx(0.75, abs=0.05)
+    assert seconds / replaced == pytest.approx(0.5, abs=0.1)

@@ -92,23 +92,31 @@ class AutoencoderParameters(ParameterModel):
     training: LoopParameters
 
 
-class DecoderParameters(ParameterModel):
-    """The decoder's repair, trained on with what the finished models draw of the vocabulary.
+class DrawingParameters(ParameterModel):
+    """How finished models draw the vocabulary, for others to learn from.
 
     Attributes:
         draws: of each name.
-        steps, guidance_scale: of both models, as `generate` uses them.
-        true_references: share of the references that are the true front instead of the drawn one.
+        steps, guidance_scale: of the models, as `generate` uses them.
         farthest: a drawn front is of no known object from this mean squared distance of latents on.
-        share: of the images that come with drawn latents.
-        training: of the repair network.
     """
 
     draws: PositiveInt
     steps: PositiveInt
     guidance_scale: NonNegativeFloat
-    true_references: Fraction
     farthest: PositiveFloat
+
+
+class DecoderParameters(DrawingParameters):
+    """The decoder's repair, trained on with what the finished models draw of the vocabulary.
+
+    Attributes:
+        true_references: share of the references that are the true front instead of the drawn one.
+        share: of the images that come with drawn latents.
+        training: of the repair network.
+    """
+
+    true_references: Fraction
     share: Fraction
     training: LoopParameters
 
@@ -171,6 +179,7 @@ class ReferenceShares(ParameterModel):
         vocabulary: share of the references drawn from the vocabulary's objects, the rest from all.
         painted: share of the references that show an object of the vocabulary in another colour.
         front: share of the references that are the front view; the others are any view.
+        drawn: share of the fronts of the vocabulary's objects that are what the text-to-image model draws of them.
         eighths: share of the references whose wanted views are of the paper's eight; the others want any views.
     """
 
@@ -178,6 +187,7 @@ class ReferenceShares(ParameterModel):
     vocabulary: Fraction
     painted: Fraction
     front: Fraction
+    drawn: Fraction
     eighths: Fraction
 
 
@@ -236,11 +246,13 @@ class NovelViewParameters(ParameterModel):
             linear map, beside the UNet's own output; without it a small UNet goes round its decoder.
         copies: of every object that it is shown, the object itself among them (see `copies.py`).
         wanted_views: of each reference; a batch holds `training.batch_size` of them in all.
+        drawn: how the text-to-image model draws references.
         sample_objects: of the vocabulary, whose views are drawn at every validation.
     """
 
     unet: UNetParameters
     shares: ReferenceShares
+    drawn: DrawingParameters
     copies: PositiveInt
     wanted_views: Annotated[int, Field(ge=1, le=8)]
     sample_objects: PositiveInt

@@ -1,7 +1,7 @@
 """What the finished models draw of the vocabulary's objects, beside the views that it should have been.
 
-The decoder is trained on true latents, but decodes drawn ones: a little blurred, a little beside. Trained on those as
-well it learns to mend what the models always get wrong about an object that they know.
+The novel-view model is trained on true references and the decoder on true latents, but both get drawn ones: a little
+blurred, a little beside. Trained on those as well they learn to mend what is always wrong about a known object.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 from placid_kedro.cameras import Cameras
-from placid_kedro.diffusion.autoencoding import decode
+from placid_kedro.diffusion.autoencoding import decode, encode
 from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import NovelView
 from placid_kedro.diffusion.text_to_image import TextToImage, latents_from_noise
 from placid_kedro.embedded.training.autoencoder import ImageBatches, RepairBatch
 from placid_kedro.embedded.training.captions import with_article
-from placid_kedro.embedded.training.config import DecoderParameters
+from placid_kedro.embedded.training.config import DecoderParameters, DrawingParameters
 from placid_kedro.embedded.training.split import CuratedObject
+from placid_kedro.errors import DataError
 from placid_kedro.latent_plane.sampling import sample_views
 from placid_kedro.objects.split import normal_name
 from placid_kedro.progress import SILENT, Progress
@@ -49,6 +50,12 @@ class DrawnViews:
         """All views of several sets."""
         names = ("latents", "objects", "views")
         return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+    @classmethod
+    def none(cls, like: Tensor) -> DrawnViews:
+        """No views, of latents [..., C, h, w] like these."""
+        nothing = torch.zeros(0, dtype=torch.int64)
+        return cls(like.new_zeros(0, *like.shape[-3:]).half(), nothing, nothing)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -82,6 +89,43 @@ class KnownViews:
         return dict(sorted(names.items()))
 
 
+def draw_known_fronts(
+    known: KnownViews,
+    text_to_image: TextToImage,
+    parameters: DrawingParameters,
+    generator: torch.Generator,
+    progress: Progress = SILENT,
+) -> DrawnViews:
+    """Draw every name's front, as a later stage gets it: the latents of the drawn image.
+
+    Of several objects of a name the one is meant whose front is nearest; what is near none is left out.
+
+    Args:
+        known: the true views.
+        text_to_image: the finished model.
+        parameters: how often and how.
+        generator: draws all noise, on the CPU.
+        progress: shows the names.
+
+    Raises:
+        DataError: no drawn front is near a known object's.
+    """
+    parts = []
+    names = [name for name in known.by_name().items() for _ in range(parameters.draws)]
+    for name, places in progress.track(names, description="known fronts"):
+        front, place, error = _nearest_front(known, name, places, text_to_image, parameters, generator)
+        if error <= parameters.farthest:
+            image = decode(text_to_image.autoencoder, front.to(text_to_image.device))
+            again = encode(text_to_image.autoencoder, image)
+            parts.append(_views_of(known, place, again, known.eighths[:1]))
+    if not parts:
+        raise DataError(
+            f"None of the fronts drawn of {len(known.by_name())} names is near a known object's; "
+            "train the text-to-image model longer, or raise pretrain.novel_view.drawn.farthest."
+        )
+    return DrawnViews.joined(parts)
+
+
 def draw_known_views(
     known: KnownViews,
     text_to_image: TextToImage,
@@ -105,18 +149,9 @@ def draw_known_views(
     parts: list[DrawnViews] = []
     names = [name for name in known.by_name().items() for _ in range(parameters.draws)]
     for name, places in progress.track(names, description="known views"):
-        noise = torch.randn(1, *text_to_image.latent_shape, generator=generator).to(text_to_image.device)
-        front = latents_from_noise(
-            text_to_image,
-            [with_article(name)],
-            noise,
-            steps=parameters.steps,
-            guidance_scale=parameters.guidance_scale,
-        ).cpu()
-        errors = (known.latents[places, 0].float() - front).square().mean(dim=(1, 2, 3))
-        place = places[int(errors.argmin())]
+        front, place, error = _nearest_front(known, name, places, text_to_image, parameters, generator)
         chance = float(torch.rand((), generator=generator))
-        if float(errors.min()) > parameters.farthest or chance < parameters.true_references:
+        if error > parameters.farthest or chance < parameters.true_references:
             reference = known.latents[place, :1].float()
         else:
             reference = front
@@ -132,6 +167,28 @@ def draw_known_views(
         )
         parts.append(_views_of(known, place, views.latents, known.eighths))
     return DrawnViews.joined(parts)
+
+
+def _nearest_front(
+    known: KnownViews,
+    name: str,
+    places: Sequence[int],
+    text_to_image: TextToImage,
+    parameters: DrawingParameters,
+    generator: torch.Generator,
+) -> tuple[Tensor, int, float]:
+    """Latents [1, C, h, w] drawn of a name, which of its objects is nearest, and how far it is."""
+    noise = torch.randn(1, *text_to_image.latent_shape, generator=generator).to(text_to_image.device)
+    front = latents_from_noise(
+        text_to_image,
+        [with_article(name)],
+        noise,
+        steps=parameters.steps,
+        guidance_scale=parameters.guidance_scale,
+    ).cpu()
+    errors = (known.latents[places, 0].float() - front).square().mean(dim=(1, 2, 3))
+    nearest = int(errors.argmin())
+    return front, places[nearest], float(errors[nearest])
 
 
 def _views_of(known: KnownViews, place: int, latents: Tensor, views: Sequence[int]) -> DrawnViews:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from placid_kedro.embedded.training.config import NovelViewParameters, ReferenceShares
 from placid_kedro.embedded.training.copies import ObjectCopy
+from placid_kedro.embedded.training.drawn import DrawnViews
+from placid_kedro.embedded.training.index_lists import IndexLists
 from placid_kedro.embedded.training.objectives import NovelViewBatch
 
 _WANTED_RING = 8
@@ -24,6 +26,7 @@ class NovelViewSource:
         made: copies of objects made by chance.
         made_share: of the references that show one of them.
         painted: objects of the vocabulary in other colours.
+        drawn: fronts of the vocabulary's objects as the text-to-image model draws them.
         vocabulary_rows: indices of the vocabulary's objects.
         ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on; the later ones
             have the same azimuths, again from the front on.
@@ -34,6 +37,7 @@ class NovelViewSource:
     made: Sequence[ObjectCopy]
     made_share: float
     painted: ObjectCopy
+    drawn: DrawnViews
     vocabulary_rows: Tensor
     ring: int
     focal: float
@@ -70,6 +74,10 @@ class NovelViewBatches:
         self.wanted_views = wanted_views
         self.copies = [copy.to(device) for copy in (*source.copies, source.painted, *source.made)]
         self.lengths = torch.tensor([len(copy.latents) for copy in self.copies])
+        fronts: list[list[int]] = [[] for _ in range(int(self.lengths[0]))]
+        for place, row in enumerate(source.drawn.objects.tolist()):
+            fronts[row].append(place)
+        self.fronts = IndexLists.of(fronts)
 
     def __call__(self, number: int, generator: torch.Generator) -> NovelViewBatch:
         copies, objects = self._objects(generator)
@@ -82,7 +90,21 @@ class NovelViewBatches:
             order.append(rows)
         back = torch.cat(order).argsort().to(parts[0].latents.device)
         joined = (torch.cat([getattr(part, name) for part in parts])[back] for name in vars(parts[0]))
-        return NovelViewBatch(*joined)
+        batch = NovelViewBatch(*joined)
+        own_fronts = (copies == 0) & (reference == 0) & (self.fronts.counts[objects] > 0)
+        return self._with_drawn_fronts(batch, own_fronts, objects, generator)
+
+    def _with_drawn_fronts(
+        self, batch: NovelViewBatch, own_fronts: Tensor, objects: Tensor, generator: torch.Generator
+    ) -> NovelViewBatch:
+        """A share of the true fronts replaced by drawn ones of the same objects [R]."""
+        if not len(self.source.drawn):
+            return batch
+        drawn = own_fronts & self._chance(self.shares.drawn, generator)
+        chosen = self.source.drawn.latents[self.fronts.pick(objects[drawn], generator)]
+        references = batch.reference.clone()
+        references[drawn.to(references.device)] = chosen.to(references)
+        return replace(batch, reference=references)
 
     def _objects(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """[R] copies, and [R] which of their objects."""

@@ -163,6 +163,7 @@ def train_lifted_reference(
     parameters: PretrainParameters,
 ) -> FolderWriter:
     """Train what the novel-view model lifts its reference with on all objects."""
+    from placid_kedro.embedded.training.drawn import DrawnViews
     from placid_kedro.embedded.training.recipes import train_lifted_reference
     from placid_kedro.pipelines.pretrain.setup import AllViews, novel_views_of, place_of, start_of
 
@@ -171,12 +172,41 @@ def train_lifted_reference(
         return kept
     every = AllViews.open(views, deformed_views, made_views)
     lifted: FolderWriter = train_lifted_reference(
-        novel_views_of(every, latents, parameters),
+        novel_views_of(every, latents, DrawnViews.none(latents["latents"]), parameters),
         parameters.novel_view,
         place_of(seed, run, parameters),
         every.data_id(parameters),
     )
     return lifted
+
+
+def draw_known_fronts(
+    views: Path,
+    latents: dict[str, Tensor],
+    text_to_image: Path,
+    seed: int,
+    run: RunParameters,
+    parameters: PretrainParameters,
+) -> dict[str, Tensor]:
+    """Draw the fronts of the vocabulary's objects with the finished text-to-image model.
+
+    Returns:
+        `latents` [D, C, h, w], and which `objects` [D] and `views` [D] they should show.
+    """
+    from placid_kedro.diffusion.text_to_image import load_text_to_image
+    from placid_kedro.embedded.training.drawn import draw_known_fronts
+    from placid_kedro.embedded.training.views import ViewArrays
+    from placid_kedro.pipelines.pretrain.setup import known_views_of, place_of
+    from placid_kedro.randomness import stage_generator
+
+    place = place_of(seed, run, parameters)
+    return draw_known_fronts(
+        known_views_of(ViewArrays.open(views), latents, parameters),
+        load_text_to_image(text_to_image, place.device),
+        parameters.novel_view.drawn,
+        stage_generator(seed, "drawn fronts"),
+        place.progress,
+    ).tensors
 
 
 def train_novel_view(
@@ -185,16 +215,18 @@ def train_novel_view(
     made_views: Path,
     autoencoder: Path,
     latents: dict[str, Tensor],
+    drawn_fronts: dict[str, Tensor],
     lifted_reference: Path,
     seed: int,
     run: RunParameters,
     parameters: PretrainParameters,
 ) -> FolderWriter:
-    """Train the novel-view model on all objects."""
+    """Train the novel-view model on all objects, in part with references that the text-to-image model drew."""
     import torch
 
     from placid_kedro.embedded.networks.lifted_reference import LiftedReference
     from placid_kedro.embedded.networks.patch_autoencoder import PatchAutoencoder
+    from placid_kedro.embedded.training.drawn import DrawnViews
     from placid_kedro.embedded.training.export import NovelViewFolder
     from placid_kedro.embedded.training.plane_batches import plane_cameras, ring_views
     from placid_kedro.embedded.training.recipes import train_novel_view
@@ -204,7 +236,7 @@ def train_novel_view(
 
     place, ring = place_of(seed, run, parameters), ring_of(parameters)
     every = AllViews.open(views, deformed_views, made_views)
-    source = novel_views_of(every, latents, parameters)
+    source = novel_views_of(every, latents, DrawnViews(**drawn_fronts), parameters)
     decoder = PatchAutoencoder.from_pretrained(autoencoder).eval().requires_grad_(False)
     lifted = LiftedReference.from_pretrained(lifted_reference)
     shown = source.vocabulary_rows[: parameters.novel_view.sample_objects].tolist()

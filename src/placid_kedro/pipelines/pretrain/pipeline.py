@@ -49,8 +49,21 @@ def _diffusion_models() -> list[Node]:
             name="train_lifted_reference",
         ),
         node(
+            nodes.draw_known_fronts,
+            [VIEWS, LATENTS, text_to_image, *COMMON],
+            "pretrain_drawn_fronts",
+            name="draw_known_fronts",
+        ),
+        node(
             nodes.train_novel_view,
-            [*ALL_VIEWS, AUTOENCODER, LATENTS, "pretrain_lifted_reference", *COMMON],
+            [
+                *ALL_VIEWS,
+                AUTOENCODER,
+                LATENTS,
+                "pretrain_drawn_fronts",
+                "pretrain_lifted_reference",
+                *COMMON,
+            ],
             zero123,
             name="train_novel_view",
         ),

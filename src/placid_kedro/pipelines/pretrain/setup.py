@@ -14,7 +14,7 @@ from placid_kedro.config import PretrainParameters, RunParameters
 from placid_kedro.embedded.training.autoencoder import ImageBatches
 from placid_kedro.embedded.training.colors import paintings
 from placid_kedro.embedded.training.copies import deformed_copies, made_copies, object_copies, painted_copy
-from placid_kedro.embedded.training.drawn import KnownViews
+from placid_kedro.embedded.training.drawn import DrawnViews, KnownViews
 from placid_kedro.embedded.training.novel_view_batches import NovelViewSource
 from placid_kedro.embedded.training.plane_batches import PLANE_VIEWS, PlaneSource, plane_cameras, ring_views
 from placid_kedro.embedded.training.split import CURATED, ObjectSplit, read_split
@@ -83,7 +83,7 @@ class AllViews:
 
 
 def novel_views_of(
-    views: AllViews, latents: dict[str, Tensor], parameters: PretrainParameters
+    views: AllViews, latents: dict[str, Tensor], drawn: DrawnViews, parameters: PretrainParameters
 ) -> NovelViewSource:
     """What the novel-view model learns from."""
     arrays, split = views.objects, split_of(parameters)
@@ -97,6 +97,7 @@ def novel_views_of(
         made=made_copies(views.made, latents["made"]),
         made_share=parameters.made.share,
         painted=painted_copy(arrays, latents["painted"], known[painted]),
+        drawn=drawn,
         vocabulary_rows=known,
         ring=ring_of(parameters),
         focal=arrays.focal,
