@@ -70,7 +70,7 @@ def row(gaussians: Gaussians, parameters: MeshParameters) -> str:
     each = ", ".join(f"{decibels(error):.1f}" for error in errors)
     distance = 100 * distances(mesh, gaussians.means.double().numpy()).mean()
     return (
-        f"{len(gaussians):,} | {distance:.2f}% | {each} | {decibels(errors.mean()):.1f} | "
+        f"{len(gaussians):,} | {distance:.3f}% | {each} | {decibels(errors.mean()):.1f} | "
         f"{mesh.is_watertight} | {mesh.body_count} | {len(mesh.faces)} | {seconds:.1f}"
     )
 
