@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +16,39 @@ from placid_kedro.embedded.training.caption_table import (
     views_by_sector,
 )
 from placid_kedro.embedded.training.config import TextShares
-from placid_kedro.embedded.training.index_lists import IndexLists
 from placid_kedro.embedded.training.objectives import TextToImageBatch
 from placid_kedro.embedded.training.posterior import posterior_mean
 from placid_kedro.prompts.directions import VIEW_NAMES
 from placid_kedro.randomness import device_generator
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """N lists of indices as a table.
+
+    Attributes:
+        values: [N, K] filled up with zeros.
+        counts: [N] lengths of the lists.
+    """
+
+    values: Tensor
+    counts: Tensor
+
+    @classmethod
+    def of(cls, lists: Sequence[Sequence[int]]) -> _Lists:
+        """Of N lists; an empty one can be held, not drawn from."""
+        rows = [torch.tensor(one, dtype=torch.int64) for one in lists]
+        return cls(pad_sequence(rows, batch_first=True), torch.tensor([len(one) for one in lists]))
+
+    def pick(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """[B] one of each of the lists [B], uniformly."""
+        places = torch.rand(len(rows), generator=generator) * self.counts[rows]
+        return self.values[rows, places.long()]
+
+    def log_mask(self, rows: Tensor) -> Tensor:
+        """[B, K] zero where a list has a value, -inf behind its end."""
+        filled = torch.arange(self.values.shape[1]) < self.counts[rows][:, None]
+        return filled.float().log()
 
 
 @dataclass(frozen=True)
@@ -75,16 +104,16 @@ class TextToImageBatches:
         self.batch_size = batch_size
         self.device = device
         self.view_prior = view_prior(azimuths_deg, shares.views)
-        self.sectors = IndexLists.of([sector.tolist() for sector in views_by_sector(azimuths_deg)])
+        self.sectors = _Lists.of([sector.tolist() for sector in views_by_sector(azimuths_deg)])
         self.facings = self.sectors.counts.nonzero().flatten()  # sides that some view shows
         self.any_view = self._any_view()
         self.log_all = (table.log_prior[:, None] + self.any_view.log()).flatten()
         place = {caption: index for index, caption in enumerate(table.by_caption)}
         held = table.by_caption.values()
-        self.names = IndexLists.of(table.by_name)
-        self.painted = IndexLists.of(table.painted)
-        self.captions = IndexLists.of([[place[one] for one in own] for own in table.by_object])
-        self.holders = IndexLists.of([objects for objects, _ in held])
+        self.names = _Lists.of(table.by_name)
+        self.painted = _Lists.of(table.painted)
+        self.captions = _Lists.of([[place[one] for one in own] for own in table.by_object])
+        self.holders = _Lists.of([objects for objects, _ in held])
         self.log_holders = pad_sequence([log for _, log in held], True, padding_value=-torch.inf)
 
     def __call__(self, number: int, generator: torch.Generator) -> TextToImageBatch:

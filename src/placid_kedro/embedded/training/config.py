@@ -179,7 +179,8 @@ class ReferenceShares(ParameterModel):
         vocabulary: share of the references drawn from the vocabulary's objects, the rest from all.
         painted: share of the references that show an object of the vocabulary in another colour.
         front: share of the references that are the front view; the others are any view.
-        drawn: share of the fronts of the vocabulary's objects that are what the text-to-image model draws of them.
+        drawn: share of the references in their own colours, but for made objects', that are fronts which the
+            text-to-image model drew of the vocabulary.
         eighths: share of the references whose wanted views are of the paper's eight; the others want any views.
     """
 

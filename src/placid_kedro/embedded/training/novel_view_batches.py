@@ -11,7 +11,6 @@ from torch import Tensor
 from placid_kedro.embedded.training.config import NovelViewParameters, ReferenceShares
 from placid_kedro.embedded.training.copies import ObjectCopy
 from placid_kedro.embedded.training.drawn import DrawnViews
-from placid_kedro.embedded.training.index_lists import IndexLists
 from placid_kedro.embedded.training.objectives import NovelViewBatch
 
 _WANTED_RING = 8
@@ -74,14 +73,12 @@ class NovelViewBatches:
         self.wanted_views = wanted_views
         self.copies = [copy.to(device) for copy in (*source.copies, source.painted, *source.made)]
         self.lengths = torch.tensor([len(copy.latents) for copy in self.copies])
-        fronts: list[list[int]] = [[] for _ in range(int(self.lengths[0]))]
-        for place, row in enumerate(source.drawn.objects.tolist()):
-            fronts[row].append(place)
-        self.fronts = IndexLists.of(fronts)
 
     def __call__(self, number: int, generator: torch.Generator) -> NovelViewBatch:
         copies, objects = self._objects(generator)
-        reference, wanted = self._views(self.copies[0].latents.shape[1], generator)
+        drawn, fronts = self._drawn(copies, generator)
+        copies[drawn], objects[drawn] = 0, self.source.drawn.objects[fronts]
+        reference, wanted = self._views(self.copies[0].latents.shape[1], drawn, generator)
         order: list[Tensor] = []
         parts = []
         for number_of_copy in copies.unique().tolist():
@@ -91,20 +88,18 @@ class NovelViewBatches:
         back = torch.cat(order).argsort().to(parts[0].latents.device)
         joined = (torch.cat([getattr(part, name) for part in parts])[back] for name in vars(parts[0]))
         batch = NovelViewBatch(*joined)
-        own_fronts = (copies == 0) & (reference == 0) & (self.fronts.counts[objects] > 0)
-        return self._with_drawn_fronts(batch, own_fronts, objects, generator)
-
-    def _with_drawn_fronts(
-        self, batch: NovelViewBatch, own_fronts: Tensor, objects: Tensor, generator: torch.Generator
-    ) -> NovelViewBatch:
-        """A share of the true fronts replaced by drawn ones of the same objects [R]."""
-        if not len(self.source.drawn):
-            return batch
-        drawn = own_fronts & self._chance(self.shares.drawn, generator)
-        chosen = self.source.drawn.latents[self.fronts.pick(objects[drawn], generator)]
         references = batch.reference.clone()
-        references[drawn.to(references.device)] = chosen.to(references)
+        references[drawn.to(references.device)] = self.source.drawn.latents[fronts].to(references)
         return replace(batch, reference=references)
+
+    def _drawn(self, copies: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """[R] which references of objects in their own colours are drawn fronts, and the [D] fronts."""
+        count = len(self.source.drawn)
+        if not count:
+            return torch.zeros(self.references, dtype=torch.bool), torch.zeros(0, dtype=torch.int64)
+        own = copies < len(self.source.copies)
+        drawn = own & self._chance(self.shares.drawn, generator)
+        return drawn, torch.randint(count, (int(drawn.sum()),), generator=generator)
 
     def _objects(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """[R] copies, and [R] which of their objects."""
@@ -122,11 +117,11 @@ class NovelViewBatches:
         favourite = self._chance(self.shares.vocabulary, generator) & ~made & ~painted
         return copies, torch.where(favourite, known, objects)
 
-    def _views(self, views: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """[R] references and [R, K] wanted views, of so many."""
+    def _views(self, views: int, drawn: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """[R] references and [R, K] wanted views, of so many; drawn references are fronts."""
         count, wanted_views, ring = self.references, self.wanted_views, self.source.ring
         anywhere = torch.randint(views, (count,), generator=generator)
-        reference = torch.where(self._chance(self.shares.front, generator), 0, anywhere)
+        reference = torch.where(self._chance(self.shares.front, generator) | drawn, 0, anywhere)
         wanted = torch.rand(count, views, generator=generator).argsort(dim=1)[:, :wanted_views]
         # The paper's eight views, counted from the reference's azimuth on.
         step = max(1, ring // _WANTED_RING)
