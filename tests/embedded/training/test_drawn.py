@@ -145,6 +145,10 @@ def test_drawn_fronts_are_latents_of_the_drawn_image_and_far_ones_are_left_out()
         image = model.autoencoder.decode(fronts["lamp"][None]).sample.clamp(-1, 1)
         expected = model.autoencoder.encode(image).latent_dist.mode()
     torch.testing.assert_close(result.latents.float(), expected.expand(2, -1, -1, -1), atol=5e-3, rtol=0)
+    other = draw_known_fronts(
+        known(), text_to_image(fronts | {"lamp": LATENTS[0, 0]}), parameters(draws=2), torch.Generator()
+    )
+    assert other.digest != result.digest
     with pytest.raises(DataError, match="2 names"):
         draw_known_fronts(known(), model, parameters(farthest=1e-9), torch.Generator().manual_seed(0))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import torch
 from torch import Tensor
@@ -58,6 +59,11 @@ class DrawnViews:
         return cls(like.new_zeros(0, *like.shape[-3:]).half(), nothing, nothing)
 
     @property
+    def digest(self) -> str:
+        """A short hash of the latents: other ones are another training."""
+        return sha256(self.latents.contiguous().numpy().tobytes()).hexdigest()[:16]
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """By name, to be saved."""
         return {"latents": self.latents, "objects": self.objects, "views": self.views}
@@ -89,6 +95,7 @@ class KnownViews:
         return dict(sorted(names.items()))
 
 
+@torch.no_grad()
 def draw_known_fronts(
     known: KnownViews,
     text_to_image: TextToImage,

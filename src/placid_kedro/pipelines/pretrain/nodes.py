@@ -247,7 +247,7 @@ def train_novel_view(
         lifted,
         parameters.novel_view,
         place,
-        every.data_id(parameters, file_hash(lifted_reference / MANIFEST)),
+        every.data_id(parameters, file_hash(lifted_reference / MANIFEST), source.drawn.digest),
         novel_view_samples(
             decoder, lifted, truth, cameras, parameters.novel_view, place.device, place.progress
         ),
