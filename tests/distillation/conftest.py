@@ -1,6 +1,6 @@
 """Analytic and tiny networks that stand for a diffusion model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from placid_kedro.distillation.interface import Conditioning
 from placid_kedro.distillation.predictor import NoisePredictor
 from placid_kedro.splats import Gaussians
 from placid_kedro.surface.point_clouds import sphere
+from tests.distillation.splats_case import RED, picture
 
 
 @dataclass
@@ -48,6 +49,13 @@ def schedule() -> NoiseSchedule:
 @pytest.fixture
 def gaussian(schedule) -> NoisePredictor:
     return NoisePredictor(GaussianNetwork(schedule), schedule)
+
+
+@pytest.fixture(scope="module")
+def target(ball: Gaussians) -> torch.Tensor:
+    """[3, H, W] the ball in red."""
+    red = Gaussians.from_points(ball.means, RED.expand(300, 3), opacity=0.8)
+    return picture(replace(ball, sh0=red.sh0))
 
 
 @pytest.fixture

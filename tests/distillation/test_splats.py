@@ -1,9 +1,6 @@
 """Splats under distillation: towards what the model knows, the same each time, and stopped when nothing helps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,91 +12,28 @@ from placid_kedro.checkpoints import Checkpoint
 from placid_kedro.curves import Curves
 from placid_kedro.diffusion.autoencoding import encode, encode_sample
 from placid_kedro.diffusion.lora import fine_tune, lora_applied
-from placid_kedro.diffusion.schedule import NoiseSchedule
-from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image
-from placid_kedro.distillation import DistillationConfig, GuidanceGuard, splats
+from placid_kedro.diffusion.text_to_image import load_text_to_image
+from placid_kedro.distillation import DistillationConfig, splats
 from placid_kedro.distillation.film import Film
 from placid_kedro.distillation.splats import PromptEmbeddings, distill
 from placid_kedro.distillation.splats_config import FilmParameters
-from placid_kedro.errors import GuidanceError, NumericError, ParameterError
-from placid_kedro.splats import Gaussians, RenderedViews, TargetViews, render
-from tests.distillation.splats_case import FILM, PROMPTS, SIZE, settings
+from placid_kedro.errors import ParameterError
+from placid_kedro.splats import Gaussians, TargetViews, render
+from tests.distillation.splats_case import (
+    FILM,
+    PROMPTS,
+    RED,
+    SIZE,
+    PoolingAutoencoder,
+    equal,
+    knowing_model,
+    picture,
+    run,
+    settings,
+)
 from tests.stopping import Stopped, StopsAt
 
-RED = torch.tensor([0.8, 0.2, 0.1])
 ANCHOR = {"weight": 1.0, "views_per_step": 2, "silhouette_weight": 1.0, "hole_tolerance": 0.03}
-
-
-class PoolingAutoencoder:
-    """Latents are the colours in [-1, 1], averaged over 8 x 8 pixels."""
-
-    dtype = torch.float32
-    config = SimpleNamespace(scaling_factor=1.0)
-
-    def encode(self, images: torch.Tensor) -> Any:
-        latents = torch.nn.functional.avg_pool2d(images, 8)
-        spread = torch.full_like(latents, 0.5)
-        return SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: latents, mean=latents, std=spread))
-
-
-@dataclass
-class KnowingNetwork:
-    """The exact noise predictor of a distribution of one image: `known`, and `blank` without a prompt."""
-
-    schedule: NoiseSchedule
-    known: torch.Tensor
-    blank: torch.Tensor
-    contexts: list[torch.Tensor] = field(default_factory=list)
-
-    def __call__(
-        self, x_t: torch.Tensor, t: torch.Tensor, encoder_hidden_states: torch.Tensor, **_: Any
-    ) -> Any:
-        self.contexts.append(encoder_hidden_states)
-        prompted = encoder_hidden_states.flatten(1).any(dim=1)[:, None, None, None]
-        image = torch.where(prompted, self.known, self.blank)
-        return ((x_t - self.schedule.a(t) * image) / self.schedule.s(t),)
-
-
-def embed(prompts: Sequence[str]) -> torch.Tensor:
-    """Context [B, 1, 8]: one-hot for `view i`, zeros for other texts."""
-    rows = [torch.eye(8)[int(p[5:])] if p.startswith("view ") else torch.zeros(8) for p in prompts]
-    return torch.stack(rows)[:, None]
-
-
-def knowing_model(
-    target: torch.Tensor, knows_without_prompt: bool = True
-) -> tuple[TextToImage, KnowingNetwork]:
-    schedule = NoiseSchedule(torch.linspace(0.999, 0.01, 1000))
-    known = torch.nn.functional.avg_pool2d(target[None] * 2 - 1, 8)
-    network = KnowingNetwork(schedule, known, known if knows_without_prompt else torch.zeros_like(known))
-    model = TextToImage(network, PoolingAutoencoder(), embed, None, schedule, torch.device("cpu"))
-    return model, network
-
-
-def picture(gaussians: Gaussians) -> torch.Tensor:
-    with torch.no_grad():
-        return render(gaussians, ring(1, 20.0, 1.5, 50.0, SIZE), torch.ones(3)).rgb[0]
-
-
-@pytest.fixture(scope="module")
-def target(ball: Gaussians) -> torch.Tensor:
-    """[3, H, W] the ball in red."""
-    red = Gaussians.from_points(ball.means, RED.expand(300, 3), opacity=0.8)
-    return picture(replace(ball, sh0=red.sh0))
-
-
-def run(
-    ball: Gaussians, target: torch.Tensor, seed: int = 0, algorithm: str = "sds", **changes: Any
-) -> Gaussians:
-    # BSD stands still where prompt and no prompt agree.
-    model, _ = knowing_model(target, knows_without_prompt=algorithm != "bsd")
-    config = DistillationConfig.model_validate({"algorithm": algorithm})
-    generator = torch.Generator().manual_seed(seed)
-    return distill(ball, model, PROMPTS, config, settings(**changes), generator=generator)
-
-
-def equal(one: Gaussians, other: Gaussians) -> bool:
-    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in vars(one))
 
 
 def test_the_splats_become_what_the_model_knows(ball: Gaussians, target: torch.Tensor) -> None:
@@ -305,63 +239,6 @@ def test_latents_can_be_sampled(ball: Gaussians, target: torch.Tensor) -> None:
     assert not equal(run(ball, target, steps=1), run(ball, target, steps=1, latents="sample"))
 
 
-def test_guidance_that_is_no_number_stops_the_run(ball: Gaussians, target: torch.Tensor) -> None:
-    with pytest.raises(GuidanceError, match="not finite"):
-        run(ball, torch.full_like(target, torch.nan), steps=40)
-
-
-def broken_at(ball: Gaussians, target: torch.Tensor, broken: set[int], steps: int) -> GuidanceGuard:
-    """Distil with a network that answers NaN in some of its steps; how much the guard counted."""
-    model, network = knowing_model(target)
-
-    class Faulty:
-        def __call__(self, x_t: torch.Tensor, t: torch.Tensor, **inputs: Any) -> Any:
-            (answer,) = network(x_t, t, **inputs)
-            return (answer * torch.nan if len(network.contexts) - 1 in broken else answer,)
-
-    config = DistillationConfig.model_validate({"algorithm": "sds"})
-    guard = GuidanceGuard(steps=steps)
-    generator = torch.Generator().manual_seed(0)
-    faulty = replace(model, unet=Faulty())
-    result = distill(ball, faulty, PROMPTS, config, settings(steps=steps), generator=generator, guard=guard)
-    assert all(bool(value.isfinite().all()) for value in vars(result).values())
-    return guard
-
-
-def test_a_few_bad_steps_are_counted_and_move_nothing(ball: Gaussians, target: torch.Tensor) -> None:
-    guard = broken_at(ball, target, {3, 17}, steps=20)
-    assert (guard.skipped, guard.skipped_steps) == (4, 2)
-
-
-@pytest.mark.parametrize(("broken", "steps"), [(range(15), 15), (range(1, 20), 20), (range(0, 20, 2), 20)])
-def test_many_bad_steps_stop_the_run_however_they_lie(
-    ball: Gaussians, target: torch.Tensor, broken: range, steps: int
-) -> None:
-    with pytest.raises(GuidanceError, match=r"not finite.*more than 10% of the run"):
-        broken_at(ball, target, set(broken), steps)
-
-
-@pytest.mark.parametrize("name", ["guidance", "scale"])
-def test_a_loss_that_overflows_is_one_sentence(ball: Gaussians, target: torch.Tensor, name: str) -> None:
-    weights = {"guidance": 1.0, "colour_variation": 0.0, "depth_variation": 0.0, "scale": 0.0, name: 1e308}
-    with pytest.raises(NumericError, match=f"step 0: 1 of the 1 values of '{name}' are not finite"):
-        run(ball, target, steps=3, losses=weights)
-
-
-def test_gaussians_that_run_away_are_one_sentence(ball: Gaussians, target: torch.Tensor) -> None:
-    rates = settings().learning_rates.model_dump()
-    rates["scale"] = {"start": 1e4, "end": 1e4}
-    with pytest.raises(NumericError, match=r"not finite; lower the learning rates"):
-        run(ball, target, steps=9, learning_rates=rates)
-
-
-def test_the_last_gaussian_does_not_vanish_in_silence(ball: Gaussians, target: torch.Tensor) -> None:
-    faint = replace(ball, logit_opacities=torch.full((300,), -4.0))
-    densification = {"start": 0, "stop": 9, "every": 1, "minimum_opacity": 0.4, "gradient": 1e9}
-    with pytest.raises(GuidanceError, match="last Gaussian became transparent"):
-        run(faint, target, steps=4, densification=densification)
-
-
 def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) -> None:
     metrics: dict[int, dict[str, float]] = {}
     shapes: dict[int, tuple[int, ...]] = {}
@@ -399,38 +276,6 @@ def test_metrics_and_images_are_reported(ball: Gaussians, target: torch.Tensor) 
         assert {name: points[step] for name, points in curves.points.items()} == told
 
 
-def seen(rgb: torch.Tensor, depth: torch.Tensor, alpha: torch.Tensor | None = None) -> RenderedViews:
-    return RenderedViews(rgb, torch.ones_like(depth) if alpha is None else alpha, depth, {})
-
-
-def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
-    """By hand, in float64: Sec. 4's losses with weights that no two terms share."""
-    generator = torch.Generator().manual_seed(1)
-    rgb, depth = (torch.rand(2, k, 4, 4, generator=generator, dtype=torch.float64) for k in (3, 1))
-    latents, gradient = torch.randn(2, 2, 4, 3, 3, generator=generator, dtype=torch.float64)
-    latents.requires_grad_()
-    parameters = {"scales": torch.nn.Parameter(torch.tensor([[0.0, 1.0, 2.0]], dtype=torch.float64))}
-    weights = {"guidance": 3.0, "colour_variation": 5.0, "depth_variation": 7.0, "scale": 11.0}
-    losses = splats._losses(latents, gradient, seen(rgb, depth), parameters, settings(losses=weights))
-
-    def variation(images: torch.Tensor) -> torch.Tensor:
-        down = (images[..., 1:, :] - images[..., :-1, :]).square().sum() / images[..., 1:, :].numel()
-        across = (images[..., 1:] - images[..., :-1]).square().sum() / images[..., 1:].numel()
-        return down + across
-
-    expected = {
-        "guidance": 3.0 * 0.5 * gradient.square().sum() / 2,
-        "colour_variation": 5.0 * variation(rgb),
-        "depth_variation": 7.0 * variation(depth),
-        "scale": 11.0 * torch.tensor([1.0, torch.e, torch.e**2], dtype=torch.float64).mean(),
-    }
-    assert losses.keys() == expected.keys()
-    for name, value in expected.items():
-        torch.testing.assert_close(losses[name].detach(), value, msg=name)
-    (by_latents,) = torch.autograd.grad(losses["guidance"], latents)
-    torch.testing.assert_close(by_latents, 3.0 * gradient / 2)
-
-
 def test_learning_rates_fall_log_linearly_and_reach_the_optimizers(
     ball: Gaussians, target: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,39 +301,6 @@ def test_learning_rates_fall_log_linearly_and_reach_the_optimizers(
     assert max(used) == pytest.approx(5e-3)
 
 
-def test_a_depth_image_is_bright_where_the_surface_is_near() -> None:
-    depth = torch.tensor([[[[1.0, 2.0, 3.0, 9.0]]]])
-    alpha = torch.tensor([[[[1.0, 1.0, 0.8, 0.2]]]])  # the last pixel is background: its depth does not count
-    images = splats._depth_images(seen(torch.zeros(1, 3, 1, 4), depth, alpha))
-    expected = torch.tensor([1.0, 0.5, 0.0, 0.0])
-    for channel in range(3):
-        torch.testing.assert_close(images[0, channel, 0], expected)
-
-
-def test_depth_steps_distil_depth_images_and_mirrored_ones_turn_round() -> None:
-    rgb, depth = torch.rand(1, 3, 2, 3), torch.tensor([[[[1.0, 2.0, 3.0]] * 2]])
-    views, azimuth = seen(rgb, depth), torch.tensor([30.0])
-    for depth_share, flip in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
-        changes = {"depth_share": depth_share, "flip_probability": flip}
-        images, azimuths = splats._as_seen(views, azimuth, settings(**changes), torch.Generator())
-        expected = splats._depth_images(views) if depth_share else rgb
-        torch.testing.assert_close(images, expected.flip(-1) if flip else expected)
-        assert float(azimuths) == (-30.0 if flip else 30.0)
-
-
-@pytest.mark.parametrize(("name", "expected"), [("white", {1.0}), ("black", {0.0})])
-def test_backgrounds_have_their_colour(name: str, expected: set[float]) -> None:
-    drawn = splats._draw_background(settings(backgrounds=(name,)), torch.Generator())
-    assert set(drawn.tolist()) == expected and drawn.shape == (3,)
-
-
-def test_random_backgrounds_are_drawn_anew_and_all_names_come() -> None:
-    generator = torch.Generator().manual_seed(0)
-    several = settings(backgrounds=("white", "random", "black"))
-    drawn = {tuple(splats._draw_background(several, generator).tolist()) for _ in range(40)}
-    assert (1.0, 1.0, 1.0) in drawn and (0.0, 0.0, 0.0) in drawn and len(drawn) > 5
-
-
 def test_front_side_and_back_are_blended_as_the_authors_do(target: torch.Tensor) -> None:
     model, _ = knowing_model(target)
     cameras, azimuths = ring(4, 20.0, 1.5, 50.0, SIZE), torch.tensor([0.0, 45.0, 270.0, 180.0])
@@ -507,15 +319,6 @@ def test_perp_neg_gives_negatives_with_their_weights(target: torch.Tensor) -> No
     expected = torch.stack([torch.stack([front, side]), torch.stack([side, front])])
     torch.testing.assert_close(given.perp_negatives[:, :, 0], expected)
     assert given.perp_weights.shape == (2, 2)
-
-
-def test_each_view_has_its_own_depth_range_and_an_empty_one_is_black() -> None:
-    depth = torch.tensor([[1.0, 1.1, 0.5], [5.0, 7.0, 6.0], [1.0, 2.0, 3.0]])[:, None, None]
-    alpha = torch.tensor([[1.0, 1.0, 0.2], [1.0, 1.0, 0.6], [0.0, 0.3, 0.4]])[:, None, None]
-    images = splats._depth_images(seen(torch.zeros(3, 3, 1, 3), depth, alpha))
-    # A faint pixel in front of the object is as bright as the nearest one, times its opacity.
-    expected = torch.tensor([[1.0, 0.0, 0.2], [1.0, 0.0, 0.3], [0.0, 0.0, 0.0]])
-    torch.testing.assert_close(images[:, 0, 0], expected)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
 """The shapes of glTF files, against values worked out by hand from the specification."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import DracoPy
 import numpy as np
@@ -13,14 +11,7 @@ import trimesh
 
 from placid_kedro.rejections import Reason, RejectedAsset
 from placid_kedro.rendering import MeshLimits, load_mesh, load_parts
-
-SQUARE = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], "<f4")
-HALF = np.sqrt(0.5)
-
-
-def points(path: Path) -> np.ndarray:
-    """All vertices of a file in its own axes."""
-    return np.concatenate([part.vertices for part in load_parts(path, MeshLimits())])
+from tests.rendering.gltf_case import HALF, SQUARE, points, skin
 
 
 def test_an_accessor_without_data_is_zeros_with_sparse_values(tmp_path: Path, new_gltf: Any) -> None:
@@ -158,18 +149,6 @@ def test_morph_targets(tmp_path: Path, new_gltf: Any) -> None:
     # A node's weights take the place of its mesh's.
     file.tree["nodes"][0]["weights"] = [0, 0.25]
     assert points(file.write(tmp_path)).tolist() == (np.add(SQUARE, [0, 0, 0.5])).tolist()
-
-
-def skin(file: Any, **extra: Any) -> None:
-    """Two joints: one raised by 10, one turned by 90 degrees about z; the lower corners follow the first."""
-    file.tree["nodes"] = [
-        {"mesh": 0, "skin": 0, "translation": [100, 100, 100]},
-        {"translation": [0, 10, 0], "children": [2]},
-        {"translation": [0, -10, 0], "rotation": [0, 0, HALF, HALF]},
-    ]
-    file.tree["scenes"] = [{"nodes": [0, 1]}]
-    file.add("skins", {"joints": [1, 2]} | extra)
-    file.attribute("JOINTS_0", np.array([[0, 1, 0, 0]] * 4, "<u1"))
 
 
 def test_joints_place_a_skinned_mesh_and_its_own_node_does_not(tmp_path: Path, new_gltf: Any) -> None:
@@ -333,179 +312,3 @@ def test_data_that_stands_in_for_compressed_data_is_not_drawn(tmp_path: Path, ne
     with pytest.raises(RejectedAsset, match="EXT_meshopt_compression"):
         load_mesh(tmp_path / "b.gltf")
     assert len(load_mesh(path).faces) == 2
-
-
-def damaged_mode(file: Any) -> None:
-    file.primitive["mode"] = 9
-
-
-def damaged_lengths(file: Any) -> None:
-    file.attribute("COLOR_0", np.ones((3, 3), "<f4"))
-
-
-def damaged_indices(file: Any) -> None:
-    file.primitive["indices"] = file.accessor(np.zeros(6, "<f4"))
-
-
-def damaged_sparse(file: Any) -> None:
-    view = file.view(np.array([4], "<u2").tobytes())
-    values = file.view(bytes(12))
-    file.tree["accessors"][0]["sparse"] = {
-        "count": 1, "indices": {"bufferView": view, "componentType": 5123}, "values": {"bufferView": values},
-    }  # fmt: skip
-
-
-def damaged_joint(file: Any) -> None:
-    skin(file)
-    file.attribute("WEIGHTS_0", np.ones((4, 4), "<f4"))
-    file.attribute("JOINTS_0", np.full((4, 4), 2, "<u1"))
-
-
-def joint_outside(file: Any) -> None:
-    skin(file)
-    file.attribute("WEIGHTS_0", np.ones((4, 4), "<f4"))
-    file.tree["scenes"] = [{"nodes": [0]}]
-
-
-def long_view(file: Any) -> None:
-    file.tree["bufferViews"][0]["byteLength"] = 10**6
-
-
-def long_accessor(file: Any) -> None:
-    file.tree["accessors"][0]["count"] = 5
-
-
-def negative_offset(file: Any) -> None:
-    file.tree["bufferViews"][0]["byteOffset"] = -4
-
-
-def short_stride(file: Any) -> None:
-    file.tree["bufferViews"][0]["byteStride"] = 4
-
-
-def skin_with_instances(file: Any) -> None:
-    skin(file)
-    file.attribute("WEIGHTS_0", np.ones((4, 4), "<f4"))
-    file.tree["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": {}}}
-
-
-def negative_material(file: Any) -> None:
-    file.material(doubleSided=True)
-    file.primitive["material"] = -1
-
-
-def negative_mesh(file: Any) -> None:
-    file.tree["nodes"][0]["mesh"] = -1
-
-
-def colors_that_are_no_numbers(file: Any) -> None:
-    file.attribute("COLOR_0", np.full((4, 3), np.nan, "<f4"))
-
-
-def json_that_is_none(file: Any) -> None:
-    file.tree["nodes"][0]["translation"] = [float("nan"), 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (damaged_mode, Reason.UNREADABLE),
-        (damaged_lengths, Reason.UNREADABLE),
-        (damaged_indices, Reason.UNREADABLE),
-        (damaged_sparse, Reason.UNREADABLE),
-        (damaged_joint, Reason.UNREADABLE),
-        (joint_outside, Reason.UNREADABLE),
-        (long_view, Reason.TRUNCATED),
-        (long_accessor, Reason.TRUNCATED),
-        (negative_offset, Reason.TRUNCATED),
-        (short_stride, Reason.TRUNCATED),
-        (skin_with_instances, Reason.UNKNOWN_FORMAT),
-        (negative_material, Reason.UNREADABLE),
-        (negative_mesh, Reason.UNREADABLE),
-        (colors_that_are_no_numbers, Reason.NOT_FINITE),
-        (json_that_is_none, Reason.UNREADABLE),
-    ],
-)
-def test_damaged_files_are_refused(tmp_path: Path, new_gltf: Any, damage: Any, reason: Reason) -> None:
-    file = new_gltf()
-    damage(file)
-    with pytest.raises(RejectedAsset) as raised:
-        load_mesh(file.write(tmp_path))
-    assert raised.value.reason is reason
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("name", ["my scene.bin", "сцена.bin", "50%.bin", "a#b.bin", "sub/Ünï cödé.bin"])
-@pytest.mark.parametrize("is_encoded", [True, False])
-def test_names_are_percent_encoded_or_not(tmp_path: Path, new_gltf: Any, name: str, is_encoded: bool) -> None:
-    file = new_gltf()
-    file.write(tmp_path)
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_bytes(file.binary)
-    file.tree["buffers"][0]["uri"] = quote(name) if is_encoded else name
-    (tmp_path / "a.gltf").write_text(json.dumps(file.tree))
-    assert points(tmp_path / "a.gltf").tolist() == SQUARE.tolist()
-
-
-@pytest.mark.parametrize("kind", ["base64", "percent"])
-def test_data_in_the_name(tmp_path: Path, new_gltf: Any, kind: str) -> None:
-    file = new_gltf()
-    file.write(tmp_path)
-    payload = base64.b64encode(file.binary).decode() if kind == "base64" else quote(bytes(file.binary))
-    header = "data:application/octet-stream" + (";base64" if kind == "base64" else "")
-    file.tree["buffers"][0]["uri"] = f"{header},{payload}"
-    (tmp_path / "a.gltf").write_text(json.dumps(file.tree))
-    assert points(tmp_path / "a.gltf").tolist() == SQUARE.tolist()
-
-
-@pytest.mark.parametrize(
-    "uri", ["%2e%2e/secret.bin", "..%2Fsecret.bin", "/etc/passwd", "file:///etc/passwd", "%00"]
-)
-def test_encoded_names_do_not_lead_outside(tmp_path: Path, new_gltf: Any, uri: str) -> None:
-    file = new_gltf()
-    (tmp_path / "inside").mkdir()
-    file.write(tmp_path / "inside")
-    (tmp_path / "secret.bin").write_bytes(file.binary)
-    file.tree["buffers"][0]["uri"] = uri
-    (tmp_path / "inside/a.gltf").write_text(json.dumps(file.tree))
-    with pytest.raises(RejectedAsset) as raised:
-        load_mesh(tmp_path / "inside/a.gltf")
-    assert raised.value.reason in (Reason.PATH_OUTSIDE, Reason.MISSING_FILE)
-
-
-def test_faces_without_area_harm_nothing(tmp_path: Path, new_gltf: Any) -> None:
-    file = new_gltf(faces=(0, 0, 0, 1, 1, 2, 0, 1, 2))
-    assert len(load_mesh(file.write(tmp_path)).faces) == 3
-
-
-@pytest.mark.parametrize("kind", ["json", "binary"])
-def test_the_first_version_of_the_format_is_named(tmp_path: Path, kind: str) -> None:
-    if kind == "json":
-        content = json.dumps({"asset": {"version": "1.0"}, "meshes": {"a": {}}, "nodes": {}}).encode()
-    else:
-        content = b"glTF" + np.array([1, 40, 20, 0], "<u4").tobytes() + b"{}" + bytes(18)
-    (tmp_path / "a.glb").write_bytes(content)
-    with pytest.raises(RejectedAsset, match=r"glTF 1\.0.*gltf-pipeline") as raised:
-        load_mesh(tmp_path / "a.glb")
-    assert raised.value.reason is Reason.UNKNOWN_FORMAT
-
-
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\n  "])
-def test_what_a_file_holds_counts_and_not_its_ending(tmp_path: Path, new_gltf: Any, mark: bytes) -> None:
-    file = new_gltf()
-    path = file.write(tmp_path, "a.gltf")
-    assert points(path).tolist() == SQUARE.tolist()
-    uri = "data:;base64," + base64.b64encode(file.binary).decode()
-    file.tree["buffers"][0]["uri"] = uri
-    (tmp_path / "b.glb").write_bytes(mark + json.dumps(file.tree).encode())
-    assert points(tmp_path / "b.glb").tolist() == SQUARE.tolist()
-
-
-def test_names_with_the_separators_of_windows(tmp_path: Path, new_gltf: Any) -> None:
-    file = new_gltf()
-    file.write(tmp_path)
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub/a.bin").write_bytes(file.binary)
-    file.tree["buffers"][0]["uri"] = "sub\\A.bin"
-    (tmp_path / "a.gltf").write_text(json.dumps(file.tree))
-    assert points(tmp_path / "a.gltf").tolist() == SQUARE.tolist()
