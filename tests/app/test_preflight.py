@@ -117,7 +117,9 @@ def test_mvdream_wants_its_number_of_views() -> None:
         check_multiview(
             MultiviewParameters.model_validate({**values, "source": {"kind": source}, "views": views})
         )
-    eight = MultiviewParameters.model_validate({**values, "source": {"kind": "mvdream"}, "views": 8})
+    eight = MultiviewParameters.model_validate(
+        {**values, "source": {"kind": "mvdream"}, "front": "drawn", "views": 8}
+    )
     with pytest.raises(
         ParameterError, match=r"MVDream draws 4 views .* multiview\.views is 8; take --params"
     ):

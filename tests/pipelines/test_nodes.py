@@ -7,11 +7,14 @@ from typing import Any
 import numba
 import pytest
 import torch
+from omegaconf import OmegaConf
+from pydantic import ValidationError
 
 from placid_kedro.cameras import PosedViews, ring
 from placid_kedro.config import (
     InitParameters,
     ModelsParameters,
+    MultiviewParameters,
     PromptProcessorParameters,
     ReferenceParameters,
     RunParameters,
@@ -19,12 +22,14 @@ from placid_kedro.config import (
 from placid_kedro.errors import DataError
 from placid_kedro.pipelines.init.nodes import place_gaussians
 from placid_kedro.pipelines.loading import folder_of, start
+from placid_kedro.pipelines.multiview.nodes import sample_object_views
 from placid_kedro.pipelines.prompt.nodes import process_prompt
 from placid_kedro.pipelines.reference.nodes import sample_reference
 from placid_kedro.splats import Gaussians
 from placid_kedro.surface.reference_config import FloodFillBackground, MaskParameters
 from tools.shap_e_folder import write_shap_e
 
+PROJECT = Path(__file__).absolute().parents[2]
 RULES = PromptProcessorParameters(
     max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view"
 )
@@ -81,6 +86,25 @@ def test_the_reference_keeps_its_margin(tiny_models: Any, margin: float | None) 
     border = torch.cat([reference[3, :6].flatten(), reference[3, -6:].flatten()])
     assert bool(border.any()) == (margin is None)
     assert bool(reference[3].any())
+
+
+def test_the_front_is_the_reference_or_drawn(tiny_models: Any) -> None:
+    models = ModelsParameters(**tiny_models.parameters())
+    reference = torch.rand(4, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def views(**changed: Any) -> torch.Tensor:
+        values = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf/base/parameters_multiview.yml"))
+        parameters = MultiviewParameters.model_validate({**values["multiview"], "steps": 1, **changed})
+        prompts = process_prompt("a cat", 0, RULES)
+        return sample_object_views(prompts, reference, 0, models, run(), parameters)[0].images
+
+    kept, drawn = views(front="reference"), views(front="drawn")
+    over_white = reference[3:] * reference[:3] + 1 - reference[3:]
+    torch.testing.assert_close(kept[0], over_white)
+    assert not torch.allclose(drawn[0], over_white, atol=0.05)
+    assert torch.equal(kept[1:], drawn[1:])
+    with pytest.raises(ValidationError, match="with mvdream give front: drawn"):
+        views(front="reference", source={"kind": "mvdream"})
 
 
 def init(**source: Any) -> InitParameters:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from placid_kedro.parameter_types import (
     Elevation,
@@ -68,6 +68,8 @@ class MultiviewParameters(ParameterModel):
 
     Attributes:
         source: what draws them.
+        front: `drawn`, as the paper does; or `reference`: the view from the front is the reference itself, from which
+            the others were drawn.
         views: number of views, evenly spaced in azimuth from the front on.
         elevation_deg: of all views.
         distance: of the cameras from the origin, in edges of the object's cube.
@@ -81,6 +83,7 @@ class MultiviewParameters(ParameterModel):
     """
 
     source: Annotated[ViewsSource, Field(discriminator="kind")] = Zero123Views()
+    front: Literal["drawn", "reference"]
     views: Views
     elevation_deg: Elevation
     distance: PositiveFloat
@@ -90,3 +93,12 @@ class MultiviewParameters(ParameterModel):
     plane_preset: Literal["paper", "official", "frugal", "none"]
     block_size: PositiveInt
     density_resolution: Annotated[int, Field(ge=8, le=1024)]
+
+    @model_validator(mode="after")
+    def _front_of_the_reference(self) -> Self:
+        if self.front == "reference" and self.source.kind != "zero123":
+            raise ValueError(
+                f"front 'reference' is the view that a zero123 source starts from; with {self.source.kind} give "
+                "front: drawn"
+            )
+        return self

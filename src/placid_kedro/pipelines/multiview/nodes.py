@@ -25,11 +25,9 @@ def sample_object_views(
         without a plane.
     """
     import torch
-    from torch.nn import functional as F
 
     from placid_kedro.cameras import PosedViews, ring
     from placid_kedro.diffusion.multiview import Subject
-    from placid_kedro.images import over_white
     from placid_kedro.latent_plane import preset
     from placid_kedro.latent_plane.sampling import sample_views
     from placid_kedro.pipelines.loading import start
@@ -43,10 +41,7 @@ def sample_object_views(
         plane = _plane(models.latent_plane, parameters.block_size, device)
         enhanced = {"plane": plane, "policy": preset(parameters.plane_preset).sampling}
     size = model.image_size
-    seen = torch.cat([over_white(reference), reference[3:]])[None]
-    seen = F.interpolate(seen, (size, size), mode="bilinear", antialias=True, align_corners=False)[0].clamp(
-        0, 1
-    )
+    seen = _resized(reference, size)
     cameras = ring(
         parameters.views, parameters.elevation_deg, parameters.distance, parameters.field_of_view_deg, size
     )
@@ -61,7 +56,10 @@ def sample_object_views(
         progress=current_run().progress,
         **enhanced,
     )
-    posed, inputs = PosedViews(views.images.cpu(), cameras), views.plane_inputs
+    images = views.images.cpu()
+    if parameters.front == "reference":
+        images = torch.cat([seen[None, :3], images[1:]])
+    posed, inputs = PosedViews(images, cameras), views.plane_inputs
     if plane is None or inputs is None:
         edge = parameters.density_resolution
         return posed, {"density": torch.zeros(edge, edge, edge)}
@@ -69,6 +67,18 @@ def sample_object_views(
         lambda points: plane.density_at(inputs[0], points), parameters.density_resolution, device
     )
     return posed, {"density": density}
+
+
+def _resized(reference: Tensor, size: int) -> Tensor:
+    """[4, size, size] in [0, 1]: the reference over white, and its alpha."""
+    import torch
+    from torch.nn import functional as F
+
+    from placid_kedro.images import over_white
+
+    seen = torch.cat([over_white(reference), reference[3:]])[None]
+    resized = F.interpolate(seen, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return resized[0].clamp(0, 1)
 
 
 def _model(models: ModelsParameters, parameters: MultiviewParameters, device: Any, precision: Any) -> Any:
