@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.distillation_cost import interleaved, ratio
 from benchmarks.paper_networks import (
@@ -170,9 +171,7 @@ def measure_lora(
     return weights, clock.seconds
 
 
-def measure_bare(
-    model: TextToImage, settings: BsdParameters, device: Device, rounds: int, name: str
-) -> float:
+def bare_networks(model: TextToImage, settings: BsdParameters, device: Device) -> Callable[[], None]:
     """The UNet of both branches and the autoencoder there and back, of the batch of one step."""
     count, size = settings.cameras_per_step, settings.image_size
     with device.name:
@@ -186,10 +185,34 @@ def measure_bare(
             model.unet(latents, t, encoder_hidden_states=context, return_dict=False)
         encode(model.autoencoder, images, settings.encoded_at_once).sum().backward()
 
+    return both
+
+
+def measure_bare(
+    model: TextToImage, settings: BsdParameters, device: Device, rounds: int, name: str
+) -> float:
+    """Seconds of `bare_networks`."""
+    both = bare_networks(model, settings, device)
     device.forget_peak()
     seconds = device.mean_seconds(both, rounds)
     print(f"{name}: {1e3 * seconds:.1f} ms; {device.peak()}", flush=True)
     return seconds
+
+
+def compare_arithmetic(model: TextToImage, settings: BsdParameters, scale: Scale, device: Device) -> None:
+    """Print what a step of BSD multiplies and adds beside the bare networks; a count, so any device will do."""
+
+    def operations(action: Callable[[], object]) -> int:
+        with FlopCounterMode(display=False) as counter:
+            action()
+        return int(counter.get_total_flops())
+
+    one, three = (
+        operations(lambda n=n: distilled(model, settings.model_copy(update={"steps": n}), scale, BSD()))
+        for n in (1, 3)
+    )
+    ratio_of_work = (three - one) / 2 / operations(bare_networks(model, settings, device))
+    print(f"arithmetic of BSD's step: {ratio_of_work:.4f} times the bare networks'", flush=True)
 
 
 def distilled(
@@ -370,6 +393,7 @@ def main() -> None:
         bare = measure_bare(model, settings, device, given.rounds, "bare UNet and autoencoder, with the LoRA")
         step = measure_step(model, settings, scale, device, BSD())
         print(f"BSD's step: {step / bare:.3f} times the bare networks, target at most 1.10", flush=True)
+        compare_arithmetic(model, settings, scale, device)
         count_waits(model, settings, scale, device)
         compare_runs(model, settings, scale)
         if given.profile:
