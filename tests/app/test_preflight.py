@@ -104,6 +104,7 @@ def test_runners_that_lose_metrics_are_refused(name: str) -> None:
 
 def test_mvdream_wants_its_number_of_views() -> None:
     values = {
+        "front": "drawn",
         "elevation_deg": 15.0,
         "distance": 1.5,
         "field_of_view_deg": 49.13,
@@ -117,9 +118,7 @@ def test_mvdream_wants_its_number_of_views() -> None:
         check_multiview(
             MultiviewParameters.model_validate({**values, "source": {"kind": source}, "views": views})
         )
-    eight = MultiviewParameters.model_validate(
-        {**values, "source": {"kind": "mvdream"}, "front": "drawn", "views": 8}
-    )
+    eight = MultiviewParameters.model_validate({**values, "source": {"kind": "mvdream"}, "views": 8})
     with pytest.raises(
         ParameterError, match=r"MVDream draws 4 views .* multiview\.views is 8; take --params"
     ):
