@@ -19,6 +19,9 @@ silhouette if it reads one (--silhouette). Prints a Markdown table of means over
 - silhouettes cut from the sampled views by their colours (`remove_background`): roughly what a density field that
   agreed with the sampled views could reach. The same cut of the true views tells how far the cutting itself errs.
 
+With --known-density the views are sampled a third time, with the true density (carved from the depth of all 32 views)
+in the place of the plane's: what the plane's features could add at most, were its field perfect.
+
 With --rows FILE every finished object is kept, and a later call with the same settings goes on after it.
 """
 
@@ -28,8 +31,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +40,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from placid_kedro.cameras.rays import project
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import NovelView, load_novel_view
@@ -48,6 +52,8 @@ from placid_kedro.evaluation.view_metrics import feature_distance, psnr, silhoue
 from placid_kedro.files import file_hash
 from placid_kedro.images import over_white
 from placid_kedro.latent_plane import LatentPlane, SamplingPolicy, preset
+from placid_kedro.latent_plane.inputs import ObjectInputs
+from placid_kedro.latent_plane.reference import ReferenceEvaluator
 from placid_kedro.latent_plane.sampling import SampledViews, sample_views
 from placid_kedro.latent_plane.training.batches import views_around
 from placid_kedro.latent_plane.training.losses import RaySampling, render_density
@@ -61,7 +67,13 @@ from placid_kedro.objects.sweethome3d import list_furniture
 from placid_kedro.objects.table import to_table
 from placid_kedro.objects.views import ObjectViews
 from placid_kedro.surface.background import remove_background
+from placid_kedro.surface.coloring import planar_depth
 from placid_kedro.threads import set_cpu_threads
+
+# Sigma before softplus of what is solid: nothing shines through a step along a ray.
+_SOLID = 500.0
+# A view sees past a point when its surface is this much further, in edges of the cube.
+_FREE = 0.01
 
 PARAMETERS = Path(__file__).absolute().parents[1] / "conf/base/parameters_pretrain.yml"
 FIELD = {
@@ -110,6 +122,7 @@ def options() -> argparse.Namespace:
         default="alpha",
         help="the reference's, for a plane that reads it: its alpha channel, or cut from its colours",
     )
+    parser.add_argument("--known-density", action="store_true", help="sample with the true density as well")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--rows", type=Path, help="JSON lines, one a finished object")
@@ -160,6 +173,55 @@ def view_scores(images: Tensor, truth: Tensor, mask: Tensor, scorer: ImageScorer
     }
 
 
+@dataclass(frozen=True)
+class KnownDensity(ReferenceEvaluator):
+    """Eq. 7 and 8 of a density that is known.
+
+    Attributes:
+        field: sigma before softplus [P] at points [P, 3].
+    """
+
+    field: Callable[[Tensor], Tensor]
+
+    def density(self, inputs: ObjectInputs, points: Tensor) -> Tensor:
+        """[P] sigma before softplus at points [P, 3]."""
+        return self.field(points)
+
+
+class KnownDensityPlane(LatentPlane):
+    """A Latent-Plane whose density is an object's own; its features are the plane's."""
+
+    field: Callable[[Tensor], Tensor]
+
+    @property
+    def evaluator(self) -> KnownDensity:
+        """Of that density."""
+        return KnownDensity(self, self.field)
+
+    @classmethod
+    def of(cls, plane: LatentPlane) -> KnownDensityPlane:
+        """With the weights of a plane."""
+        twin: KnownDensityPlane = cls.from_config(plane.config).eval().requires_grad_(False)
+        twin.load_state_dict(plane.state_dict())
+        return twin
+
+
+def carved_field(views: ObjectViews) -> Callable[[Tensor], Tensor]:
+    """Solid where no view sees past a point."""
+    height, width = views.depth.shape[-2:]
+    cameras = views.cameras.double()
+
+    def field(points: Tensor) -> Tensor:
+        points = points.double()
+        pixels = project(points, cameras).floor().long()
+        x, y = pixels[..., 0].clamp(0, width - 1).T, pixels[..., 1].clamp(0, height - 1).T
+        surface = torch.stack([depth[v, u] for depth, u, v in zip(views.depth, x, y, strict=True)])
+        free = (surface == 0) | (planar_depth(points, cameras) < surface - _FREE)
+        return torch.where(free.any(dim=0), -_SOLID, _SOLID)
+
+    return field
+
+
 class Measurement:
     """One object at a time, always from the noise of its own index."""
 
@@ -168,6 +230,7 @@ class Measurement:
         self.model: NovelView = load_novel_view(given.model, torch.device("cpu"))
         self.plane: LatentPlane = load_component(given.plane, "latent_plane")
         self.scorer = load_scorer(given.scorer)
+        self.known = KnownDensityPlane.of(self.plane) if given.known_density else None
         policy = preset(given.preset).sampling
         if not given.renoise:
             policy = replace(policy, renoise_first_step=False)
@@ -213,7 +276,11 @@ class Measurement:
         truth, mask = over_white(views.rgba[ring]), views.mask[ring]
         plain, enhanced = (self.sample(views, index, plane) for plane in (None, self.plane))
         row = self.density_scores(views, enhanced)
-        for name, sampled in (("plain", plain), ("plane", enhanced)):
+        kinds = {"plain": plain, "plane": enhanced}
+        if self.known is not None:
+            self.known.field = carved_field(views)
+            kinds["known"] = self.sample(views, index, self.known)
+        for name, sampled in kinds.items():
             scores = view_scores(sampled.images, truth, mask, self.scorer)
             row |= {f"{name}_{key}": value for key, value in scores.items()}
         return row | {"true_cut_iou": float(silhouette_iou(cut(truth[1:]), mask[1:]).mean())}
@@ -266,6 +333,12 @@ def table(rows: Sequence[dict[str, float]], seed: int) -> str:
         without, enhanced = column(f"plain_{name}"), column(f"plane_{name}")
         differences = [b - a for a, b in zip(without, enhanced, strict=True)]
         lines.append(f"| {text} | {cell(without)} | {cell(enhanced)} | {cell(differences, signed=True)} |")
+    if "known_psnr" in rows[0]:
+        lines += ["", "| with the true density | | difference to without |", "|---|---|---|"]
+        for name, text in VIEWS.items():
+            without, known = column(f"plain_{name}"), column(f"known_{name}")
+            differences = [b - a for a, b in zip(without, known, strict=True)]
+            lines.append(f"| {text} | {cell(known)} | {cell(differences, signed=True)} |")
     true_cut = cell(column("true_cut_iou"))
     return "\n".join(
         [*lines, "", f"The same cut of the true views has an IoU of {true_cut} with their masks."]
@@ -288,6 +361,7 @@ def main() -> None:
         "density_size",
         "ray_samples",
         "silhouette",
+        "known_density",
         "seed",
     )
     settings = {"plane_sha256": file_hash(weights), **{name: str(getattr(given, name)) for name in kept}}
