@@ -11,6 +11,7 @@ from placid_kedro.distillation.interface import Conditioning
 from placid_kedro.distillation.predictor import NoisePredictor
 from placid_kedro.splats import Gaussians
 from placid_kedro.surface.point_clouds import sphere
+from tests.distillation.algorithms_case import exact_noise, seeded
 from tests.distillation.splats_case import RED, picture
 
 
@@ -89,3 +90,28 @@ def ball() -> Gaussians:
     """A grey ball: it looks the same from all round."""
     cloud = sphere(300, 0.35, torch.Generator().manual_seed(0))
     return Gaussians.from_points(cloud.points, cloud.colors, normals=cloud.normals, opacity=0.8)
+
+
+@pytest.fixture
+def latents():
+    return torch.randn(2, 3, 4, 4, dtype=torch.float64, generator=seeded(7))
+
+
+@pytest.fixture
+def t():
+    return torch.tensor([50, 600])
+
+
+@pytest.fixture
+def parts(gaussian, means, latents, t):
+    """e_c, e_u, e_neg, e, a, s at the x_t that seed 0 leads to, each worked out here."""
+    # The noise is drawn in float32, so that float64 latents see the same noise.
+    e = torch.randn(latents.shape, generator=seeded(0)).double()
+    levels = gaussian.schedule.alphas_cumprod[t].reshape(-1, 1, 1, 1)
+    a, s = levels.sqrt(), (1 - levels).sqrt()
+    x_t = a * latents + s * e
+    noises = [
+        exact_noise(gaussian.network, x_t, t, mean)
+        for mean in (means.positive, means.unconditional, means.negative)
+    ]
+    return *noises, e, a, s
