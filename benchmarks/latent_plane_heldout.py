@@ -40,7 +40,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from placid_kedro.cameras.rays import project
 from placid_kedro.diffusion.loading import load_component
 from placid_kedro.diffusion.multiview import Subject
 from placid_kedro.diffusion.novel_view import NovelView, load_novel_view
@@ -67,7 +66,7 @@ from placid_kedro.objects.sweethome3d import list_furniture
 from placid_kedro.objects.table import to_table
 from placid_kedro.objects.views import ObjectViews
 from placid_kedro.surface.background import remove_background
-from placid_kedro.surface.coloring import planar_depth
+from placid_kedro.surface.carving import unseen_through
 from placid_kedro.threads import set_cpu_threads
 
 # Sigma before softplus of what is solid: nothing shines through a step along a ray.
@@ -208,16 +207,11 @@ class KnownDensityPlane(LatentPlane):
 
 def carved_field(views: ObjectViews) -> Callable[[Tensor], Tensor]:
     """Solid where no view sees past a point."""
-    height, width = views.depth.shape[-2:]
     cameras = views.cameras.double()
 
     def field(points: Tensor) -> Tensor:
-        points = points.double()
-        pixels = project(points, cameras).floor().long()
-        x, y = pixels[..., 0].clamp(0, width - 1).T, pixels[..., 1].clamp(0, height - 1).T
-        surface = torch.stack([depth[v, u] for depth, u, v in zip(views.depth, x, y, strict=True)])
-        free = (surface == 0) | (planar_depth(points, cameras) < surface - _FREE)
-        return torch.where(free.any(dim=0), -_SOLID, _SOLID)
+        solid = unseen_through(points.double(), views.depth, cameras, _FREE)
+        return torch.where(solid, _SOLID, -_SOLID)
 
     return field
 

@@ -36,7 +36,6 @@ from torch import Tensor
 
 from placid_kedro.app.config_loader import RunConfigLoader
 from placid_kedro.cameras import Cameras, PosedViews, orbit, ring
-from placid_kedro.cameras.rays import project
 from placid_kedro.config import Parameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.datasets import ImageDataset
@@ -67,7 +66,7 @@ from placid_kedro.pipelines.reference.nodes import sample_reference
 from placid_kedro.prompts import Prompts
 from placid_kedro.rendering import Mesh, MeshLimits, load_mesh, render_mesh
 from placid_kedro.splats import Gaussians, TargetViews, render
-from placid_kedro.surface.coloring import planar_depth
+from placid_kedro.surface.carving import unseen_through
 from placid_kedro.surface.config import FitParameters
 from placid_kedro.surface.extraction import cube_points
 from placid_kedro.surface.fitting import fit_to_views
@@ -170,11 +169,7 @@ def carved_density(mesh: Mesh, resolution: int) -> dict[str, Tensor]:
     """A density of 100 where no view sees past a point, and of 0 elsewhere; [R, R, R] as `multiview` gives it."""
     cameras = all_round(256)
     _, depth = rendered(mesh, cameras)
-    points = cube_points(resolution)
-    pixels = project(points, cameras).transpose(0, 1).floor().long().clamp(0, 255)
-    surface = torch.stack([view[xy[:, 1], xy[:, 0]] for view, xy in zip(depth, pixels, strict=True)])
-    empty = (surface == 0) | (planar_depth(points, cameras) < surface - _FREE)
-    solid = ~empty.any(dim=0)
+    solid = unseen_through(cube_points(resolution), depth, cameras, _FREE)
     return {"density": (solid.float() * 100).reshape(resolution, resolution, resolution)}
 
 

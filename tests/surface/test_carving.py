@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from placid_kedro.cameras import ring
 from placid_kedro.cameras.rays import project
-from placid_kedro.surface.carving import carve, silhouette_support
+from placid_kedro.surface.carving import carve, silhouette_support, unseen_through
 from placid_kedro.surface.config import CarveParameters
 
 R = 33
@@ -68,3 +68,28 @@ def test_a_part_that_fills_no_pixel_is_not_carved() -> None:
 def test_the_shares_are_in_order() -> None:
     with pytest.raises(ValidationError, match="all_from must be above"):
         CarveParameters(none_below=0.8, all_from=0.8)
+
+
+def ball_depth(radius: float) -> torch.Tensor:
+    """[8, 96, 96] planar depth of a ball at the origin by ray against sphere, 0 beside it."""
+    origins, directions = CAMERAS.rays()
+    unit = torch.nn.functional.normalize(directions, dim=-1)
+    middle = -(origins * unit).sum(-1)
+    inside = radius**2 - (origins + middle[..., None] * unit).square().sum(-1)
+    along = middle - inside.clamp_min(0).sqrt()
+    axis = CAMERAS.world_to_camera[:, 2, :3]
+    planar = along * (unit * axis.reshape(8, *[1] * (unit.dim() - 2), 3)).sum(-1)
+    return torch.where(inside > 0, planar, torch.zeros(())).reshape(8, 96, 96)
+
+
+def test_no_view_sees_through_a_ball_and_each_sees_what_is_before_it() -> None:
+    solid = unseen_through(GRID, ball_depth(0.25), CAMERAS, 0.02)
+    assert bool(solid[GRID.norm(dim=1) < 0.24].all())
+    before = torch.nn.functional.normalize(CAMERAS.positions, dim=1) * 0.3
+    assert not bool(unseen_through(before, ball_depth(0.25), CAMERAS, 0.02).any())
+    # One view alone cannot tell a point 0.05 before the surface from it with a wider tolerance.
+    first = ball_depth(0.25)[:1]
+    close = [bool(unseen_through(before[:1], first, CAMERAS[:1], tolerance)) for tolerance in (0.04, 0.06)]
+    assert close == [False, True]
+    # Beside the ball every view sees white.
+    assert not bool(solid[(GRID.norm(dim=1) > 0.4) & (GRID[:, 2] > 0)].any())

@@ -6,11 +6,13 @@ where the object ends. The paper takes the field as it is (Sec. 4.1).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from placid_kedro.cameras import Cameras
 from placid_kedro.cameras.rays import project
+from placid_kedro.surface.coloring import planar_depth
 from placid_kedro.surface.config import CarveParameters
 from placid_kedro.surface.extraction import cube_points
 
@@ -50,3 +52,20 @@ def look_up(maps: Tensor, points: Tensor, cameras: Cameras) -> Tensor:
     height, width = maps.shape[-2:]
     places = pixels.movedim(1, 0)[:, None] / pixels.new_tensor([width, height]) * 2 - 1
     return F.grid_sample(maps, places, padding_mode="zeros", align_corners=False)[:, :, 0]
+
+
+def unseen_through(points: Tensor, depth: Tensor, cameras: Cameras, tolerance: float) -> Tensor:
+    """[P] whether no view sees past points [P, 3]: the object, as far as depth maps tell.
+
+    Args:
+        points: in the world.
+        depth: [V, H, W] planar, 0 where there is nothing; a point outside an image is looked up at its border.
+        cameras: of the V views.
+        tolerance: a view sees past a point when its surface is this much further, in world units.
+    """
+    height, width = depth.shape[-2:]
+    pixels = project(points, cameras).floor().long()
+    x, y = pixels[..., 0].clamp(0, width - 1).T, pixels[..., 1].clamp(0, height - 1).T
+    surface = torch.stack([view[v, u] for view, u, v in zip(depth, x, y, strict=True)])
+    free = (surface == 0) | (planar_depth(points, cameras) < surface - tolerance)
+    return ~free.any(dim=0)
