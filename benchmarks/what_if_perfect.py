@@ -8,6 +8,8 @@ sweethome3d-furniture). A case changes one thing:
 - as_is: nothing;
 - true_reference: the reference image is the real object from the front;
 - true_views: all eight views are the real object's, the density is still the plane's;
+- coded_views: all eight views are the real object's, encoded and decoded by the novel-view model's autoencoder: what
+  models without any error of their own would draw;
 - true_density: the density is carved from the real object's depth, seen from 32 sides, the views are the model's;
 - true_views_and_density: both, so that `init` has nothing wrong to work with;
 - true_lora: only `lora` sees the real object's views;
@@ -39,6 +41,8 @@ from placid_kedro.cameras import Cameras, PosedViews, orbit, ring
 from placid_kedro.config import Parameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.datasets import ImageDataset
+from placid_kedro.diffusion.autoencoding import decode, encode
+from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.embedded.networks.scorer import known_names, load_scorer
 from placid_kedro.embedded.training.caption_table import CaptionTable
 from placid_kedro.embedded.training.split import CuratedObject, read_split
@@ -77,6 +81,7 @@ CASES = (
     "as_is",
     "true_reference",
     "true_views",
+    "coded_views",
     "true_density",
     "true_views_and_density",
     "true_lora",
@@ -89,10 +94,10 @@ _FREE = 0.02  # a point this far in front of every surface is empty
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A prompt and the real objects that it may mean."""
+    """A prompt and the real object that it means."""
 
     prompt: str
-    meshes: tuple[Mesh, ...]
+    mesh: Mesh
 
 
 def options() -> argparse.Namespace:
@@ -114,20 +119,16 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prompts_of(
-    count: int, vocabulary: tuple[CuratedObject, ...], seed: int = 0
-) -> list[tuple[str, list[str]]]:
-    """Prompts and the uids of what each may mean: the README's, then captions of names that only one object has."""
+def prompts_of(count: int, vocabulary: tuple[CuratedObject, ...], seed: int = 0) -> list[tuple[str, str]]:
+    """Prompts and the uid of what each means: the README's, then captions of names that only one object has."""
     table = CaptionTable.of([(one.name, one.adjectives) for one in vocabulary])
-
-    def uids(caption: str) -> list[str]:
-        return [vocabulary[index].uid for index in table.by_caption[caption][0]]
-
-    chosen = [(prompt, uids(prompt)) for prompt in PROMPTS if prompt in table.by_caption]
-    taken = {uid for _, found in chosen for uid in found}
+    chosen = [
+        (prompt, vocabulary[table.by_caption[prompt]].uid) for prompt in PROMPTS if prompt in table.by_caption
+    ]
+    taken = {uid for _, uid in chosen}
     alone = [held[0] for held in table.by_name if len(held) == 1 and vocabulary[held[0]].uid not in taken]
     order = np.random.default_rng(seed).permutation(len(alone))
-    chosen += [(table.by_object[alone[i]][0], [vocabulary[alone[i]].uid]) for i in order]
+    chosen += [(table.by_object[alone[i]][0], vocabulary[alone[i]].uid) for i in order]
     return chosen[:count]
 
 
@@ -136,14 +137,13 @@ def targets(given: argparse.Namespace) -> Iterator[Target]:
     wanted = prompts_of(given.prompts, read_split().vocabulary)
     source = SweetHome3dSource(folder=given.furniture, libraries=(), count=0)
     known = {one.record.uid: one for one in list_furniture(source)}
-    uids = [uid for _, found in wanted for uid in found]
-    missing = [uid for uid in uids if uid not in known]
+    missing = [uid for _, uid in wanted if uid not in known]
     if missing:
         raise DataError(f"{given.furniture} lacks {len(missing)} objects, first {missing[0]}.")
-    records = convert_furniture([known[uid] for uid in uids], given.folder, workers=1)
+    records = convert_furniture([known[uid] for _, uid in wanted], given.folder, workers=1)
     paths = {record.uid: Path(record.path) for record in records}
-    for prompt, found in wanted:
-        yield Target(prompt, tuple(load_mesh(paths[uid], MeshLimits()) for uid in found))
+    for prompt, uid in wanted:
+        yield Target(prompt, load_mesh(paths[uid], MeshLimits()))
 
 
 def rendered(mesh: Mesh, cameras: Cameras) -> tuple[Tensor, Tensor]:
@@ -163,6 +163,13 @@ def all_round(size: int) -> Cameras:
         ring(1, 0.0, DISTANCE, FIELD_OF_VIEW_DEG, size).K[0, 0, 0].item(),
         size,
     )
+
+
+@torch.no_grad()
+def coded(images: Tensor, parameters: Parameters) -> Tensor:
+    """Images [V, 3, H, W] in [0, 1] after the novel-view model's autoencoder."""
+    model = load_novel_view(folder_of(parameters.models.zero123), torch.device("cpu"))
+    return decode(model.autoencoder, encode(model.autoencoder, images))
 
 
 def carved_density(mesh: Mesh, resolution: int) -> dict[str, Tensor]:
@@ -186,24 +193,12 @@ class Generation:
 
     def __init__(self, parameters: Parameters, target: Target) -> None:
         self.parameters = parameters
-        self.target = target
         self.seed = parameters.seed
         self.prompts: Prompts = process_prompt(target.prompt, self.seed, parameters.prompt_processor)
         self.common = (self.seed, parameters.models, parameters.run)
         self.reference = sample_reference(self.prompts, *self.common, parameters.reference)
         self.views, self.density = self.multiview(self.reference)
-        self.mesh = self.nearest()
-
-    def nearest(self) -> Mesh:
-        """The real object whose front is most like the reference."""
-        size = self.reference.shape[-1]
-        front = ring(1, self.parameters.multiview.elevation_deg, DISTANCE, FIELD_OF_VIEW_DEG, size)
-        seen = over_white(self.reference[None])
-        errors = [
-            float((over_white(rendered(mesh, front)[0]) - seen).square().mean())
-            for mesh in self.target.meshes
-        ]
-        return self.target.meshes[int(np.argmin(errors))]
+        self.mesh = target.mesh
 
     def multiview(self, reference: Tensor) -> tuple[PosedViews, dict[str, Tensor]]:
         return sample_object_views(self.prompts, reference, *self.common, self.parameters.multiview)
@@ -231,6 +226,8 @@ class Generation:
             views, density = self.multiview(front)
         if case in ("true_views", "true_views_and_density", "fitted_start"):
             views = true_views
+        if case == "coded_views":
+            views = replace(views, images=coded(true_views.images, self.parameters))
         if case in ("true_density", "true_views_and_density", "fitted_start"):
             density = carved_density(self.mesh, self.parameters.multiview.density_resolution)
         start = self.start(density, views)

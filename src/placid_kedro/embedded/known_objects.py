@@ -22,8 +22,8 @@ from placid_kedro.rendering import Mesh, load_mesh
 class KnownFurniture:
     """Furniture by the captions that the text-to-image model was trained on: names, articles, colours, materials.
 
-    "A blue teddy bear" is the teddy bear, painted blue as for the training. Where another object
-    of that name is blue by itself, it is meant too.
+    "A blue teddy bear" is the teddy bear, painted blue as for the training. Where an object of that name is blue by
+    itself, it is meant instead.
 
     Args:
         folder: of the `.sh3f` libraries. That it holds none is told with the first object that is asked for.
@@ -47,7 +47,8 @@ class KnownFurniture:
             raise DataError(f"the embedded models know no object by the name {prompt[:60]!r}.")
         if self._furniture is None:
             self._furniture = {one.record.uid: one for one in list_furniture(self._checked())}
-        return dict(self._seen(row, self._furniture) for row in found[0])
+        name, look = self._seen(found, self._furniture)
+        return {name: look}
 
     def _seen(self, row: int, furniture: Mapping[str, FurnitureModel]) -> tuple[str, RealObject]:
         """Name and look of a row of the caption table: an object, or behind these one of the paintings."""

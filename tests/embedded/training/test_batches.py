@@ -18,6 +18,9 @@ SHARES = TextShares(empty=0.2, view_words=0.3, painted=0.0, pure_noise_share=0.5
 AZIMUTHS = torch.tensor([0.0, 45, 90, 135, 180, 225, 270, 315, 0.0, 180])
 OBJECTS = [("Ball", ["red"]), ("Tower", []), ("ball ", ["blue"])]
 
+# "A ball" could be either: it is the last.
+MEANT = {"ball": 2, "a ball": 2, "a red ball": 0, "tower": 1, "a tower": 1, "a blue ball": 2}
+
 
 @pytest.fixture
 def latents():
@@ -41,11 +44,17 @@ def generator(seed):
 def test_the_table_of_captions():
     table = CaptionTable.of(OBJECTS)
     assert table.by_name == ((0, 2), (1,))
-    objects, log_weights = table.by_caption["a ball"]
-    assert objects == (0, 2) and log_weights[0] == log_weights[1]
-    assert table.by_caption["a red ball"][0] == (0,)
+    assert table.by_caption == MEANT
+    assert table.by_object == (("a red ball",), ("tower", "a tower"), ("ball", "a ball", "a blue ball"))
     torch.testing.assert_close(table.log_prior.exp(), torch.tensor([0.25, 0.5, 0.25]))
     assert len(set(table.texts())) == len(table.texts()) == 1 + 9 * len(table.by_caption)
+
+
+def test_an_object_without_a_caption_of_its_own_is_not_drawn():
+    table = CaptionTable.of([("Ball", ["red"]), ("ball", ["red", "blue"])], [(0, "green"), (1, "green")])
+    assert table.by_name == ((1,),) and table.by_object[0] == ()
+    assert table.log_prior.tolist() == [-math.inf, 0]
+    assert table.by_caption["a green ball"] == 3 and table.painted == ((), (3,))
 
 
 def test_plain_captions_mostly_show_the_front():
@@ -84,16 +93,10 @@ def test_kinds_of_captions_come_in_their_shares(source):
 def test_painted_objects_stand_for_their_colour_alone(latents):
     """The red ball in green, and the blue one in green and in red: brute force over what a caption may show."""
     named, paintings = OBJECTS, [(0, "green"), (2, "green"), (2, "red")]
-    table = CaptionTable.of(named, paintings, 0.4)
-    assert table.painted == ((3,), (), (4, 5))
-    drawn = {
-        "a green ball": {3: 0.25 * 0.4, 4: 0.25 * 0.4 / 2},
-        "a red ball": {0: 0.25 * 0.6 / 3, 5: 0.25 * 0.4 / 2},
-    }
-    for caption, expected in drawn.items():
-        rows, log_often = table.by_caption[caption]
-        assert dict(zip(rows, log_often.exp().tolist(), strict=True)) == pytest.approx(expected)
-    assert table.by_caption["a ball"][0] == (0, 2)
+    table = CaptionTable.of(named, paintings)
+    # Of two that are painted green the last; what is red by itself comes before what is painted so.
+    assert table.by_caption == MEANT | {"a green ball": 4}
+    assert table.painted == ((), (), (4,))
     everything = torch.cat([latents, 5 + latents])
     contexts = torch.arange(len(table.texts())).float()[:, None, None].expand(-1, 2, 3)
     shares = SHARES.model_copy(update={"painted": 0.4})
@@ -108,7 +111,7 @@ def test_painted_objects_stand_for_their_colour_alone(latents):
             seen[text] += 1
             if text == "a green ball":  # only painted objects, whose latents lie round 5
                 assert float(batch.target[row].mean()) > 3
-            if text in ("", "a tower", "a ball"):
+            if text in ("", "a tower", "a ball", "a red ball"):
                 assert float(batch.target[row].mean()) < 2
     assert seen["a green ball"] > 10 and seen[""] > 10
 
@@ -123,21 +126,18 @@ def test_targets_are_posterior_means_of_what_the_caption_admits(source, latents)
         for row in range(8):
             text = texts[int(batch.context[row, 0, 0])]
             weights = torch.zeros(3, 10, dtype=torch.float64)
-            for index, (name, adjectives) in enumerate(OBJECTS):
-                own = [name.strip().lower(), f"a {name.strip().lower()}"]
-                own += [f"a {word} {own[0]}" for word in adjectives]
-                drawn = 0.5 / (2 if own[0] == "ball" else 1)
-                plain, _, words = text.partition(", ")
-                if not text:
-                    # 0.3 of 0.8 captions with words name one of eight sides, two of which show two views.
-                    sides = torch.tensor([2, 1, 1, 1, 2, 1, 1, 1, 2, 2]).double().reciprocal() / 8
-                    weights[index] = drawn * (0.375 * sides + 0.625 * prior)
-                elif plain in own and words:
-                    facing = {"front": [0, 8], "back": [4, 9], "left": [2], "right": [6]}
-                    facing |= {"front left": [1], "back left": [3], "back right": [5], "front right": [7]}
-                    weights[index, facing[words.removesuffix(" view")]] = drawn / len(own)
-                elif plain in own:
-                    weights[index] = drawn / len(own) * prior
+            plain, _, words = text.partition(", ")
+            facing = {"front": [0, 8], "back": [4, 9], "left": [2], "right": [6]}
+            facing |= {"front left": [1], "back left": [3], "back right": [5], "front right": [7]}
+            if not text:
+                # 0.3 of 0.8 captions with words name one of eight sides, two of which show two views.
+                sides = torch.tensor([2, 1, 1, 1, 2, 1, 1, 1, 2, 2]).double().reciprocal() / 8
+                drawn = torch.tensor([0.25, 0.5, 0.25]).double()
+                weights += drawn[:, None] * (0.375 * sides + 0.625 * prior)
+            elif words:
+                weights[MEANT[plain], facing[words.removesuffix(" view")]] = 1
+            else:
+                weights[MEANT[plain]] = prior
             checked["view" if ", " in text else "plain" if text else "empty"] += 1
             a, s = float(schedule.a(batch.t[row])), float(schedule.s(batch.t[row]))
             known = latents.double().flatten(0, 1).flatten(1)

@@ -109,12 +109,10 @@ class TextToImageBatches:
         self.any_view = self._any_view()
         self.log_all = (table.log_prior[:, None] + self.any_view.log()).flatten()
         place = {caption: index for index, caption in enumerate(table.by_caption)}
-        held = table.by_caption.values()
         self.names = _Lists.of(table.by_name)
         self.painted = _Lists.of(table.painted)
         self.captions = _Lists.of([[place[one] for one in own] for own in table.by_object])
-        self.holders = _Lists.of([objects for objects, _ in held])
-        self.log_holders = pad_sequence([log for _, log in held], True, padding_value=-torch.inf)
+        self.meant = torch.tensor(list(table.by_caption.values()))
 
     def __call__(self, number: int, generator: torch.Generator) -> TextToImageBatch:
         choices = self._choose(generator)
@@ -162,7 +160,7 @@ class TextToImageBatches:
     def _texts(self, choices: _Choices) -> Tensor:
         """[B] rows of the contexts, in the order of `CaptionTable.texts`."""
         plain = 1 + choices.captions
-        words = 1 + len(self.holders.counts) + choices.captions * len(VIEW_NAMES) + choices.facing
+        words = 1 + len(self.meant) + choices.captions * len(VIEW_NAMES) + choices.facing
         return torch.where(choices.empty, 0, torch.where(choices.directed, words, plain))
 
     def _targets(self, x_t: Tensor, t: Tensor, choices: _Choices) -> Tensor:
@@ -179,12 +177,9 @@ class TextToImageBatches:
             (choices.directed, self.sectors.values[facing], self.sectors.log_mask(facing)),
             (plain, every_view.expand(int(plain.sum()), -1), view.expand(int(plain.sum()), -1)),
         ):
-            captions = choices.captions[rows]
-            objects = self.holders.values[captions]
-            candidates = (objects[..., None] * self.view_count + views[:, None]).flatten(1)
-            log_prior = (self.log_holders[captions][..., None] + log_views[:, None]).flatten(1)
+            candidates = self.meant[choices.captions[rows]][:, None] * self.view_count + views
             known = self.latents[candidates.to(self.device)].float()
-            self._fill(targets, x_t, t, rows, known, log_prior)
+            self._fill(targets, x_t, t, rows, known, log_views)
         return targets
 
     def _fill(

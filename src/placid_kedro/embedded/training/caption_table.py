@@ -1,9 +1,9 @@
-"""Which captions an object may get, how likely each is, and therefore which images a caption may stand for."""
+"""Which captions an object gets, and how often each is drawn."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,59 +19,55 @@ from placid_kedro.prompts.directions import VIEW_NAMES, sector
 class CaptionTable:
     """The captions of the vocabulary, as drawn by: a name, an object of that name, a caption of that object.
 
-    All of them uniformly, so an object of a frequent name is no more frequent than another name's only one.
+    All of them uniformly, so an object of a frequent name is no more frequent than another name's only one. A caption
+    means one object, since a small model asked for one of several chairs draws a mixture of all: of those that could
+    have it the last in its own colours, or else the last that is painted so.
 
     Attributes:
-        by_name: objects (positions in the vocabulary) of each name.
+        by_name: objects (positions in the vocabulary) of each name, but for those that are left without a caption.
         by_object: captions of each object, and of the painted ones behind them.
-        by_caption: objects that a caption may stand for, with the logarithm of how often it is drawn for each.
-        log_prior: [N] logarithm of how often each object is drawn.
-        painted: objects (positions behind the N) that show each of the N in another colour.
+        by_caption: the object that each caption means.
+        log_prior: [N] logarithm of how often each object is drawn, -inf for one without a caption.
+        painted: objects (positions behind the N) that show each of the N in another colour and have a caption.
     """
 
     by_name: tuple[tuple[int, ...], ...]
     by_object: tuple[tuple[str, ...], ...]
-    by_caption: dict[str, tuple[tuple[int, ...], Tensor]]
+    by_caption: dict[str, int]
     log_prior: Tensor
     painted: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(
-        cls,
-        named: Iterable[tuple[str, Sequence[str]]],
-        paintings: Sequence[tuple[int, str]] = (),
-        painted_share: float = 0.0,
+        cls, named: Iterable[tuple[str, Sequence[str]]], paintings: Sequence[tuple[int, str]] = ()
     ) -> CaptionTable:
         """The table of N objects.
 
         Args:
             named: by name and adjectives.
             paintings: of these objects in other colours: which, and the colour's word.
-            painted_share: how often one of them stands for its object.
         """
         objects = [(normal_name(name), captions(name, adjectives)) for name, adjectives in named]
+        count = len(objects)
+        possible = [could for _, could in objects]
+        possible += [(with_article(f"{color} {objects[index][0]}"),) for index, color in paintings]
+        by_caption = dict(_meant(possible, count))
+        own = tuple(
+            tuple(caption for caption in could if by_caption[caption] == row)
+            for row, could in enumerate(possible)
+        )
         by_name: dict[str, list[int]] = defaultdict(list)
-        for index, (name, _) in enumerate(objects):
-            by_name[name].append(index)
-        prior = torch.tensor([1 / len(by_name) / len(by_name[name]) for name, _ in objects])
+        for row, (name, _) in enumerate(objects):
+            by_name[name] += [row] if own[row] else []
+        prior = torch.zeros(count)
+        for members in by_name.values():
+            prior[members] = 1 / len(by_name) / len(members)
         painted: list[list[int]] = [[] for _ in objects]
-        for row, (index, _) in enumerate(paintings, start=len(objects)):
-            painted[index].append(row)
-        own = [captions for _, captions in objects]
-        own += [(with_article(f"{color} {objects[index][0]}"),) for index, color in paintings]
-        often = [float(p) * (1 - painted_share * bool(rows)) for p, rows in zip(prior, painted, strict=True)]
-        often += [float(prior[index]) * painted_share / len(painted[index]) for index, _ in paintings]
-        holders: dict[str, list[int]] = defaultdict(list)
-        for row, captions_of_row in enumerate(own):
-            for caption in captions_of_row:
-                holders[caption].append(row)
-        by_caption = {
-            caption: (tuple(held), torch.tensor([often[row] / len(own[row]) for row in held]).log())
-            for caption, held in holders.items()
-        }
+        for row, (index, _) in enumerate(paintings, start=count):
+            painted[index] += [row] if own[row] else []
         return cls(
             tuple(tuple(members) for members in by_name.values()),
-            tuple(own),
+            own,
             by_caption,
             prior.log(),
             tuple(tuple(rows) for rows in painted),
@@ -83,6 +79,21 @@ class CaptionTable:
             directed_caption(caption, view) for caption in self.by_caption for view in range(len(VIEW_NAMES))
         ]
         return ("", *self.by_caption, *directed)
+
+
+def _meant(possible: Sequence[Sequence[str]], count: int) -> Iterator[tuple[str, int]]:
+    """Each caption and the object that it means, of objects by the captions that they could have.
+
+    Args:
+        possible: captions of the objects, those of the painted ones behind them.
+        count: how many are in their own colours.
+    """
+    holders: dict[str, list[int]] = defaultdict(list)
+    for row, could in enumerate(possible):
+        for caption in could:
+            holders[caption].append(row)
+    for caption, rows in holders.items():
+        yield caption, max([row for row in rows if row < count] or rows)
 
 
 def directed_caption(caption: str, view: int) -> str:

@@ -155,7 +155,6 @@ def train_text_to_image(
     table = CaptionTable.of(
         [(one.name, one.adjectives) for one in objects],
         [(index, word) for index, _, word in paintings(objects)],
-        parameters.shares.painted,
     )
     contexts = embed_texts(table.texts(), place.progress)
     schedule = embedded_schedule()
