@@ -42,7 +42,7 @@ from placid_kedro.config import Parameters
 from placid_kedro.config.check import check_parameters
 from placid_kedro.datasets import ImageDataset
 from placid_kedro.diffusion.autoencoding import decode, encode
-from placid_kedro.diffusion.novel_view import load_novel_view
+from placid_kedro.diffusion.loading import load_component
 from placid_kedro.embedded.networks.scorer import known_names, load_scorer
 from placid_kedro.embedded.training.caption_table import CaptionTable
 from placid_kedro.embedded.training.split import CuratedObject, read_split
@@ -168,8 +168,8 @@ def all_round(size: int) -> Cameras:
 @torch.no_grad()
 def coded(images: Tensor, parameters: Parameters) -> Tensor:
     """Images [V, 3, H, W] in [0, 1] after the novel-view model's autoencoder."""
-    model = load_novel_view(folder_of(parameters.models.zero123), torch.device("cpu"))
-    return decode(model.autoencoder, encode(model.autoencoder, images))
+    autoencoder = load_component(folder_of(parameters.models.zero123), "vae")
+    return decode(autoencoder, encode(autoencoder, images))
 
 
 def carved_density(mesh: Mesh, resolution: int) -> dict[str, Tensor]:

@@ -58,13 +58,15 @@ class CaptionTable:
         )
         by_name: dict[str, list[int]] = defaultdict(list)
         for row, (name, _) in enumerate(objects):
-            by_name[name] += [row] if own[row] else []
+            if own[row]:
+                by_name[name].append(row)
         prior = torch.zeros(count)
         for members in by_name.values():
             prior[members] = 1 / len(by_name) / len(members)
         painted: list[list[int]] = [[] for _ in objects]
         for row, (index, _) in enumerate(paintings, start=count):
-            painted[index] += [row] if own[row] else []
+            if own[row]:
+                painted[index].append(row)
         return cls(
             tuple(tuple(members) for members in by_name.values()),
             own,

@@ -172,7 +172,7 @@ def train_text_to_image(
         parameters.training.batch_size,
         place.device,
     )
-    fixed = digest_of(data_id, parameters.shares.model_dump(mode="json"), table.texts())
+    fixed = digest_of(data_id, parameters.shares.model_dump(mode="json"), list(table.by_caption.items()))
     objective = TextToImageObjective(unet, schedule)
     _train(place, "text_to_image", objective, batches, parameters.training, fixed, validate)
     return unet
