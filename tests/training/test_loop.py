@@ -137,3 +137,17 @@ def test_the_last_step_may_not_break_the_weights_either(tmp_path):
     with pytest.raises(ParameterError, match=r"After step 1 the weights weight are not finite"):
         train(Steep(), batches, settings(1), make_accelerator(cpu=True), tmp_path / "c.pt")
     assert not (tmp_path / "c.pt").exists()
+
+
+def test_weights_without_a_gradient_are_found(tmp_path):
+    """Their part of the loss falls no more, and the loss alone would not show it."""
+
+    class CutOff(LeastSquares):
+        def forward(self, batch, generator):
+            x, y = batch
+            error = (x @ self.network.weight[0].detach() + self.network.bias - y).square().mean()
+            return {"loss": error + 0 * self.network.weight.sum()}
+
+    with pytest.raises(ParameterError, match=r"After step 10 1 of 2 weights have never .* first weight;"):
+        train(CutOff(), batches, settings(20), make_accelerator(cpu=True), tmp_path / "c.pt")
+    assert not (tmp_path / "c.pt").exists()

@@ -28,6 +28,9 @@ BatchSource = Callable[[int, torch.Generator], Any]
 Log = Callable[[dict[str, float], int], None]
 Validation = Callable[[Any, int], dict[str, float]]
 
+# Behind a layer that begins at zero the gradients are zero for a step or two.
+_SETTLED_STEPS = 10
+
 
 class Objective(nn.Module, ABC):
     """A loss and the network that it trains.
@@ -118,7 +121,8 @@ def train(
 
     Raises:
         DataError: when the checkpoint is damaged or of a run with other settings or data.
-        ParameterError: when a loss or a weight is no number any more; the last checkpoint stays as it was.
+        ParameterError: when a loss or a weight is no number any more, or some weights never have a gradient; the last
+            checkpoint stays as it was.
     """
     objective.train()
     optimizer = _optimizer(objective, settings)
@@ -244,6 +248,8 @@ class _Run:
     def save(self, step: int) -> None:
         if self.accelerator.is_main_process:
             self._check_weights(step)
+            if step >= _SETTLED_STEPS:
+                self._check_gradients(step)
             scaler = self.accelerator.scaler
             state = {
                 "step": step,
@@ -265,6 +271,20 @@ class _Run:
             raise ParameterError(
                 f"After step {step} the weights {unusable} are not finite; lower learning_rate and go on from the "
                 f"last checkpoint, {self.checkpoint}, or delete it to start anew."
+            )
+
+    def _check_gradients(self, step: int) -> None:
+        """A weight without a gradient stays as it was, while the loss of the others falls: nothing else would tell."""
+        state, trained = self.optimizer.state, self.objective.trained_parameters()
+        still = [
+            one for one in trained if not bool(state.get(one, {}).get("exp_avg_sq", torch.zeros(())).any())
+        ]
+        # With none at all a gradient scaler is still looking for its scale.
+        if 0 < len(still) < len(trained):
+            names = {id(one): name for name, one in self.objective.network.named_parameters()}
+            raise ParameterError(
+                f"After step {step} {len(still)} of {len(trained)} weights have never had a gradient, first "
+                f"{names[id(still[0])]}; find what cuts it off (torch.compile can, in bfloat16 on a CPU)."
             )
 
     def resume(self) -> int:
