@@ -1,0 +1,69 @@
+"""How true are the reference and the views that `generate` draws? Beside renders of the real object, before anything is
+made of them.
+
+    python benchmarks/drawn_views.py [--prompts 20] [--params models.zero123=FOLDER,...]
+
+Each prompt is compared with the furniture object that the embedded models know by that name (Debian's package
+sweethome3d-furniture), over white and from the views' own cameras. Prints a row a prompt: PSNR and colour distance
+(CIE76 in CIE Lab, inside the real silhouette) of the reference and, on average, of the other views, and their detail
+(gradient energy of the real object's); then means, of detail the median.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+from what_if_perfect import Generation, parameters_of, rendered, targets
+
+from placid_kedro.evaluation.geometry import color_scores, detail_ratio
+from placid_kedro.evaluation.view_metrics import psnr
+from placid_kedro.images import over_white
+from placid_kedro.threads import set_cpu_threads
+
+COLUMNS = ("reference: PSNR", "colour distance", "views: PSNR", "colour distance", "detail")
+
+
+def scores(images: Tensor, rgba: Tensor) -> tuple[float, float, float]:
+    """PSNR, colour distance and detail of views [V, 3, H, W] beside the real object's [V, 4, H, W]."""
+    truth, alphas = over_white(rgba), rgba[:, 3]
+    color_distance, _ = color_scores(images, alphas, truth, alphas)
+    return float(psnr(images, truth).mean()), color_distance, detail_ratio(images, alphas, truth, alphas)
+
+
+def row(label: str, values: list[float]) -> str:
+    return f"| {label} | " + " | ".join(f"{value:.2f}" for value in values) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--furniture", default="/usr/share/sweethome3d/furniture")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("data/05_model_input/known"), help="of the meshes"
+    )
+    parser.add_argument("--prompts", type=int, default=20, help="the README's first, then others by seed")
+    parser.add_argument("--params", default="", help="changed parameters, NAME=VALUE,...")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    given = parser.parse_args()
+    if given.threads:
+        set_cpu_threads(given.threads)
+    parameters = parameters_of(given.params)
+    print("| prompt | " + " | ".join(COLUMNS) + " |\n|---|" + "---|" * len(COLUMNS))
+    table: list[list[float]] = []
+    for target in targets(given):
+        generation = Generation(parameters, target)
+        views = generation.views
+        rgba, _ = rendered(target.mesh, views.cameras)
+        reference = scores(generation.reference[None, :3], rgba[:1])
+        table.append([*reference[:2], *scores(views.images[1:], rgba[1:])])
+        print(row(target.prompt, table[-1]), flush=True)
+    columns = np.array(table)
+    print(row(f"{len(table)} prompts", [*columns[:, :-1].mean(axis=0), np.nanmedian(columns[:, -1])]))
+
+
+if __name__ == "__main__":
+    main()
