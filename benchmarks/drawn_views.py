@@ -11,12 +11,9 @@ sweethome3d-furniture), over white and from the views' own cameras. Prints a row
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from torch import Tensor
-from what_if_perfect import Generation, parameters_of, rendered, targets
+from what_if_perfect import Generation, common_options, parameters_of, rendered, targets
 
 from placid_kedro.evaluation.geometry import color_scores, detail_ratio
 from placid_kedro.evaluation.view_metrics import psnr
@@ -38,17 +35,7 @@ def row(label: str, values: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--furniture", default="/usr/share/sweethome3d/furniture")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("data/05_model_input/known"), help="of the meshes"
-    )
-    parser.add_argument("--prompts", type=int, default=20, help="the README's first, then others by seed")
-    parser.add_argument("--params", default="", help="changed parameters, NAME=VALUE,...")
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
-    given = parser.parse_args()
+    given = common_options(__doc__, prompts=20).parse_args()
     if given.threads:
         set_cpu_threads(given.threads)
     parameters = parameters_of(given.params)
@@ -58,7 +45,7 @@ def main() -> None:
         generation = Generation(parameters, target)
         views = generation.views
         rgba, _ = rendered(target.mesh, views.cameras)
-        reference = scores(generation.reference[None, :3], rgba[:1])
+        reference = scores(over_white(generation.reference[None]), rgba[:1])
         table.append([*reference[:2], *scores(views.images[1:], rgba[1:])])
         print(row(target.prompt, table[-1]), flush=True)
     columns = np.array(table)

@@ -100,22 +100,28 @@ class Target:
     mesh: Mesh
 
 
-def options() -> argparse.Namespace:
+def common_options(description: str | None, prompts: int) -> argparse.ArgumentParser:
+    """What every comparison with known objects is told; by default of so many prompts."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--furniture", default="/usr/share/sweethome3d/furniture")
     parser.add_argument(
         "--folder", type=Path, default=Path("data/05_model_input/known"), help="of the meshes"
     )
     parser.add_argument(
-        "--prompts", type=int, default=12, help="the twenty of the README first, then others by seed"
+        "--prompts", type=int, default=prompts, help="the twenty of the README first, then others by seed"
     )
-    parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--params", default="", help="changed parameters, NAME=VALUE,...")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    return parser
+
+
+def options() -> argparse.Namespace:
+    parser = common_options(__doc__, prompts=12)
+    parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--rows", type=Path, help="JSON lines, one a finished prompt and case")
     parser.add_argument("--pictures", type=Path, help="folder")
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     return parser.parse_args()
 
 
