@@ -15,6 +15,7 @@ from placid_kedro.parameter_types import (
     PositiveInt,
     Range,
 )
+from placid_kedro.training.settings import OptimizerName
 
 if TYPE_CHECKING:
     from placid_kedro.training.settings import TrainingSettings
@@ -26,11 +27,13 @@ class LoopParameters(ParameterModel):
     Attributes:
         steps: of the optimizer.
         batch_size: samples a step.
+        optimizer: `adamw`, or `muon` for the matrices between the first and the last layer.
         decay_share: share of the steps, the last ones, in which the learning rate falls to nearly nothing.
     """
 
     steps: PositiveInt
     batch_size: PositiveInt
+    optimizer: OptimizerName
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
     betas: Annotated[Range, Field(strict=False)]

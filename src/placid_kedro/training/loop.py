@@ -1,4 +1,4 @@
-"""The training loop: AdamW, EMA, accumulation, checkpoints that go on to the bit, one to many devices."""
+"""The training loop: EMA, accumulation, checkpoints that go on to the bit, one to many devices."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from placid_kedro.errors import DataError, ParameterError
 from placid_kedro.files import new_file
 from placid_kedro.finite import first_not_finite
 from placid_kedro.progress import SILENT, Progress
+from placid_kedro.training.optimizers import make_optimizer
 from placid_kedro.training.settings import TrainingSettings
 
 # (number of the batch, generator of its own) -> batch, on the training device.
@@ -125,7 +126,7 @@ def train(
             checkpoint stays as it was.
     """
     objective.train()
-    optimizer = _optimizer(objective, settings)
+    optimizer = make_optimizer(objective.network, objective.trained_parameters(), settings)
     model, prepared = accelerator.prepare(objective, optimizer)
     ema = EMAModel(objective.trained_parameters(), decay=settings.ema_decay)
     run = _Run(objective, prepared, ema, settings, accelerator, checkpoint, data_id)
@@ -145,15 +146,6 @@ def train(
     ema.copy_to(objective.trained_parameters())
     objective.eval()
     objective.network.requires_grad_(True)
-
-
-def _optimizer(objective: Objective, settings: TrainingSettings) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        objective.trained_parameters(),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-    )
 
 
 class _Run:
@@ -276,9 +268,7 @@ class _Run:
     def _check_gradients(self, step: int) -> None:
         """A weight without a gradient stays as it was, while the loss of the others falls: nothing else would tell."""
         state, trained = self.optimizer.state, self.objective.trained_parameters()
-        still = [
-            one for one in trained if not bool(state.get(one, {}).get("exp_avg_sq", torch.zeros(())).any())
-        ]
+        still = [one for one in trained if not _has_moved(state.get(one, {}))]
         # With none at all a gradient scaler is still looking for its scale.
         if 0 < len(still) < len(trained):
             names = {id(one): name for name, one in self.objective.network.named_parameters()}
@@ -317,6 +307,11 @@ class _Run:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
         return step
+
+
+def _has_moved(state: dict[str, Any]) -> bool:
+    """Whether an optimizer's memory of a parameter, AdamW's or Muon's, holds a gradient."""
+    return any(bool(state[name].any()) for name in ("exp_avg_sq", "momentum_buffer") if name in state)
 
 
 def _generators(seed: int, number: int) -> tuple[torch.Generator, torch.Generator]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from placid_kedro.errors import ParameterError
+
+OptimizerName = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class TrainingSettings:
 
     Attributes:
         steps: optimizer steps of the whole training.
-        learning_rate: AdamW's, before the schedule's factor.
-        weight_decay: AdamW's.
+        optimizer: `adamw`, or `muon` for the matrices between a network's first and last layer.
+        learning_rate: before the schedule's factor.
+        weight_decay: decoupled.
         betas: AdamW's.
         schedule: the factor on the learning rate.
         max_grad_norm: gradients are scaled down to this norm.
@@ -58,6 +61,7 @@ class TrainingSettings:
     """
 
     steps: int
+    optimizer: OptimizerName = "adamw"
     learning_rate: float = 1e-4
     weight_decay: float = 1e-2
     betas: tuple[float, float] = (0.9, 0.999)

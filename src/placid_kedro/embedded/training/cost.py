@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import nn
 
 from placid_kedro.cameras import multiview_cameras
 from placid_kedro.diffusion.schedule import NoiseSchedule
@@ -27,8 +26,9 @@ from placid_kedro.embedded.training.objectives import (
     TextToImageObjective,
 )
 from placid_kedro.embedded.training.recipes import PATCH_SIZE, embedded_schedule
-from placid_kedro.training import TrainingContext
+from placid_kedro.training import Objective, TrainingContext
 from placid_kedro.training.config import LoopParameters
+from placid_kedro.training.optimizers import make_optimizer
 
 # Core seconds to render and pack one object, 32 views at 128 px, 2 x 2 rays a pixel; measured on one core.
 _RENDER_SECONDS = 1.1
@@ -156,7 +156,7 @@ def _cost(name: str, loop: LoopParameters, seconds: float | None) -> StageCost:
     return StageCost(stage=name, steps=loop.steps, samples=loop.samples, hours=hours)
 
 
-Probe = tuple[nn.Module, Callable[[int], Any]]
+Probe = tuple[Objective, Callable[[int], Any]]
 
 
 def _text_to_image_probe(parameters: PretrainParameters) -> Probe:
@@ -220,7 +220,7 @@ def _seconds_per_step(loop: LoopParameters, probe: Probe, place: TrainingContext
     if place.device.type == "cpu":
         prepare_for_cpu(objective)
     model = place.accelerator.prepare(objective)
-    optimizer = torch.optim.AdamW(model.parameters())
+    optimizer = make_optimizer(objective.network, objective.trained_parameters(), loop.settings(seed=0))
     data = batch(loop.batch_size)
     data = type(data)(*(part.to(place.device) for part in vars(data).values()))
     started = time.perf_counter()
