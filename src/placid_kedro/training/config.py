@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
@@ -15,10 +15,7 @@ from placid_kedro.parameter_types import (
     PositiveInt,
     Range,
 )
-from placid_kedro.training.settings import OptimizerName
-
-if TYPE_CHECKING:
-    from placid_kedro.training.settings import TrainingSettings
+from placid_kedro.training.settings import LearningRateSchedule, OptimizerName, TrainingSettings
 
 
 class LoopParameters(ParameterModel):
@@ -52,8 +49,6 @@ class LoopParameters(ParameterModel):
 
     def settings(self, seed: int) -> TrainingSettings:
         """The training loop's settings."""
-        from placid_kedro.training import LearningRateSchedule, TrainingSettings
-
         values = self.model_dump(exclude={"batch_size", "warmup_steps", "decay_share"})
         schedule = LearningRateSchedule(warmup_steps=self.warmup_steps, decay_share=self.decay_share)
         return TrainingSettings(schedule=schedule, seed=seed, **values)

@@ -268,7 +268,7 @@ class _Run:
     def _check_gradients(self, step: int) -> None:
         """A weight without a gradient stays as it was, while the loss of the others falls: nothing else would tell."""
         state, trained = self.optimizer.state, self.objective.trained_parameters()
-        still = [one for one in trained if not _has_moved(state.get(one, {}))]
+        still = [one for one in trained if not _had_gradient(state.get(one, {}))]
         # With none at all a gradient scaler is still looking for its scale.
         if 0 < len(still) < len(trained):
             names = {id(one): name for name, one in self.objective.network.named_parameters()}
@@ -309,7 +309,7 @@ class _Run:
         return step
 
 
-def _has_moved(state: dict[str, Any]) -> bool:
+def _had_gradient(state: dict[str, Any]) -> bool:
     """Whether an optimizer's memory of a parameter, AdamW's or Muon's, holds a gradient."""
     return any(bool(state[name].any()) for name in ("exp_avg_sq", "momentum_buffer") if name in state)
 

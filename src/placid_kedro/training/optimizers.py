@@ -51,7 +51,7 @@ def make_optimizer(
         {**common, "params": matrices, "use_muon": True, "use_adjusted_lr": True},
         {**common, "params": others, "use_muon": False, "betas": settings.betas, "eps": 1e-8},
     ]
-    return Muon([group for group in groups if group["params"]])
+    return Muon(groups)
 
 
 def hidden_matrices(network: nn.Module, trained: list[nn.Parameter]) -> list[nn.Parameter]:
