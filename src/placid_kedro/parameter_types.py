@@ -28,6 +28,7 @@ Views = Annotated[int, Field(gt=0, le=MOST_VIEWS)]
 ImageSize = Annotated[int, Field(ge=16, le=MOST_PIXELS_ALONG_AN_EDGE)]
 Workers = Annotated[int, Field(ge=0, le=MOST_WORKERS)]
 Elevation = Annotated[float, Field(gt=-90, lt=90)]
+Azimuth = Annotated[float, Field(ge=0, lt=360)]
 FieldOfView = Annotated[float, Field(gt=0, lt=180)]
 
 

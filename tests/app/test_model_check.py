@@ -154,7 +154,7 @@ def test_a_plane_is_held_against_the_model_that_draws_the_views(tmp_path: Path) 
         "text_to_image": "./nowhere",
         "scorer": "./nowhere",
     }
-    four = views(views=4, source={"kind": "mvdream"}, front="drawn", elevation_deg=15.0)
+    four = views(views=4, source={"kind": "mvdream"}, front="drawn", elevation_deg=15.0, lower_ring=None)
     for widths, count, error in (
         ((64, 128), 4, None),
         ((16, 32), 4, ModelError),

@@ -106,6 +106,7 @@ def test_mvdream_wants_its_number_of_views() -> None:
     values = {
         "front": "drawn",
         "elevation_deg": 15.0,
+        "lower_ring": None,
         "distance": 1.5,
         "field_of_view_deg": 49.13,
         "steps": 2,

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placid_kedro.cameras import Cameras, focal_from_fov, orbit
+from placid_kedro.cameras import Cameras, PosedViews, focal_from_fov, orbit
 from placid_kedro.errors import ShapeError
 
 
@@ -62,6 +62,18 @@ def test_indexing_keeps_a_batch(cameras: Cameras) -> None:
         with pytest.raises(IndexError):
             cameras[index]
     assert len(list(cameras)) == 3
+
+
+def test_cameras_and_views_follow_others_of_their_size(cameras: Cameras) -> None:
+    joined = cameras.followed_by(cameras[[1, 0]])
+    assert torch.equal(joined.world_to_camera, cameras.world_to_camera[[0, 1, 2, 1, 0]])
+    assert torch.equal(joined.K, cameras.K[[0, 1, 2, 1, 0]])
+    images = torch.rand(3, 3, cameras.height, cameras.width)
+    views = PosedViews(images, cameras)
+    both = views.followed_by(PosedViews(1 - images[:1], cameras[0]))
+    assert torch.equal(both.images, torch.cat([images, 1 - images[:1]])) and len(both.cameras) == 4
+    with pytest.raises(ShapeError, match="cannot follow"):
+        cameras.followed_by(cameras.resized(cameras.width + 1, cameras.height))
 
 
 @pytest.mark.parametrize(

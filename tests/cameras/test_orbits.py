@@ -88,6 +88,12 @@ def test_a_ring_starts_at_the_front() -> None:
     assert torch.equal(cameras.K, expected.K)
 
 
+def test_a_ring_may_start_elsewhere() -> None:
+    cameras = ring(4, 5.0, 1.5, 49.13, 64, first_azimuth_deg=22.5)
+    expected = orbit([22.5, 112.5, 202.5, 292.5], 5.0, 1.5, focal_from_fov(49.13, 64), 64)
+    assert torch.equal(cameras.world_to_camera, expected.world_to_camera)
+
+
 def test_the_papers_views_are_a_ring_of_eight() -> None:
     paper, own = multiview_cameras(128), ring(8, 30.0, 1.5, 49.13, 128)
     torch.testing.assert_close(own.world_to_camera, paper.world_to_camera)

@@ -44,6 +44,17 @@ def test_syncdreamers_protocol() -> None:
     assert SYNCDREAMER.view_count == len(cameras) == 32
 
 
+def test_a_ring_begins_where_it_is_told_to() -> None:
+    third = Ring(views=8, elevation_deg=(5.0, 5.0), first_azimuth_deg=22.5)
+    more = SYNCDREAMER.model_copy(update={"rings": (*SYNCDREAMER.rings, third)})
+    cameras = object_cameras(more, "a", seed=0)
+    azimuth, elevation = angles(cameras.positions[32:])
+    np.testing.assert_allclose(azimuth, 22.5 + 45 * np.arange(8), atol=1e-4)
+    np.testing.assert_allclose(elevation, 5, atol=1e-4)
+    # The rings before it stay as they are.
+    assert torch.equal(cameras.world_to_camera[:32], object_cameras(SYNCDREAMER, "a", seed=0).world_to_camera)
+
+
 def test_each_object_and_seed_has_its_own_elevations() -> None:
     drawn = [
         object_cameras(SYNCDREAMER, uid, seed).world_to_camera

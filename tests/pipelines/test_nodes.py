@@ -19,12 +19,16 @@ from placid_kedro.config import (
     ReferenceParameters,
     RunParameters,
 )
+from placid_kedro.diffusion.multiview import Subject
+from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.errors import DataError
+from placid_kedro.latent_plane.sampling import sample_views
 from placid_kedro.pipelines.init.nodes import place_gaussians
 from placid_kedro.pipelines.loading import folder_of, start
 from placid_kedro.pipelines.multiview.nodes import sample_object_views
 from placid_kedro.pipelines.prompt.nodes import process_prompt
 from placid_kedro.pipelines.reference.nodes import sample_reference
+from placid_kedro.randomness import stage_generator
 from placid_kedro.splats import Gaussians
 from placid_kedro.surface.reference_config import FloodFillBackground, MaskParameters
 from tools.shap_e_folder import write_shap_e
@@ -104,7 +108,43 @@ def test_the_front_is_the_reference_or_drawn(tiny_models: Any) -> None:
     assert not torch.allclose(drawn[0], over_white, atol=0.05)
     assert torch.equal(kept[1:], drawn[1:])
     with pytest.raises(ValidationError, match="with mvdream give front: drawn"):
-        views(front="reference", source={"kind": "mvdream"})
+        views(front="reference", source={"kind": "mvdream"}, lower_ring=None)
+
+
+def test_the_lower_ring_follows_the_first_and_leaves_it_as_it_is(tiny_models: Any) -> None:
+    """Its views are those that the model draws from there alone, without the plane."""
+    models = ModelsParameters(**tiny_models.parameters())
+    reference = torch.rand(4, 64, 64, generator=torch.Generator().manual_seed(0))
+    prompts = process_prompt("a cat", 0, RULES)
+    values = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf/base/parameters_multiview.yml"))
+
+    def drawn(**changed: Any) -> tuple[PosedViews, torch.Tensor]:
+        parameters = MultiviewParameters.model_validate({**values["multiview"], "steps": 2, **changed})
+        views, field = sample_object_views(prompts, reference, 0, models, run(), parameters)
+        return views, field["density"]
+
+    lower = {"views": 3, "elevation_deg": 5.0, "first_azimuth_deg": 20.0}
+    alone, density = drawn(lower_ring=None)
+    both, same_density = drawn(lower_ring=lower)
+    assert (len(alone), len(both)) == (8, 11)
+    assert torch.equal(both.images[:8], alone.images) and torch.equal(same_density, density)
+    assert both.azimuths_deg()[8:] == pytest.approx([20.0, 140.0, 260.0], abs=1e-3)
+    height = both.cameras.positions[:, 2] / both.cameras.positions.norm(dim=1)
+    torch.testing.assert_close(height[8:], torch.full((3,), 0.0871557), atol=1e-5, rtol=0)  # sin 5 degrees
+
+    model = load_novel_view(folder_of(models.zero123), torch.device("cpu"))
+    white = reference[3:] * reference[:3] + 1 - reference[3:]
+    views = sample_views(
+        model,
+        Subject("", white, both.cameras[0]),
+        both.cameras[8:],
+        steps=2,
+        guidance_scale=2.0,
+        generator=stage_generator(0, "lower_ring"),
+    )
+    torch.testing.assert_close(both.images[8:], views.images)
+    with pytest.raises(ValidationError, match="with mvdream give lower_ring: null"):
+        drawn(front="drawn", source={"kind": "mvdream"})
 
 
 def init(**source: Any) -> InitParameters:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from placid_kedro.diffusion.novel_view import load_novel_view
 from placid_kedro.diffusion.text_to_image import load_text_to_image, sample_images
 from placid_kedro.embedded.networks.scorer import known_names, load_scorer
-from placid_kedro.errors import DataError, ModelError
+from placid_kedro.errors import DataError, ModelError, ParameterError
 from placid_kedro.latent_plane import LatentPlane
 
 CSV = """uid,catalog_id,name,part,adjectives
@@ -120,6 +120,22 @@ def test_a_missing_object_is_told_before_any_work(
     ):
         kedro_session.run(pipeline_names=["pretrain"])
     assert not list((tmp_path / "data").rglob("*.zip"))
+
+
+def test_views_and_shares_that_do_not_fit_are_refused_at_the_door(session: Callable[..., Any]) -> None:
+    one_ring = {"rendering": {"protocol": {"rings": [{"views": 1, "elevation_deg": [30.0, 30.0]}]}}}
+    for changed, message in (
+        (one_ring, "the last of rendering.protocol.rings has 1 views, .* wants 2"),
+        (
+            {"novel_view": {"shares": {"eighths": 0.7, "lower_ring": 0.4}}},
+            "together they should be at most 1",
+        ),
+    ):
+        with (
+            pytest.raises(ParameterError, match=message),
+            session(pretrain=changed) as kedro_session,
+        ):
+            kedro_session.run(pipeline_names=["pretrain"])
 
 
 def test_a_training_goes_on_from_models(session: Callable[..., Any], objects: Path, tmp_path: Path) -> None:

@@ -56,6 +56,24 @@ class Cameras:
             index = [index]
         return Cameras(self.world_to_camera[index], self.K[index], self.width, self.height)
 
+    def followed_by(self, others: Cameras) -> Cameras:
+        """These cameras and then others of the same image size.
+
+        Raises:
+            ShapeError: the others' images are of another size.
+        """
+        if (self.width, self.height) != (others.width, others.height):
+            raise ShapeError(
+                f"Cameras of {others.width} x {others.height} pixels cannot follow cameras of "
+                f"{self.width} x {self.height}."
+            )
+        return Cameras(
+            torch.cat([self.world_to_camera, others.world_to_camera]),
+            torch.cat([self.K, others.K]),
+            self.width,
+            self.height,
+        )
+
     @property
     def positions(self) -> Tensor:
         """[C, 3] camera centres in the world."""

@@ -55,9 +55,16 @@ def orbit(azimuth_deg: Angles, elevation_deg: Angles, distance: Angles, focal: f
     return Cameras(world_to_camera, K.repeat(len(azimuth), 1, 1), size, size)
 
 
-def ring(count: int, elevation_deg: float, distance: float, fov_deg: float, size: int) -> Cameras:
-    """`count` cameras evenly spaced in azimuth, from the front on counter-clockwise; see `orbit`."""
-    azimuths = [360.0 * index / count for index in range(count)]
+def ring(
+    count: int,
+    elevation_deg: float,
+    distance: float,
+    fov_deg: float,
+    size: int,
+    first_azimuth_deg: float = 0.0,
+) -> Cameras:
+    """`count` cameras evenly spaced in azimuth, counter-clockwise from the front or another first; see `orbit`."""
+    azimuths = [first_azimuth_deg + 360.0 * index / count for index in range(count)]
     return orbit(azimuths, elevation_deg, distance, focal_from_fov(fov_deg, size), size)
 
 

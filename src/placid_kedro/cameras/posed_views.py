@@ -37,6 +37,15 @@ class PosedViews:
     def __len__(self) -> int:
         return len(self.images)
 
+    def followed_by(self, others: PosedViews) -> PosedViews:
+        """These views and then others of the same size.
+
+        Raises:
+            ShapeError: their images are of another size.
+        """
+        cameras = self.cameras.followed_by(others.cameras)
+        return PosedViews(torch.cat([self.images, others.images]), cameras)
+
     def azimuths_deg(self) -> list[float]:
         """From where the object is seen, in [0, 360), counter-clockwise from the front."""
         position = self.cameras.positions

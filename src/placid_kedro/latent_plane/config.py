@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from placid_kedro.parameter_types import (
+    Azimuth,
     Elevation,
     FieldOfView,
     NonNegativeFloat,
@@ -63,6 +64,20 @@ class MvdreamViews(ParameterModel):
 ViewsSource = Zero123Views | MvdreamViews
 
 
+class LowerRing(ParameterModel):
+    """More views from another height, drawn like the others but without Latent-Plane, which is made for one ring.
+
+    Attributes:
+        views: number of views, evenly spaced in azimuth.
+        elevation_deg: of all of them.
+        first_azimuth_deg: of the first, counter-clockwise from the front.
+    """
+
+    views: Views
+    elevation_deg: Elevation
+    first_azimuth_deg: Azimuth
+
+
 class MultiviewParameters(ParameterModel):
     """Stage `multiview`: views round the object, enhanced by Latent-Plane (Sec. 4.1, 4.2).
 
@@ -71,7 +86,8 @@ class MultiviewParameters(ParameterModel):
         front: `drawn`, as the paper does; or `reference`: the view from the front is the reference itself, from which
             the others were drawn.
         views: number of views, evenly spaced in azimuth from the front on.
-        elevation_deg: of all views.
+        elevation_deg: of all these views.
+        lower_ring: more views, which follow them; null for none, as in the paper.
         distance: of the cameras from the origin, in edges of the object's cube.
         field_of_view_deg: full angle of the square images.
         steps: DDIM steps.
@@ -86,6 +102,7 @@ class MultiviewParameters(ParameterModel):
     front: Literal["drawn", "reference"]
     views: Views
     elevation_deg: Elevation
+    lower_ring: LowerRing | None
     distance: PositiveFloat
     field_of_view_deg: FieldOfView
     steps: SamplingSteps
@@ -100,5 +117,14 @@ class MultiviewParameters(ParameterModel):
             raise ValueError(
                 f"front 'reference' is the view that a zero123 source starts from; with {self.source.kind} give "
                 "front: drawn"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _lower_ring_of_the_reference(self) -> Self:
+        if self.lower_ring is not None and self.source.kind != "zero123":
+            raise ValueError(
+                f"a lower_ring is drawn from the reference by a zero123 source; with {self.source.kind} give "
+                "lower_ring: null"
             )
         return self

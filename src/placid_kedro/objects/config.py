@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from placid_kedro.parameter_types import (
+    Azimuth,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
@@ -104,15 +105,17 @@ class IngestParameters(ParameterModel):
 
 
 class Ring(ParameterModel):
-    """Views that are evenly spaced in azimuth, from the front on.
+    """Views that are evenly spaced in azimuth.
 
     Attributes:
         views: how many.
         elevation_deg: bounds from which each view's elevation is drawn; equal bounds fix it.
+        first_azimuth_deg: of the first view, counter-clockwise from the front; the others follow in that direction.
     """
 
     views: PositiveInt
     elevation_deg: ElevationRange
+    first_azimuth_deg: Azimuth = 0.0
 
     @model_validator(mode="after")
     def _ascending(self) -> Ring:

@@ -40,13 +40,13 @@ def object_cameras(protocol: RenderProtocol, uid: str, seed: int) -> Cameras:
         seed: of the run.
 
     Returns:
-        One camera a view, ring after ring, each ring from azimuth 0 on.
+        One camera a view, ring after ring.
     """
     digest = hashlib.sha256(f"{seed}:{uid}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
     azimuths, elevations = [], []
     for ring in protocol.rings:
-        azimuths.append(torch.arange(ring.views) * (360.0 / ring.views))
+        azimuths.append(ring.first_azimuth_deg + torch.arange(ring.views) * (360.0 / ring.views))
         low, high = ring.elevation_deg
         elevations.append(low + (high - low) * torch.rand(ring.views, generator=generator))
     focal = protocol.focal_at_256 * protocol.size / 256

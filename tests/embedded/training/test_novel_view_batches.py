@@ -24,9 +24,11 @@ from placid_kedro.embedded.training.drawn import DrawnViews
 from placid_kedro.embedded.training.novel_view_batches import NovelViewBatches, NovelViewSource
 from placid_kedro.embedded.training.views import ViewArrays
 
-SHARES = ReferenceShares(unconditional=0.0, vocabulary=0.9, painted=0.0, front=0.6, drawn=0.0, eighths=0.7)
-ELEVATIONS = torch.cat([torch.full((16,), 30.0), torch.linspace(-10, 40, 16)])
-AZIMUTHS = torch.arange(32) % 16 * 22.5
+SHARES = ReferenceShares(
+    unconditional=0.0, vocabulary=0.9, painted=0.0, front=0.6, drawn=0.0, eighths=0.5, lower_ring=0.3
+)
+ELEVATIONS = torch.cat([torch.full((16,), 30.0), torch.linspace(-10, 40, 16), torch.full((8,), 5.0)])
+AZIMUTHS = torch.cat([torch.arange(32) % 16 * 22.5, 22.5 + 45 * torch.arange(8)])
 CAMERAS = orbit(AZIMUTHS, ELEVATIONS, 1.5, 140.0, 16).world_to_camera
 
 
@@ -113,10 +115,10 @@ def test_deformed_objects_come_in_blocks_as_they_are_and_mirrored(tiny_models):
 @pytest.fixture
 def source():
     """Every latent says which copy, object and view it is; an object covers the left half of every image."""
-    numbers = torch.meshgrid(torch.arange(2.0), torch.arange(5.0), torch.arange(32.0), indexing="ij")
-    latents = torch.stack(numbers, dim=-1)[..., None, None].expand(2, 5, 32, 3, 1, 2)
-    coverage = torch.tensor([1.0, 0.0]).expand(5, 32, 1, 2)
-    cameras = CAMERAS.expand(5, 32, 4, 4)
+    numbers = torch.meshgrid(torch.arange(2.0), torch.arange(5.0), torch.arange(40.0), indexing="ij")
+    latents = torch.stack(numbers, dim=-1)[..., None, None].expand(2, 5, 40, 3, 1, 2)
+    coverage = torch.tensor([1.0, 0.0]).expand(5, 40, 1, 2)
+    cameras = CAMERAS.expand(5, 40, 4, 4)
     return NovelViewSource(
         copies=(
             ObjectCopy(latents[0], coverage, cameras, mirrored=False),
@@ -128,6 +130,7 @@ def source():
         painted=ObjectCopy(latents[0, :2] + 20, coverage[:2], cameras[:2], mirrored=False),
         vocabulary_rows=torch.tensor([3]),
         ring=16,
+        lower_ring=8,
         focal=1.09375,
     )
 
@@ -135,7 +138,7 @@ def source():
 def test_references_and_the_views_that_are_wanted_of_them(source):
     batches = NovelViewBatches(source, SHARES, 64, 4, torch.device("cpu"))
     mirrored_poses = orbit(-AZIMUTHS, ELEVATIONS, 1.5, 140.0, 16).world_to_camera
-    favourite = front = eighths = total = mirrored = 0
+    favourite = front = eighths = lower = total = mirrored = 0
     for seed in range(40):
         batch = batches(seed, generator(seed))
         assert batch.latents.shape == (16, 4, 3, 1, 2) and batch.reference.shape == (16, 3, 1, 2)
@@ -155,10 +158,13 @@ def test_references_and_the_views_that_are_wanted_of_them(source):
         favourite += int((index == 3).sum())
         front += int((reference == 0).sum())
         eighths += int(inside.all(dim=1).sum())
+        lower += int((wanted >= 32).all(dim=1).sum())
+        assert int(reference.max()) < 32
     assert favourite / total == pytest.approx(0.9 + 0.1 / 5, abs=0.04)
     assert front / total == pytest.approx(0.6 + 0.4 / 32, abs=0.06)
-    # Any four views are seldom of the eight: 8 of 32 choose 4.
-    assert eighths / total == pytest.approx(0.7 + 0.3 * 70 / 35960, abs=0.06)
+    # Any four views are seldom of the eight: 8 of 40 choose 4.
+    assert eighths / total == pytest.approx(0.5 + 0.2 * 70 / 91390, abs=0.06)
+    assert lower / total == pytest.approx(0.3 + 0.2 * 70 / 91390, abs=0.06)
     assert mirrored / total == pytest.approx(0.5, abs=0.06)
     again, first = batches(7, generator(7)), batches(7, generator(7))
     assert torch.equal(again.latents, first.latents)
@@ -199,7 +205,7 @@ def test_so_many_references_are_drawn_fronts(source):
         made_share=0.3,
         painted=ObjectCopy(many + 10, coverage, cameras, mirrored=False),
     )
-    shares = SHARES.model_copy(update={"drawn": 0.5, "painted": 0.2, "eighths": 1.0})
+    shares = SHARES.model_copy(update={"drawn": 0.5, "painted": 0.2, "eighths": 1.0, "lower_ring": 0.0})
     batches = NovelViewBatches(larger, shares, 64, 4, torch.device("cpu"))
     of_own, drawn_of = 0, {3: 0, 1: 0}
     for seed in range(80):

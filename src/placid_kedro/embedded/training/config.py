@@ -181,7 +181,8 @@ class ReferenceShares(ParameterModel):
         front: share of the references that are the front view; the others are any view.
         drawn: share of the references in their own colours, but for made objects', that are fronts which the
             text-to-image model drew of the vocabulary.
-        eighths: share of the references whose wanted views are of the paper's eight; the others want any views.
+        eighths: share of the references whose wanted views are of the paper's eight.
+        lower_ring: share of the references whose wanted views are of the last ring; the others want any views.
     """
 
     unconditional: Fraction
@@ -190,6 +191,16 @@ class ReferenceShares(ParameterModel):
     front: Fraction
     drawn: Fraction
     eighths: Fraction
+    lower_ring: Fraction
+
+    @model_validator(mode="after")
+    def _at_most_all(self) -> Self:
+        if self.eighths + self.lower_ring > 1:
+            raise ValueError(
+                f"eighths ({self.eighths}) and lower_ring ({self.lower_ring}) are shares of the same references; "
+                "together they should be at most 1"
+            )
+        return self
 
 
 class LiftedParameters(ParameterModel):
@@ -319,7 +330,7 @@ class PretrainParameters(ParameterModel):
         checkpoints: folder that an interrupted training goes on from.
         precision: `auto` (bfloat16 where the hardware computes in it), `bf16` or `no`.
         ingest: where the objects come from.
-        rendering: from where they are seen; the first ring begins at the front.
+        rendering: from where they are seen; the first ring begins at the front, the last is `generate`'s lower one.
         deformed, made: what is learned from beside the objects themselves.
     """
 
@@ -337,3 +348,13 @@ class PretrainParameters(ParameterModel):
     decoder: DecoderParameters
     latent_plane: PlaneParameters
     scorer: ScorerParameters
+
+    @model_validator(mode="after")
+    def _enough_lower_views(self) -> Self:
+        lower, wanted = self.rendering.protocol.rings[-1].views, self.novel_view.wanted_views
+        if lower < wanted:
+            raise ValueError(
+                f"the last of rendering.protocol.rings has {lower} views, and the novel-view model wants {wanted} at "
+                "a time (novel_view.wanted_views); give it as many"
+            )
+        return self

@@ -27,8 +27,10 @@ class NovelViewSource:
         painted: objects of the vocabulary in other colours.
         drawn: fronts of the vocabulary's objects as the text-to-image model draws them.
         vocabulary_rows: indices of the vocabulary's objects.
-        ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on; the later ones
-            have the same azimuths, again from the front on.
+        ring: the first so many views are evenly spaced in azimuth at one elevation, from the front on; those between
+            them and the lower ring have the same azimuths, again from the front on.
+        lower_ring: the last so many views are those that `generate` draws from further down; no reference is one of
+            them.
         focal: of all cameras, in image widths.
     """
 
@@ -39,6 +41,7 @@ class NovelViewSource:
     drawn: DrawnViews
     vocabulary_rows: Tensor
     ring: int
+    lower_ring: int
     focal: float
 
     def batches(
@@ -120,14 +123,20 @@ class NovelViewBatches:
     def _views(self, views: int, drawn: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """[R] references and [R, K] wanted views, of so many; drawn references are fronts."""
         count, wanted_views, ring = self.references, self.wanted_views, self.source.ring
-        anywhere = torch.randint(views, (count,), generator=generator)
+        above = views - self.source.lower_ring
+        anywhere = torch.randint(above, (count,), generator=generator)
         reference = torch.where(self._chance(self.shares.front, generator) | drawn, 0, anywhere)
-        wanted = torch.rand(count, views, generator=generator).argsort(dim=1)[:, :wanted_views]
+
+        def of(ring: int) -> Tensor:
+            return torch.rand(count, ring, generator=generator).argsort(dim=1)[:, :wanted_views]
+
         # The paper's eight views, counted from the reference's azimuth on.
         step = max(1, ring // _WANTED_RING)
-        turns = torch.rand(count, ring // step, generator=generator).argsort(dim=1)[:, :wanted_views]
-        eighths = (reference[:, None] + step * turns) % ring
-        return reference, torch.where(self._chance(self.shares.eighths, generator)[:, None], eighths, wanted)
+        eighths = (reference[:, None] + step * of(ring // step)) % ring
+        lower = above + of(self.source.lower_ring)
+        kind = torch.rand(count, 1, generator=generator)
+        lower_or_any = torch.where(kind < self.shares.eighths + self.shares.lower_ring, lower, of(views))
+        return reference, torch.where(kind < self.shares.eighths, eighths, lower_or_any)
 
     def _chance(self, share: float, generator: torch.Generator) -> Tensor:
         """[R] true so often."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from placid_kedro.app.run_context import current_run
 from placid_kedro.config import ModelsParameters, MultiviewParameters, RunParameters
+from placid_kedro.latent_plane.config import LowerRing
 from placid_kedro.pipelines.types import PosedViews, Tensor
 from placid_kedro.prompts import Prompts
 from placid_kedro.randomness import stage_generator
@@ -21,8 +22,8 @@ def sample_object_views(
     """Draw the object from all round.
 
     Returns:
-        The views, and the density field: `density` [R, R, R], softplus(sigma) over the cube, indexed x, y, z; zeros
-        without a plane.
+        The views, those of the lower ring last, and the density field: `density` [R, R, R], softplus(sigma) over the
+        cube, indexed x, y, z; zeros without a plane.
     """
     import torch
 
@@ -40,14 +41,18 @@ def sample_object_views(
     if parameters.plane_preset != "none":
         plane = _plane(models.latent_plane, parameters.block_size, device)
         enhanced = {"plane": plane, "policy": preset(parameters.plane_preset).sampling}
-    size = model.image_size
-    seen = _resized(reference, size)
+    seen = _resized(reference, model.image_size)
     cameras = ring(
-        parameters.views, parameters.elevation_deg, parameters.distance, parameters.field_of_view_deg, size
+        parameters.views,
+        parameters.elevation_deg,
+        parameters.distance,
+        parameters.field_of_view_deg,
+        model.image_size,
     )
+    subject = Subject(_text(prompts, parameters), seen[:3], cameras[0])
     views = sample_views(
         model,
-        Subject(_text(prompts, parameters), seen[:3], cameras[0]),
+        subject,
         cameras,
         steps=parameters.steps,
         guidance_scale=parameters.guidance_scale,
@@ -60,6 +65,8 @@ def sample_object_views(
     if parameters.front == "reference":
         images = torch.cat([seen[None, :3], images[1:]])
     posed, inputs = PosedViews(images, cameras), views.plane_inputs
+    if parameters.lower_ring is not None:
+        posed = posed.followed_by(_lower_views(model, subject, parameters.lower_ring, parameters, seed))
     if plane is None or inputs is None:
         edge = parameters.density_resolution
         return posed, {"density": torch.zeros(edge, edge, edge)}
@@ -67,6 +74,33 @@ def sample_object_views(
         lambda points: plane.density_at(inputs[0], points), parameters.density_resolution, device
     )
     return posed, {"density": density}
+
+
+def _lower_views(
+    model: Any, subject: Any, lower_ring: LowerRing, parameters: MultiviewParameters, seed: int
+) -> PosedViews:
+    """The views of another height, without a plane."""
+    from placid_kedro.cameras import PosedViews, ring
+    from placid_kedro.latent_plane.sampling import sample_views
+
+    cameras = ring(
+        lower_ring.views,
+        lower_ring.elevation_deg,
+        parameters.distance,
+        parameters.field_of_view_deg,
+        model.image_size,
+        lower_ring.first_azimuth_deg,
+    )
+    views = sample_views(
+        model,
+        subject,
+        cameras,
+        steps=parameters.steps,
+        guidance_scale=parameters.guidance_scale,
+        generator=stage_generator(seed, "lower_ring"),
+        progress=current_run().progress,
+    )
+    return PosedViews(views.images.cpu(), cameras)
 
 
 def _resized(reference: Tensor, size: int) -> Tensor:

@@ -100,6 +100,7 @@ def novel_views_of(
         drawn=drawn,
         vocabulary_rows=known,
         ring=ring_of(parameters),
+        lower_ring=parameters.rendering.protocol.rings[-1].views,
         focal=arrays.focal,
     )
 
