@@ -42,7 +42,8 @@ objects made by chance (`placid_kedro.embedded.made`: tables, lamps, plants, fig
 regresses on the exact posterior mean over all latents that a caption admits, both UNets predict v with the x0 error
 weighted by the clamped signal-to-noise ratio, and all weights are exponential averages. The novel-view model first
 lifts its reference into a volume of features in the reference's frustum (`lifted_reference`, trained on the latents and
-silhouettes of the other views) and hands the UNet what the wanted view's rays meet there.
+silhouettes of the other views) and hands the UNet what the wanted view's rays meet there. What `generate` wants of it,
+eight views around and as many from lower down, it learns most often.
 
 | stage | steps | samples | estimated hours |
 |---|---|---|---|
