@@ -78,6 +78,19 @@ def test_posed_views_stand_from_left_to_right_with_their_cameras(tmp_path: Path)
         assert np.array_equal(np.asarray(file)[1, 8 + 2], (views.images[1, :, 1, 2] * 255).round().numpy())
 
 
+def test_the_weights_of_views_come_back(tmp_path: Path) -> None:
+    dataset = PosedViewsDataset(filepath=str(tmp_path / "views.png"))
+    views = PosedViews(levels(3, 4, 8, 8), ring(3, 20.0, 1.7, 40.0, 8))
+    dataset.save(views)
+    assert dataset.load().color_weights is None
+    weights = torch.tensor([1.0, 0.2, 0.5])
+    dataset.save(PosedViews(views.images, views.cameras, weights))
+    loaded = dataset.load().color_weights
+    assert loaded is not None and torch.equal(loaded, weights)
+    with pytest.raises(ShapeError, match=r"need color_weights \[3\]"):
+        PosedViews(views.images, views.cameras, weights[:2])
+
+
 def test_a_file_that_promises_more_pixels_than_it_can_hold(tmp_path: Path) -> None:
     """Its header says eight million rows, its data hold four: pillow would make a gigabyte of it."""
     path = tmp_path / "a.png"

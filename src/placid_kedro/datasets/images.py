@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from placid_kedro.cameras import PosedViews
 
 _CAMERAS = "placid_kedro.cameras"
+_COLOR_WEIGHTS = "placid_kedro.color_weights"
 _MAX_PIXELS = 2**26
 # Deflate makes at most 1,032 bytes of one, and a pixel is a bit at least: a file that promises more lacks its end.
 _MAX_PIXELS_A_BYTE = 8 * 1032
@@ -50,25 +51,31 @@ class PosedViewsDataset(FileDataset["PosedViews"]):
     content = "a PNG image with its cameras"
 
     def _read(self, path: Path) -> "PosedViews":
+        import torch
+
         from placid_kedro.cameras import PosedViews, cameras_from_config
 
         sheet, text = _read_png(path)
         try:
             cameras = cameras_from_config(json.loads(text[_CAMERAS]))
+            weights = torch.tensor(json.loads(text[_COLOR_WEIGHTS])) if _COLOR_WEIGHTS in text else None
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(f"{path} does not hold its cameras; run the stage that writes it.") from error
         channels, height, width = sheet.shape
         if width != len(cameras) * cameras.width or height != cameras.height:
             raise DataError(f"{path} is not as large as its cameras say; run the stage that writes it.")
         images = sheet.reshape(channels, height, len(cameras), -1).permute(2, 0, 1, 3).contiguous()
-        return PosedViews(images, cameras)
+        return PosedViews(images, cameras, weights)
 
     def _write(self, path: Path, data: "PosedViews") -> None:
         from placid_kedro.cameras import cameras_to_config
 
         channels, height = data.images.shape[1:3]
         sheet = data.images.permute(1, 2, 0, 3).reshape(channels, height, -1)
-        _write_png(path, _to_bytes(sheet), {_CAMERAS: json.dumps(cameras_to_config(data.cameras))})
+        text = {_CAMERAS: json.dumps(cameras_to_config(data.cameras))}
+        if data.color_weights is not None:
+            text[_COLOR_WEIGHTS] = json.dumps(data.color_weights.tolist())
+        _write_png(path, _to_bytes(sheet), text)
 
     def _check(self, data: "PosedViews") -> None:
         cameras = {"world_to_camera": data.cameras.world_to_camera, "K": data.cameras.K}

@@ -10,6 +10,7 @@ from placid_kedro.parameter_types import (
     Azimuth,
     Elevation,
     FieldOfView,
+    Fraction,
     NonNegativeFloat,
     ParameterModel,
     PositiveFloat,
@@ -71,11 +72,13 @@ class LowerRing(ParameterModel):
         views: number of views, evenly spaced in azimuth.
         elevation_deg: of all of them.
         first_azimuth_deg: of the first, counter-clockwise from the front.
+        color_weight: how much their colours count, beside those of the other views, where Gaussians are fitted to all.
     """
 
     views: Views
     elevation_deg: Elevation
     first_azimuth_deg: Azimuth
+    color_weight: Fraction
 
 
 class MultiviewParameters(ParameterModel):

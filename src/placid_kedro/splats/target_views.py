@@ -39,13 +39,12 @@ class TargetViews:
 
     def to(self, device: torch.device | str) -> TargetViews:
         """The same views on another device."""
-        cameras = self.views.cameras.to(torch.device(device))
-        return TargetViews(PosedViews(self.views.images.to(device), cameras), self.alphas.to(device))
+        return TargetViews(self.views.to(device), self.alphas.to(device))
 
     def error(
         self, gaussians: Gaussians, *, count: int, silhouette_weight: float, generator: torch.Generator
     ) -> Tensor:
-        """Mean absolute error of the Gaussians' colours over white and, weighted, of their alpha.
+        """Mean absolute error of the colours over white, weighted view by view, and, weighted, of alpha.
 
         Args:
             gaussians: on the device of the views.
@@ -56,5 +55,6 @@ class TargetViews:
         drawn = torch.randperm(len(self.views), generator=generator)[:count]
         chosen = to_device(drawn, self.alphas.device)
         seen = render(gaussians, self.views.cameras[chosen], torch.ones(3, device=self.alphas.device))
-        colors = (seen.rgb - self.views.images[chosen]).abs().mean()
+        error = (seen.rgb - self.views.images[chosen]).abs().mean(dim=(1, 2, 3))
+        colors = (self.views.weight_of_colors()[chosen] * error).mean()
         return colors + silhouette_weight * (seen.alpha - self.alphas[chosen, None]).abs().mean()

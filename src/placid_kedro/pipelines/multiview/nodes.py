@@ -80,6 +80,8 @@ def _lower_views(
     model: Any, subject: Any, lower_ring: LowerRing, parameters: MultiviewParameters, seed: int
 ) -> PosedViews:
     """The views of another height, without a plane."""
+    import torch
+
     from placid_kedro.cameras import PosedViews, ring
     from placid_kedro.latent_plane.sampling import sample_views
 
@@ -100,7 +102,7 @@ def _lower_views(
         generator=stage_generator(seed, "lower_ring"),
         progress=current_run().progress,
     )
-    return PosedViews(views.images.cpu(), cameras)
+    return PosedViews(views.images.cpu(), cameras, torch.full((len(cameras),), lower_ring.color_weight))
 
 
 def _resized(reference: Tensor, size: int) -> Tensor:
