@@ -5,8 +5,8 @@ made of them.
 
 Each prompt is compared with the furniture object that the embedded models know by that name (Debian's package
 sweethome3d-furniture), over white and from the views' own cameras. Prints a row a prompt: PSNR and colour distance
-(CIE76 in CIE Lab, inside the real silhouette) of the reference and, on average, of the other views, and their detail
-(gradient energy of the real object's); then means, of detail the median.
+(CIE76 in CIE Lab, inside the real silhouette) of the reference, on average of the other views of its ring and of the
+lower ring, and the views' detail (gradient energy of the real object's); then means, of detail the median.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ from placid_kedro.evaluation.view_metrics import psnr
 from placid_kedro.images import over_white
 from placid_kedro.threads import set_cpu_threads
 
-COLUMNS = ("reference: PSNR", "colour distance", "views: PSNR", "colour distance", "detail")
+COLUMNS = (
+    "reference: PSNR",
+    "colour distance",
+    "views: PSNR",
+    "colour distance",
+    "detail",
+    "lower views: PSNR",
+    "colour distance",
+    "detail",
+)
+_DETAILS = (4, 7)
 
 
 def scores(images: Tensor, rgba: Tensor) -> tuple[float, float, float]:
@@ -46,10 +56,15 @@ def main() -> None:
         views = generation.views
         rgba, _ = rendered(target.mesh, views.cameras)
         reference = scores(over_white(generation.reference[None]), rgba[:1])
-        table.append([*reference[:2], *scores(views.images[1:], rgba[1:])])
+        first = parameters.multiview.views
+        beside = scores(views.images[1:first], rgba[1:first])
+        lower = scores(views.images[first:], rgba[first:]) if len(views) > first else 3 * (np.nan,)
+        table.append([*reference[:2], *beside, *lower])
         print(row(target.prompt, table[-1]), flush=True)
     columns = np.array(table)
-    print(row(f"{len(table)} prompts", [*columns[:, :-1].mean(axis=0), np.nanmedian(columns[:, -1])]))
+    means = columns.mean(axis=0)
+    means[list(_DETAILS)] = np.nanmedian(columns[:, _DETAILS], axis=0)
+    print(row(f"{len(table)} prompts", means.tolist()))
 
 
 if __name__ == "__main__":

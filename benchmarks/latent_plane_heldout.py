@@ -141,6 +141,7 @@ def held_out_objects(furniture: str, count: int, folder: Path, size: int) -> Ren
     records = convert_furniture([known[uid] for uid in wanted], folder / "converted", workers=1)
     given = yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["pretrain"]["rendering"]
     given["folder"], given["protocol"]["size"] = str(folder / "views"), size
+    given["protocol"]["rings"] = given["protocol"]["rings"][:2]  # SyncDreamer's
     parameters = RenderParameters.model_validate(given)
     plan = RenderPlan(parameters, seed=0)
     table = render_objects(to_table(records), plan)
