@@ -18,7 +18,8 @@ class PosedViews:
     Attributes:
         images: [N, 3 or 4, H, W] float32 in [0, 1].
         cameras: N cameras of images of W x H pixels.
-        color_weights: [N] how much the colours of each view count where something is fitted to them; None: alike.
+        color_weights: [N] how much the colours of each view count beside those of the others where something is fitted
+            to them; None: alike.
 
     Raises:
         ShapeError: they do not belong together.

@@ -56,5 +56,6 @@ class TargetViews:
         chosen = to_device(drawn, self.alphas.device)
         seen = render(gaussians, self.views.cameras[chosen], torch.ones(3, device=self.alphas.device))
         error = (seen.rgb - self.views.images[chosen]).abs().mean(dim=(1, 2, 3))
-        colors = (self.views.weight_of_colors()[chosen] * error).mean()
+        weights = self.views.weight_of_colors()
+        colors = (weights[chosen] / weights.mean() * error).mean()
         return colors + silhouette_weight * (seen.alpha - self.alphas[chosen, None]).abs().mean()
