@@ -82,12 +82,12 @@ def test_the_weights_of_views_come_back(tmp_path: Path) -> None:
     dataset = PosedViewsDataset(filepath=str(tmp_path / "views.png"))
     views = PosedViews(levels(3, 4, 8, 8), ring(3, 20.0, 1.7, 40.0, 8))
     dataset.save(views)
-    assert dataset.load().color_weights is None
+    assert dataset.load().weights is None
     weights = torch.tensor([1.0, 0.2, 0.5])
     dataset.save(PosedViews(views.images, views.cameras, weights))
-    loaded = dataset.load().color_weights
+    loaded = dataset.load().weights
     assert loaded is not None and torch.equal(loaded, weights)
-    with pytest.raises(ShapeError, match=r"need color_weights \[3\]"):
+    with pytest.raises(ShapeError, match=r"need weights \[3\]"):
         PosedViews(views.images, views.cameras, weights[:2])
 
 

@@ -123,12 +123,12 @@ def test_the_lower_ring_follows_the_first_and_leaves_it_as_it_is(tiny_models: An
         views, field = sample_object_views(prompts, reference, 0, models, run(), parameters)
         return views, field["density"]
 
-    lower = {"views": 3, "elevation_deg": 5.0, "first_azimuth_deg": 20.0, "color_weight": 0.5}
+    lower = {"views": 3, "elevation_deg": 5.0, "first_azimuth_deg": 20.0, "weight": 0.5}
     alone, density = drawn(lower_ring=None)
     both, same_density = drawn(lower_ring=lower)
     assert (len(alone), len(both)) == (8, 11)
     assert torch.equal(both.images[:8], alone.images) and torch.equal(same_density, density)
-    assert alone.color_weights is None and both.weight_of_colors().tolist() == [1.0] * 8 + [0.5] * 3
+    assert alone.weights is None and both.looked_at().tolist() == [1.0] * 8 + [0.5] * 3
     assert both.azimuths_deg()[8:] == pytest.approx([20.0, 140.0, 260.0], abs=1e-3)
     height = both.cameras.positions[:, 2] / both.cameras.positions.norm(dim=1)
     torch.testing.assert_close(height[8:], torch.full((3,), 0.0871557), atol=1e-5, rtol=0)  # sin 5 degrees

@@ -18,8 +18,7 @@ class PosedViews:
     Attributes:
         images: [N, 3 or 4, H, W] float32 in [0, 1].
         cameras: N cameras of images of W x H pixels.
-        color_weights: [N] how much the colours of each view count beside those of the others where something is fitted
-            to them; None: alike.
+        weights: [N] how often each view is looked at, beside the others, where something is fitted to them; None: alike.
 
     Raises:
         ShapeError: they do not belong together.
@@ -27,7 +26,7 @@ class PosedViews:
 
     images: Tensor
     cameras: Cameras
-    color_weights: Tensor | None = None
+    weights: Tensor | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.cameras), self.cameras.height, self.cameras.width)
@@ -36,10 +35,10 @@ class PosedViews:
                 f"Posed views of {expected[0]} cameras need images [{expected[0]}, C, {expected[1]}, {expected[2]}], "
                 f"got {list(self.images.shape)}."
             )
-        if self.color_weights is not None and self.color_weights.shape != expected[:1]:
+        if self.weights is not None and self.weights.shape != expected[:1]:
             raise ShapeError(
-                f"Posed views of {expected[0]} cameras need color_weights [{expected[0]}], got "
-                f"{list(self.color_weights.shape)}."
+                f"Posed views of {expected[0]} cameras need weights [{expected[0]}], got "
+                f"{list(self.weights.shape)}."
             )
 
     def __len__(self) -> int:
@@ -52,16 +51,16 @@ class PosedViews:
             ShapeError: their images are of another size.
         """
         cameras = self.cameras.followed_by(others.cameras)
-        weights = torch.cat([self.weight_of_colors(), others.weight_of_colors()])
+        weights = torch.cat([self.looked_at(), others.looked_at()])
         return PosedViews(torch.cat([self.images, others.images]), cameras, weights)
 
-    def weight_of_colors(self) -> Tensor:
-        """[N] float32, 1 where none is given."""
-        return self.images.new_ones(len(self)) if self.color_weights is None else self.color_weights
+    def looked_at(self) -> Tensor:
+        """[N] float32, the weights; 1 where none are given."""
+        return self.images.new_ones(len(self)) if self.weights is None else self.weights
 
     def to(self, device: torch.device | str) -> PosedViews:
         """The same views on another device."""
-        weights = None if self.color_weights is None else self.color_weights.to(device)
+        weights = None if self.weights is None else self.weights.to(device)
         return PosedViews(self.images.to(device), self.cameras.to(device), weights)
 
     def azimuths_deg(self) -> list[float]:

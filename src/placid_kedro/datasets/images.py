@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from placid_kedro.cameras import PosedViews
 
 _CAMERAS = "placid_kedro.cameras"
-_COLOR_WEIGHTS = "placid_kedro.color_weights"
+_WEIGHTS = "placid_kedro.weights"
 _MAX_PIXELS = 2**26
 # Deflate makes at most 1,032 bytes of one, and a pixel is a bit at least: a file that promises more lacks its end.
 _MAX_PIXELS_A_BYTE = 8 * 1032
@@ -58,7 +58,7 @@ class PosedViewsDataset(FileDataset["PosedViews"]):
         sheet, text = _read_png(path)
         try:
             cameras = cameras_from_config(json.loads(text[_CAMERAS]))
-            weights = torch.tensor(json.loads(text[_COLOR_WEIGHTS])) if _COLOR_WEIGHTS in text else None
+            weights = torch.tensor(json.loads(text[_WEIGHTS])) if _WEIGHTS in text else None
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(f"{path} does not hold its cameras; run the stage that writes it.") from error
         channels, height, width = sheet.shape
@@ -73,8 +73,8 @@ class PosedViewsDataset(FileDataset["PosedViews"]):
         channels, height = data.images.shape[1:3]
         sheet = data.images.permute(1, 2, 0, 3).reshape(channels, height, -1)
         text = {_CAMERAS: json.dumps(cameras_to_config(data.cameras))}
-        if data.color_weights is not None:
-            text[_COLOR_WEIGHTS] = json.dumps(data.color_weights.tolist())
+        if data.weights is not None:
+            text[_WEIGHTS] = json.dumps(data.weights.tolist())
         _write_png(path, _to_bytes(sheet), text)
 
     def _check(self, data: "PosedViews") -> None:

@@ -10,7 +10,6 @@ from placid_kedro.parameter_types import (
     Azimuth,
     Elevation,
     FieldOfView,
-    Fraction,
     NonNegativeFloat,
     ParameterModel,
     PositiveFloat,
@@ -72,13 +71,14 @@ class LowerRing(ParameterModel):
         views: number of views, evenly spaced in azimuth.
         elevation_deg: of all of them.
         first_azimuth_deg: of the first, counter-clockwise from the front.
-        color_weight: how much their colours count, beside those of the other views, where Gaussians are fitted to all.
+        weight: how often each is looked at, beside the other views, where Gaussians are fitted to all; they are drawn
+            less truly.
     """
 
     views: Views
     elevation_deg: Elevation
     first_azimuth_deg: Azimuth
-    color_weight: Fraction
+    weight: Annotated[float, Field(gt=0, le=1)]
 
 
 class MultiviewParameters(ParameterModel):

@@ -44,18 +44,18 @@ class TargetViews:
     def error(
         self, gaussians: Gaussians, *, count: int, silhouette_weight: float, generator: torch.Generator
     ) -> Tensor:
-        """Mean absolute error of the colours over white, weighted view by view, and, weighted, of alpha.
+        """Mean absolute error of the Gaussians' colours over white and, weighted, of their alpha.
 
         Args:
             gaussians: on the device of the views.
-            count: so many of the views are looked at, drawn without replacement; all where there are fewer.
+            count: so many of the views are looked at, drawn by their weights without replacement; all where there
+                are fewer.
             silhouette_weight: of the error of alpha beside that of colours.
             generator: draws the views, on the CPU.
         """
-        drawn = torch.randperm(len(self.views), generator=generator)[:count]
+        weights = self.views.looked_at().cpu()
+        drawn = torch.multinomial(weights, min(count, len(weights)), generator=generator)
         chosen = to_device(drawn, self.alphas.device)
         seen = render(gaussians, self.views.cameras[chosen], torch.ones(3, device=self.alphas.device))
-        error = (seen.rgb - self.views.images[chosen]).abs().mean(dim=(1, 2, 3))
-        weights = self.views.weight_of_colors()
-        colors = (weights[chosen] / weights.mean() * error).mean()
+        colors = (seen.rgb - self.views.images[chosen]).abs().mean()
         return colors + silhouette_weight * (seen.alpha - self.alphas[chosen, None]).abs().mean()

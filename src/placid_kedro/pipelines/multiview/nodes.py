@@ -102,7 +102,7 @@ def _lower_views(
         generator=stage_generator(seed, "lower_ring"),
         progress=current_run().progress,
     )
-    return PosedViews(views.images.cpu(), cameras, torch.full((len(cameras),), lower_ring.color_weight))
+    return PosedViews(views.images.cpu(), cameras, torch.full((len(cameras),), lower_ring.weight))
 
 
 def _resized(reference: Tensor, size: int) -> Tensor:
