@@ -18,7 +18,7 @@ class PosedViews:
     Attributes:
         images: [N, 3 or 4, H, W] float32 in [0, 1].
         cameras: N cameras of images of W x H pixels.
-        weights: [N] how often each view is looked at, beside the others, where something is fitted to them; None: alike.
+        weights: [N] how often each view is looked at where something is fitted to them; None: all alike.
 
     Raises:
         ShapeError: they do not belong together.
