@@ -129,7 +129,7 @@ def test_images_and_video_open_elsewhere(runs: Any) -> None:
     with Image.open(folder / "reference.png") as reference:
         assert (reference.size, reference.mode) == ((64, 64), "RGBA")
     with Image.open(folder / "views.png") as views:
-        assert (views.size, views.mode) == ((8 * 64, 64), "RGB")
+        assert (views.size, views.mode) == (((8 + 2) * 64, 64), "RGB")  # the plane's ring, the lower ring
     reader = imageio_ffmpeg.read_frames(folder / "turntable.mp4")
     assert next(reader)["size"] == (32, 32)
     frames = list(reader)
@@ -384,5 +384,5 @@ def test_the_committed_models(session: Callable[..., KedroSession], project: Pat
     assert report.models["text_to_image"] == "./models/text_to_image"
     assert report.retrieval.of > 100
     with Image.open(folder / "views.png") as views:
-        assert views.size == (8 * 128, 128)
+        assert views.size == ((8 + 2) * 128, 128)
     assert len(load_ply(folder / "gaussians.ply")) > 0
