@@ -1,6 +1,7 @@
 """Nodes of the stage `multiview`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from placid_kedro.app.run_context import current_run
@@ -41,32 +42,26 @@ def sample_object_views(
     if parameters.plane_preset != "none":
         plane = _plane(models.latent_plane, parameters.block_size, device)
         enhanced = {"plane": plane, "policy": preset(parameters.plane_preset).sampling}
-    seen = _resized(reference, model.image_size)
+    size = model.image_size
+    seen = _resized(reference, size)
     cameras = ring(
-        parameters.views,
-        parameters.elevation_deg,
-        parameters.distance,
-        parameters.field_of_view_deg,
-        model.image_size,
+        parameters.views, parameters.elevation_deg, parameters.distance, parameters.field_of_view_deg, size
     )
-    subject = Subject(_text(prompts, parameters), seen[:3], cameras[0])
-    views = sample_views(
+    draw = partial(
+        sample_views,
         model,
-        subject,
-        cameras,
+        Subject(_text(prompts, parameters), seen[:3], cameras[0]),
         steps=parameters.steps,
         guidance_scale=parameters.guidance_scale,
-        generator=stage_generator(seed, "multiview"),
-        silhouette=seen[3],
         progress=current_run().progress,
-        **enhanced,
     )
+    views = draw(cameras, generator=stage_generator(seed, "multiview"), silhouette=seen[3], **enhanced)
     images = views.images.cpu()
     if parameters.front == "reference":
         images = torch.cat([seen[None, :3], images[1:]])
     posed, inputs = PosedViews(images, cameras), views.plane_inputs
     if parameters.lower_ring is not None:
-        posed = posed.followed_by(_lower_views(model, subject, parameters.lower_ring, parameters, seed))
+        posed = posed.followed_by(_lower_views(draw, parameters.lower_ring, parameters, size, seed))
     if plane is None or inputs is None:
         edge = parameters.density_resolution
         return posed, {"density": torch.zeros(edge, edge, edge)}
@@ -77,32 +72,27 @@ def sample_object_views(
 
 
 def _lower_views(
-    model: Any, subject: Any, lower_ring: LowerRing, parameters: MultiviewParameters, seed: int
+    draw: Callable[..., Any],
+    lower_ring: LowerRing,
+    parameters: MultiviewParameters,
+    size: int,
+    seed: int,
 ) -> PosedViews:
     """The views of another height, without a plane."""
     import torch
 
     from placid_kedro.cameras import PosedViews, ring
-    from placid_kedro.latent_plane.sampling import sample_views
 
     cameras = ring(
         lower_ring.views,
         lower_ring.elevation_deg,
         parameters.distance,
         parameters.field_of_view_deg,
-        model.image_size,
+        size,
         lower_ring.first_azimuth_deg,
     )
-    views = sample_views(
-        model,
-        subject,
-        cameras,
-        steps=parameters.steps,
-        guidance_scale=parameters.guidance_scale,
-        generator=stage_generator(seed, "lower_ring"),
-        progress=current_run().progress,
-    )
-    return PosedViews(views.images.cpu(), cameras, torch.full((len(cameras),), lower_ring.weight))
+    images = draw(cameras, generator=stage_generator(seed, "lower_ring")).images.cpu()
+    return PosedViews(images, cameras, torch.full((len(cameras),), lower_ring.weight))
 
 
 def _resized(reference: Tensor, size: int) -> Tensor:
