@@ -128,7 +128,7 @@ def test_the_lower_ring_follows_the_first_and_leaves_it_as_it_is(tiny_models: An
     both, same_density = drawn(lower_ring=lower)
     assert (len(alone), len(both)) == (8, 11)
     assert torch.equal(both.images[:8], alone.images) and torch.equal(same_density, density)
-    assert alone.weights is None and both.looked_at().tolist() == [1.0] * 8 + [0.5] * 3
+    assert alone.weights is None and both.weights_or_ones().tolist() == [1.0] * 8 + [0.5] * 3
     assert both.azimuths_deg()[8:] == pytest.approx([20.0, 140.0, 260.0], abs=1e-3)
     height = both.cameras.positions[:, 2] / both.cameras.positions.norm(dim=1)
     torch.testing.assert_close(height[8:], torch.full((3,), 0.0871557), atol=1e-5, rtol=0)  # sin 5 degrees

@@ -51,10 +51,10 @@ class PosedViews:
             ShapeError: their images are of another size.
         """
         cameras = self.cameras.followed_by(others.cameras)
-        weights = torch.cat([self.looked_at(), others.looked_at()])
+        weights = torch.cat([self.weights_or_ones(), others.weights_or_ones()])
         return PosedViews(torch.cat([self.images, others.images]), cameras, weights)
 
-    def looked_at(self) -> Tensor:
+    def weights_or_ones(self) -> Tensor:
         """[N] float32, the weights; 1 where none are given."""
         return self.images.new_ones(len(self)) if self.weights is None else self.weights
 
