@@ -18,7 +18,7 @@ class PosedViews:
     Attributes:
         images: [N, 3 or 4, H, W] float32 in [0, 1].
         cameras: N cameras of images of W x H pixels.
-        weights: [N] how often each view is looked at where something is fitted to them; None: all alike.
+        weights: [N] on the CPU, how often each view is looked at where something is fitted to them; None: all alike.
 
     Raises:
         ShapeError: they do not belong together.
@@ -56,12 +56,11 @@ class PosedViews:
 
     def weights_or_ones(self) -> Tensor:
         """[N] float32, the weights; 1 where none are given."""
-        return self.images.new_ones(len(self)) if self.weights is None else self.weights
+        return torch.ones(len(self)) if self.weights is None else self.weights
 
     def to(self, device: torch.device | str) -> PosedViews:
-        """The same views on another device."""
-        weights = None if self.weights is None else self.weights.to(device)
-        return PosedViews(self.images.to(device), self.cameras.to(device), weights)
+        """The same views on another device; the weights stay where views are drawn."""
+        return PosedViews(self.images.to(device), self.cameras.to(device), self.weights)
 
     def azimuths_deg(self) -> list[float]:
         """From where the object is seen, in [0, 360), counter-clockwise from the front."""

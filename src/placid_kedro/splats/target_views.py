@@ -53,7 +53,7 @@ class TargetViews:
             silhouette_weight: of the error of alpha beside that of colours.
             generator: draws the views, on the CPU.
         """
-        weights = self.views.weights_or_ones().cpu()
+        weights = self.views.weights_or_ones()
         drawn = torch.multinomial(weights, min(count, len(weights)), generator=generator)
         chosen = to_device(drawn, self.alphas.device)
         seen = render(gaussians, self.views.cameras[chosen], torch.ones(3, device=self.alphas.device))
