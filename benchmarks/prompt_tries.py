@@ -2,14 +2,16 @@
 
     python benchmarks/prompt_tries.py docs/images/prompt_tries.png "a teddy bear" "a blue teddy bear" "a dragon"
 
-Seed 0, parameters of `conf/base/parameters_reference.yml`. Run it in the project's folder. A prompt for which nothing
-can be cut out is told, with the sentence of the run, and its place stays empty.
+Seed 0, parameters of `conf/base`; `--as-they-are` puts no prompt into words that the model knows. Run it in the
+project's folder. A prompt for which nothing can be cut out is told, with the sentence of the run, and its place stays
+empty.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -17,9 +19,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from placid_kedro.config import ReferenceParameters
+from placid_kedro.config import PromptProcessorParameters, ReferenceParameters
 from placid_kedro.diffusion.text_to_image import TextToImage, load_text_to_image, sample_images
-from placid_kedro.embedded.nearest_names import warn_if_far
+from placid_kedro.embedded.known_words import in_known_words
 from placid_kedro.errors import DataError
 from placid_kedro.images import over_white
 from placid_kedro.randomness import stage_generator
@@ -28,7 +30,12 @@ from placid_kedro.surface.reference_image import drawn_reference
 
 COLUMNS, INCHES = 5, 1.7
 MODEL = Path("models/text_to_image")
-PARAMETERS = Path("conf/base/parameters_reference.yml")
+PARAMETERS = Path("conf/base")
+
+
+def parameters_of(group: str, stage: str) -> Any:
+    """The group of a stage's parameters, as they are shipped."""
+    return yaml.safe_load((PARAMETERS / f"parameters_{stage}.yml").read_text())[group]
 
 
 def reference(prompt: str, model: TextToImage, parameters: ReferenceParameters) -> Tensor:
@@ -54,8 +61,11 @@ def main() -> None:
     )
     parser.add_argument("target", type=Path)
     parser.add_argument("prompts", nargs="+")
+    parser.add_argument("--as-they-are", action="store_true", help="every word as it stands")
     given = parser.parse_args()
-    parameters = ReferenceParameters.model_validate(yaml.safe_load(PARAMETERS.read_text())["reference"])
+    parameters = ReferenceParameters.model_validate(parameters_of("reference", "reference"))
+    words = PromptProcessorParameters.model_validate(parameters_of("prompt_processor", "prompt"))
+    nearest = None if given.as_they_are else words.known_words
     model = load_text_to_image(MODEL, torch.device("cpu"))
     rows = -(-len(given.prompts) // COLUMNS)
     figure = Figure(figsize=(INCHES * COLUMNS, (INCHES + 0.25) * rows), layout="constrained", dpi=100)
@@ -63,10 +73,10 @@ def main() -> None:
     for place in places:
         place.axis("off")
     for place, prompt in zip(places, given.prompts, strict=False):
-        warn_if_far(prompt, MODEL)
+        drawn = in_known_words(prompt, MODEL, nearest)
         place.set_title(prompt, fontsize=8)
         try:
-            place.imshow(over_white(reference(prompt, model, parameters)).permute(1, 2, 0).numpy())
+            place.imshow(over_white(reference(drawn, model, parameters)).permute(1, 2, 0).numpy())
         except DataError as error:
             print(f"{prompt}: {error}")
     figure.savefig(given.target)

@@ -200,7 +200,9 @@ class Generation:
     def __init__(self, parameters: Parameters, target: Target) -> None:
         self.parameters = parameters
         self.seed = parameters.seed
-        self.prompts: Prompts = process_prompt(target.prompt, self.seed, parameters.prompt_processor)
+        self.prompts: Prompts = process_prompt(
+            target.prompt, self.seed, parameters.models, parameters.prompt_processor
+        )
         self.common = (self.seed, parameters.models, parameters.run)
         self.reference = sample_reference(self.prompts, *self.common, parameters.reference)
         self.views, self.density = self.multiview(self.reference)

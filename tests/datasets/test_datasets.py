@@ -210,7 +210,9 @@ def test_video(tmp_path: Path) -> None:
 
 def test_json_model(tmp_path: Path) -> None:
     dataset = JsonModelDataset(filepath=str(tmp_path / "a.json"), model="placid_kedro.prompts.Prompts")
-    prompts = Prompts(text="a cat", slug="a-cat", views=directional_prompts("a cat", "{prompt} {view}"))
+    prompts = Prompts(
+        text="a cat", drawn="a cat", slug="a-cat", views=directional_prompts("a cat", "{prompt} {view}")
+    )
     dataset.save(prompts)
     assert dataset.load() == prompts
     assert json.loads(dataset.preview())["slug"] == "a-cat"

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from placid_kedro.diffusion.loading import load_component, model_folder
 from placid_kedro.errors import ModelError
-from placid_kedro.models import Hub, find_model, obtain_model
+from placid_kedro.models import Hub, find_model, local_folder, obtain_model
 from tests.hub import LocalHub, commit_of, serve
 from tools.shap_e_folder import write_shap_e
 
@@ -303,3 +303,21 @@ def test_split_weights_need_every_part(stable_diffusion_folder: Path, tmp_path: 
     (folder / "unet/diffusion_pytorch_model-00002-of-00002.safetensors").unlink()
     with pytest.raises(ModelError, match="lacks weights"):
         find_model(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        ("./model", "model"),
+        (["./nothing", "./model"], "model"),
+        (["owner/name", "./model"], None),
+        ("./nothing", None),
+        ("./file", None),
+    ],
+)
+def test_a_local_folder_is_known_before_anything_is_fetched(
+    tmp_path: Path, sources: str | list[str], found: str | None
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "file").write_text("no folder")
+    assert local_folder(sources, tmp_path) == (tmp_path / found if found else None)

@@ -171,7 +171,7 @@ def test_models_that_it_does_not_take_may_be_missing(
 
 RUN = RunParameters(device="cpu", threads=1, report_seconds=1.0, free_disk_mb=0.0)
 RULES = PromptProcessorParameters(
-    max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view"
+    max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view", known_words=None
 )
 
 

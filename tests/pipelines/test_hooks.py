@@ -28,7 +28,7 @@ def test_the_stage_of_a_node_is_its_namespace() -> None:
 
 
 def test_groups_of_parameters_a_pipeline_takes() -> None:
-    assert parameter_groups(create_pipeline()) == {"prompt", "seed", "prompt_processor"}
+    assert parameter_groups(create_pipeline()) == {"prompt", "seed", "models", "prompt_processor"}
 
 
 def test_every_group_of_parameters_reaches_nodes_as_a_model(session: Callable[..., Any]) -> None:

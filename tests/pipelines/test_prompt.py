@@ -8,22 +8,36 @@ from typing import Any
 import pytest
 from kedro.framework.session import KedroSession
 
-from placid_kedro.config import PromptProcessorParameters
+from placid_kedro.config import ModelsParameters, PromptProcessorParameters
 from placid_kedro.errors import ParameterError, PlacidError, PromptError
 from placid_kedro.pipelines.prompt.nodes import process_prompt
 from placid_kedro.prompts import Prompts
 
 RULES = PromptProcessorParameters(
-    max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view"
+    max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view", known_words=0.75
 )
 
 
+def models(text_to_image: Any) -> ModelsParameters:
+    others = dict.fromkeys(("zero123", "latent_plane", "scorer"), "./nowhere")
+    return ModelsParameters.model_validate({"text_to_image": text_to_image, **others})
+
+
 def test_node_writes_a_prompt_for_each_direction() -> None:
-    prompts = process_prompt("  a\tteddy  bear ", 0, RULES)
-    assert (prompts.text, prompts.slug) == ("a teddy bear", "a-teddy-bear")
+    prompts = process_prompt("  a\tteddy  bear ", 0, models("./nowhere"), RULES)
+    assert (prompts.text, prompts.drawn, prompts.slug) == ("a teddy bear", "a teddy bear", "a-teddy-bear")
     assert prompts.at(0).text == "a teddy bear, front view"
     assert prompts.at(-90).text == "a teddy bear, right view"
     assert prompts.at(180).text == "a teddy bear, back view"
+
+
+def test_the_model_is_asked_in_its_own_words_and_the_prompt_stays_the_users(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("sofa\ncactus\n", encoding="utf-8")
+    prompts = process_prompt("a red couch", 0, models([str(tmp_path), "owner/model"]), RULES)
+    assert (prompts.text, prompts.drawn, prompts.slug) == ("a red couch", "a red sofa", "a-red-couch")
+    assert prompts.at(90).text == "a red sofa, left view"
+    on_the_hub = process_prompt("a red couch", 0, models(["owner/model", str(tmp_path)]), RULES)
+    assert on_the_hub.drawn == on_the_hub.text == "a red couch"
 
 
 def run_prompt_stage(create: Callable[..., KedroSession], **parameters: Any) -> None:

@@ -29,6 +29,8 @@ def test_braces_in_a_prompt_stay() -> None:
 
 
 def test_the_prompt_of_a_view_is_found_by_its_azimuth() -> None:
-    prompts = Prompts(text="a cat", slug="a-cat", views=directional_prompts("a cat", "{view}: {prompt}"))
+    prompts = Prompts(
+        text="a cat", drawn="a cat", slug="a-cat", views=directional_prompts("a cat", "{view}: {prompt}")
+    )
     assert prompts.at(359.0).text == "front: a cat"
     assert prompts.at(45.0).view == "front left"

@@ -5,6 +5,7 @@ from placid_kedro.models.availability import (
     Availability,
     as_sources,
     find_model,
+    local_folder,
     obtain_model,
 )
 from placid_kedro.models.hub import Hub
@@ -26,6 +27,7 @@ __all__ = [
     "choose_weights",
     "file_sizes",
     "find_model",
+    "local_folder",
     "needed_files",
     "obtain_model",
     "read_object",

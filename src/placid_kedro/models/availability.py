@@ -105,8 +105,23 @@ def obtain_model(available: Availability, hub: Hub | None = None) -> Path:
     return (hub or Hub()).fetch(available.repository, list(available.files))
 
 
+def local_folder(given: str | Sequence[str], root: Path) -> Path | None:
+    """The folder that a model is taken from, None for one of the hub or that is not there. Nothing is opened."""
+    for source in as_sources(given):
+        if not is_local(source):
+            return None
+        folder = _folder(source, root)
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def _folder(source: str, root: Path) -> Path:
+    return (root / Path(source).expanduser()).resolve()
+
+
 def _local(source: str, root: Path) -> Availability:
-    folder = (root / Path(source).expanduser()).resolve()
+    folder = _folder(source, root)
     if not folder.is_dir():
         raise NotThere(f"there is no folder {folder}")
     if not (folder / INDEX).is_file():

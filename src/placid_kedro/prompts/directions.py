@@ -28,13 +28,15 @@ class Prompts(BaseModel):
 
     Attributes:
         text: the cleaned prompt.
+        drawn: what the text-to-image model is asked for, the same in words that it knows.
         slug: folder name of the run.
-        views: eight directional prompts in the order of `VIEW_NAMES`.
+        views: eight directional prompts of `drawn` in the order of `VIEW_NAMES`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
+    drawn: str
     slug: str
     views: tuple[DirectionalPrompt, ...]
 

@@ -56,7 +56,7 @@ def distill_into_gaussians(
             {view.azimuth_deg: view.text for view in prompts.views},
             distillation,
             parameters,
-            overhead_prompt=view_prompt(prompts.text, wording.view_template, "overhead"),
+            overhead_prompt=view_prompt(prompts.drawn, wording.view_template, "overhead"),
             generator=stage_generator(seed, "bsd_3dgs"),
             views=_anchor(views, parameters.anchor),
             guard=guard,

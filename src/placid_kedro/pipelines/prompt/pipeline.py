@@ -11,7 +11,12 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.process_prompt,
-                inputs=["params:prompt", "params:seed", "params:prompt_processor"],
+                inputs=[
+                    "params:prompt",
+                    "params:seed",
+                    "params:models",
+                    "params:prompt_processor",
+                ],
                 outputs="prompts",
                 name="process_prompt",
             )

@@ -51,15 +51,12 @@ def _text_to_image(
     device: Any,
 ) -> Iterator[Draw]:
     from placid_kedro.diffusion.text_to_image import sample_images, text_to_image_on
-    from placid_kedro.embedded.nearest_names import warn_if_far
     from placid_kedro.pipelines.loading import folder_of
 
-    folder = folder_of(models.text_to_image)
-    warn_if_far(prompts.text, folder)
-    with text_to_image_on(folder, device, run.precision) as model:
+    with text_to_image_on(folder_of(models.text_to_image), device, run.precision) as model:
         yield lambda generator: sample_images(
             model,
-            [parameters.template.format(prompt=prompts.text)],
+            [parameters.template.format(prompt=prompts.drawn)],
             steps=parameters.steps,
             guidance_scale=parameters.guidance_scale,
             generator=generator,
