@@ -201,7 +201,7 @@ class Generation:
         self.parameters = parameters
         self.seed = parameters.seed
         self.prompts: Prompts = process_prompt(
-            target.prompt, self.seed, parameters.models, parameters.prompt_processor
+            target.prompt, self.seed, parameters.models.text_to_image, parameters.prompt_processor
         )
         self.common = (self.seed, parameters.models, parameters.run)
         self.reference = sample_reference(self.prompts, *self.common, parameters.reference)

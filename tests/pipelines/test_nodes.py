@@ -37,9 +37,6 @@ PROJECT = Path(__file__).absolute().parents[2]
 RULES = PromptProcessorParameters(
     max_characters=200, scripts=("LATIN",), view_template="{prompt}, {view} view", known_words=None
 )
-NOWHERE = ModelsParameters.model_validate(
-    dict.fromkeys(("text_to_image", "zero123", "latent_plane", "scorer"), "./nowhere")
-)
 
 
 def run(threads: int = 0) -> RunParameters:
@@ -88,7 +85,9 @@ def test_the_reference_keeps_its_margin(tiny_models: Any, margin: float | None) 
         mask=MaskParameters(smallest=0.0, largest=1.0, border=1.0, pieces=10**6),
     )
     models = ModelsParameters(**tiny_models.parameters())
-    reference = sample_reference(process_prompt("a cat", 0, models, RULES), 0, models, run(), parameters)
+    reference = sample_reference(
+        process_prompt("a cat", 0, models.text_to_image, RULES), 0, models, run(), parameters
+    )
     assert reference.shape == (4, 64, 64)
     border = torch.cat([reference[3, :6].flatten(), reference[3, -6:].flatten()])
     assert bool(border.any()) == (margin is None)
@@ -102,7 +101,7 @@ def test_the_front_is_the_reference_or_drawn(tiny_models: Any) -> None:
     def views(**changed: Any) -> torch.Tensor:
         values = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf/base/parameters_multiview.yml"))
         parameters = MultiviewParameters.model_validate({**values["multiview"], "steps": 1, **changed})
-        prompts = process_prompt("a cat", 0, models, RULES)
+        prompts = process_prompt("a cat", 0, models.text_to_image, RULES)
         return sample_object_views(prompts, reference, 0, models, run(), parameters)[0].images
 
     kept, drawn = views(front="reference"), views(front="drawn")
@@ -118,7 +117,7 @@ def test_the_lower_ring_follows_the_first_and_leaves_it_as_it_is(tiny_models: An
     """Its views are those that the model draws from there alone, without the plane."""
     models = ModelsParameters(**tiny_models.parameters())
     reference = torch.rand(4, 64, 64, generator=torch.Generator().manual_seed(0))
-    prompts = process_prompt("a cat", 0, models, RULES)
+    prompts = process_prompt("a cat", 0, models.text_to_image, RULES)
     values = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf/base/parameters_multiview.yml"))
 
     def drawn(**changed: Any) -> tuple[PosedViews, torch.Tensor]:
@@ -158,7 +157,7 @@ def init(**source: Any) -> InitParameters:
 def placed(
     density: torch.Tensor, seed: int, parameters: InitParameters, shap_e: str = "./nowhere"
 ) -> Gaussians:
-    prompts = process_prompt("a cat", seed, NOWHERE, RULES)
+    prompts = process_prompt("a cat", seed, "./nowhere", RULES)
     return place_gaussians(prompts, {"density": density}, VIEWS, seed, shap_e, run(), parameters)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kedro.framework.session import KedroSession
 
-from placid_kedro.config import ModelsParameters, PromptProcessorParameters
+from placid_kedro.config import PromptProcessorParameters
 from placid_kedro.errors import ParameterError, PlacidError, PromptError
 from placid_kedro.pipelines.prompt.nodes import process_prompt
 from placid_kedro.prompts import Prompts
@@ -18,13 +18,8 @@ RULES = PromptProcessorParameters(
 )
 
 
-def models(text_to_image: Any) -> ModelsParameters:
-    others = dict.fromkeys(("zero123", "latent_plane", "scorer"), "./nowhere")
-    return ModelsParameters.model_validate({"text_to_image": text_to_image, **others})
-
-
 def test_node_writes_a_prompt_for_each_direction() -> None:
-    prompts = process_prompt("  a\tteddy  bear ", 0, models("./nowhere"), RULES)
+    prompts = process_prompt("  a\tteddy  bear ", 0, "./nowhere", RULES)
     assert (prompts.text, prompts.drawn, prompts.slug) == ("a teddy bear", "a teddy bear", "a-teddy-bear")
     assert prompts.at(0).text == "a teddy bear, front view"
     assert prompts.at(-90).text == "a teddy bear, right view"
@@ -33,10 +28,10 @@ def test_node_writes_a_prompt_for_each_direction() -> None:
 
 def test_the_model_is_asked_in_its_own_words_and_the_prompt_stays_the_users(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("sofa\ncactus\n", encoding="utf-8")
-    prompts = process_prompt("a red couch", 0, models([str(tmp_path), "owner/model"]), RULES)
+    prompts = process_prompt("a red couch", 0, (str(tmp_path), "owner/model"), RULES)
     assert (prompts.text, prompts.drawn, prompts.slug) == ("a red couch", "a red sofa", "a-red-couch")
     assert prompts.at(90).text == "a red sofa, left view"
-    on_the_hub = process_prompt("a red couch", 0, models(["owner/model", str(tmp_path)]), RULES)
+    on_the_hub = process_prompt("a red couch", 0, ("owner/model", str(tmp_path)), RULES)
     assert on_the_hub.drawn == on_the_hub.text == "a red couch"
 
 

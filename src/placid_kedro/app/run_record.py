@@ -123,7 +123,8 @@ def parameter_groups(pipeline: Pipeline) -> set[str]:
 
 def needed_models(pipeline: Pipeline, parameters: Parameters) -> set[str]:
     """Names of the models that a pipeline's nodes take, alone (`params:models.scorer`) or with all others; without
-    those that they leave out as their parameters are. Of a sweep, those that any of its variants takes.
+    those that they leave out as their parameters are, and none where no node takes `params:run`: the stage `prompt`
+    looks for a list of names in a model's folder. Of a sweep, those that any of its variants takes.
 
     Raises:
         PlacidError: see `placid_kedro.app.variants.variants_of`.
@@ -131,6 +132,8 @@ def needed_models(pipeline: Pipeline, parameters: Parameters) -> set[str]:
     groups = parameter_groups(pipeline)
     if "ablation" in groups:
         return {name for one in variants_of(parameters) for name in taken_models(one)}
+    if "run" not in groups:
+        return set()
     taken = {
         name.removeprefix("params:models") for name in pipeline.inputs() if name.startswith("params:models")
     }

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from placid_kedro.config import ModelsParameters, PromptProcessorParameters
+from placid_kedro.config import PromptProcessorParameters
 from placid_kedro.models import local_folder
+from placid_kedro.pipelines.types import ModelSource
 from placid_kedro.prompts import Prompts, check_text, directional_prompts, run_slug
 
 
 def process_prompt(
-    prompt: str, seed: int, models: ModelsParameters, parameters: PromptProcessorParameters
+    prompt: str, seed: int, text_to_image: ModelSource, parameters: PromptProcessorParameters
 ) -> Prompts:
     """Clean the prompt, put it into words that the text-to-image model knows, and write the prompts of the eight
     viewing directions.
@@ -20,7 +21,7 @@ def process_prompt(
     from placid_kedro.embedded.known_words import in_known_words
 
     text = check_text(prompt, parameters.max_characters, parameters.scripts)
-    folder = local_folder(models.text_to_image, Path.cwd())
+    folder = local_folder(text_to_image, Path.cwd())
     drawn = in_known_words(text, folder, parameters.known_words) if folder else text
     return Prompts(
         text=text,

@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "params:prompt",
                     "params:seed",
-                    "params:models",
+                    "params:models.text_to_image",
                     "params:prompt_processor",
                 ],
                 outputs="prompts",
